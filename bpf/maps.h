@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Every map of the datapath. Each comment: purpose; who writes; who evicts; what a reader may see. All are
+ * pinned as <bpf-root>/maps/<name>@<layout-hash>. Sizes are set by the loader before load; the numbers
+ * here are the smallest that make sense.
+ */
+#ifndef MERLON_MAPS_H
+#define MERLON_MAPS_H
+
+#include "types.h"
+#include <bpf/bpf_helpers.h>
+
+/* Host firewall's switch. Agent, merlon-unlock write; one 64-bit store of the word, deadlines before it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct hostfw_control);
+} hostfw_control SEC(".maps");
+
+/* Clock, epochs and flags that any packet may read. Agent writes by release stores. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct live_state);
+} live SEC(".maps");
+
+/* Headers of rule sets; entry 0 is the host endpoint's. Agent writes; a slot is complete before a word names it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, struct ruleset);
+} rulesets SEC(".maps");
+
+/* Rows, columns and cells of all slots, in 8-byte words. Agent allocates; freed space rests for a grace period. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, __u64);
+} arena SEC(".maps");
+
+/* Identity >> IDENTITY_PAGE_BITS -> page, four u16 a word; page 0 is all CLASS_UNKNOWN. Agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, IDENTITY_PAGES_TOP / 4);
+	__type(key, __u32);
+	__type(value, __u64);
+} identity_page SEC(".maps");
+
+/* (page << IDENTITY_PAGE_BITS | low bits of the identity) -> class, four u16 a word. Agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, (64 << IDENTITY_PAGE_BITS) / 4);
+	__type(key, __u32);
+	__type(value, __u64);
+} identity_class SEC(".maps");
+
+/* PORT_CLASS_* index -> port class, four u16 a word. Agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, PORT_CLASS_ENTRIES / 4);
+	__type(key, __u32);
+	__type(value, __u64);
+} port_class SEC(".maps");
+
+/* Exact addresses -> identity. Values change in place (the ipcache feeder), never by overwriting update. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct addr4_key);
+	__type(value, struct ipcache_entry);
+} ipcache_host4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct addr6_key);
+	__type(value, struct ipcache_entry);
+} ipcache_host6 SEC(".maps");
+
+/* Shorter prefixes -> identity; asked when no exact address is known. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC); /* the kernel demands it of tries */
+	__uint(max_entries, 65536);
+	__type(key, struct lpm4_key);
+	__type(value, struct ipcache_entry);
+} ipcache_net4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct lpm6_key);
+	__type(value, struct ipcache_entry);
+} ipcache_net6 SEC(".maps");
+
+/* Addresses of every device of the node's namespace. Agent, from address events. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct addr4_key);
+	__type(value, struct local_addr);
+} local_addrs4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct addr6_key);
+	__type(value, struct local_addr);
+} local_addrs6 SEC(".maps");
+
+/* Devices with a program, by ifindex below 65,536; those above stand in devices_high. Agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, struct device);
+} devices SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, struct device);
+} devices_high SEC(".maps");
+
+/* Endpoints of this node by index; 0 is the host endpoint. Agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, struct endpoint);
+} endpoints SEC(".maps");
+
+/* Further source prefixes of an endpoint (ENDPOINT_PREFIXES). Agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 4096);
+	__type(key, struct endpoint_prefix_key);
+	__type(value, __u32);
+} endpoint_prefix SEC(".maps");
+
+/* VLAN sub-devices with our program on them. Agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct vlan_key);
+	__type(value, __u32);
+} vlans SEC(".maps");
+
+/* Failsafe: does any entry name this port; 8 groups a word. Its reconciler only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, HOST_SLOTS * 2 * FAILSAFE_PORTS / 8);
+	__type(key, __u32);
+	__type(value, __u64);
+} failsafe_port SEC(".maps");
+
+/* Failsafe: the peers of a group. Its reconciler only. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 16384);
+	__type(key, struct failsafe_key);
+	__type(value, struct failsafe_entry);
+} failsafe SEC(".maps");
+
+/* Live flows that are proven, or that this node began. The datapath inserts, the collector deletes; no LRU,
+ * so that nothing live is evicted silently. */
+#define FLOW_MAP(name, k, v)                                                                              \
+	struct {                                                                                          \
+		__uint(type, BPF_MAP_TYPE_HASH);                                                          \
+		__uint(max_entries, 4096);                                                                \
+		__type(key, struct k);                                                                    \
+		__type(value, struct v);                                                                  \
+	} name SEC(".maps")
+
+FLOW_MAP(flow_tcp4, flow4_key, flow4_value);
+FLOW_MAP(flow_tcp6, flow6_key, flow);
+FLOW_MAP(flow_any4, flow4_key, flow4_value);
+FLOW_MAP(flow_any6, flow6_key, flow);
+
+#define FLOW_LRU_MAP(name, k, v)                                                                          \
+	struct {                                                                                          \
+		__uint(type, BPF_MAP_TYPE_LRU_HASH);                                                      \
+		__uint(max_entries, 4096);                                                                \
+		__type(key, struct k);                                                                    \
+		__type(value, struct v);                                                                  \
+	} name SEC(".maps")
+
+/* Inbound records without proof, of every protocol; the LRU evicts. */
+FLOW_LRU_MAP(unproven4, flow4_key, unproven_value);
+FLOW_LRU_MAP(unproven6, flow6_key, unproven_value);
+
+/* Records that found no room; asked while live.overflow_used says so; the LRU evicts. */
+FLOW_LRU_MAP(overflow4, flow4_key, flow4_value);
+FLOW_LRU_MAP(overflow6, flow6_key, flow);
+
+/* Ports of datagrams whose first fragment passed; the LRU evicts, 30 s. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct frag4_key);
+	__type(value, struct frag_value);
+} frag4 SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct frag6_key);
+	__type(value, struct frag_value);
+} frag6 SEC(".maps");
+
+/* Hits of rules, by origin id. The datapath. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, struct rule_counter);
+} rule_count SEC(".maps");
+
+/* Drops, by device slot * 256 + reason. The datapath. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, DEVICE_SLOTS * 256);
+	__type(key, __u32);
+	__type(value, struct drop_counter);
+} drop_count SEC(".maps");
+
+/* Paths taken, by enum stat. The datapath. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, STAT_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} stat_count SEC(".maps");
+
+/* Ring records, one ring a CPU group; filled with rings by the loader. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct {
+		__uint(type, BPF_MAP_TYPE_RINGBUF);
+		__uint(max_entries, 262144);
+	});
+} events SEC(".maps");
+
+/* Whose pins these are. Agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct instance);
+} instance SEC(".maps");
+
+#endif

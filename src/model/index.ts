@@ -1,0 +1,7 @@
+/**
+ * Domain types: what every part of merlon means by identity, policy, endpoint, node and device. Parsers live
+ * beside the types they produce; past them a value is valid.
+ */
+export * from './identity.ts';
+export * from './policy.ts';
+export * from './rows.ts';

@@ -1,0 +1,105 @@
+/**
+ * The internal form of policy: what every front end (CNP, CCNP, NetworkPolicy) is translated into, and the
+ * only form that the compiler, the oracle and the tools know. Tiers, priorities and `pass` exist although
+ * no front end sets them yet, so that an ordered one is only translation.
+ */
+import type { Cidr } from '#kit/ip';
+import type { SourceAt } from '#kit/errors';
+
+export type Direction = 'ingress' | 'egress';
+export type Family = 4 | 6;
+
+/** `source:key` with `any` matching every source; operators as Kubernetes has them (policy.md §3). */
+export interface Requirement {
+  readonly source: string;
+  readonly key: string;
+  readonly operator: 'In' | 'NotIn' | 'Exists' | 'DoesNotExist';
+  readonly values: readonly string[];
+}
+
+/** All requirements hold; none means every label set. */
+export interface Selector {
+  readonly requirements: readonly Requirement[];
+}
+
+export type Entity =
+  | 'all'
+  | 'world'
+  | 'world-ipv4'
+  | 'world-ipv6'
+  | 'host'
+  | 'remote-node'
+  | 'cluster'
+  | 'kube-apiserver'
+  | 'ingress'
+  | 'health'
+  | 'init'
+  | 'unmanaged'
+  | 'none';
+
+/** One alternative of a rule's peer list. Selectors are already scoped (policy.md §3.4). */
+export type PeerSelector =
+  | { readonly kind: 'labels'; readonly selector: Selector }
+  | { readonly kind: 'entity'; readonly entity: Entity }
+  | { readonly kind: 'cidr'; readonly cidr: Cidr; readonly except: readonly Cidr[] };
+
+/** `any`: no peer field was written, every peer matches. An empty list matches nobody. */
+export type Peers =
+  | { readonly kind: 'any' }
+  | { readonly kind: 'list'; readonly selectors: readonly PeerSelector[] };
+
+/**
+ * One entry of a port list. `protocol` is the IANA number. A whole protocol (port 0, or a protocol without
+ * ports) is `protocol`; ICMP by type is `icmp` (protocol 1 or 58 by family).
+ */
+export type PortMatch =
+  | { readonly kind: 'ports'; readonly protocol: number; readonly first: number; readonly last: number }
+  | { readonly kind: 'protocol'; readonly protocol: number }
+  | { readonly kind: 'icmp'; readonly family: Family; readonly type: number };
+
+/** `any`: no `toPorts` and no `icmps`; every protocol matches. An empty list matches nothing. */
+export type Ports =
+  | { readonly kind: 'any' }
+  | { readonly kind: 'list'; readonly matches: readonly PortMatch[] };
+
+export interface Rule {
+  /** `name/specIndex/section/ruleIndex`, with `namespace/` before it for namespaced kinds. */
+  readonly id: string;
+  readonly at: SourceAt;
+  readonly direction: Direction;
+  readonly verdict: 'allow' | 'deny' | 'pass';
+  /** 0 admin, 1 normal, 2 baseline in the reference; everything written today is tier 0, priority 0. */
+  readonly tier: number;
+  readonly priority: number;
+  readonly peers: Peers;
+  readonly ports: Ports;
+  readonly log?: string;
+}
+
+/** One `spec` or one item of `specs`. */
+export interface PolicySpec {
+  readonly index: number;
+  readonly subject:
+    | { readonly kind: 'endpoints'; readonly selector: Selector }
+    | { readonly kind: 'node'; readonly selector: Selector };
+  /** Whether this spec switches the direction to default deny. */
+  readonly defaultDeny: { readonly ingress: boolean; readonly egress: boolean };
+  readonly rules: readonly Rule[];
+}
+
+export type PolicyKind = 'CiliumNetworkPolicy' | 'CiliumClusterwideNetworkPolicy' | 'NetworkPolicy';
+
+/** One object that a person wrote, accepted. */
+export interface Policy {
+  /** `kind/namespace/name`, namespace empty for cluster-wide kinds: unique per source. */
+  readonly key: string;
+  readonly kind: PolicyKind;
+  readonly namespace: string | undefined;
+  readonly name: string;
+  readonly at: SourceAt;
+  /** Name of the source that brought it, for example `directory`. */
+  readonly source: string;
+  /** Changes when the object's meaning may have changed. */
+  readonly contentHash: string;
+  readonly specs: readonly PolicySpec[];
+}

@@ -1,0 +1,129 @@
+/**
+ * Rows of the tables in which sources, compilers and reconcilers meet. Addresses and prefixes are canonical
+ * text (`#kit/ip` formats them), so that rows compare and print as they are.
+ */
+import type { LabelSet } from '#kit/labels';
+import type { Identity } from './identity.ts';
+import type { Direction } from './policy.ts';
+
+/** A link of the node's namespace, as netlink tells it. Key: ifindex. */
+export interface LinkRow {
+  readonly ifindex: number;
+  readonly name: string;
+  /** ARPHRD_*: 1 Ethernet, 772 loopback, 65534 none, … */
+  readonly type: number;
+  readonly flags: number;
+  readonly isUp: boolean;
+  readonly mtu: number;
+  /** Hardware address as `aa:bb:…`; empty when the link has none. */
+  readonly address: string;
+  /** IFLA_LINKINFO kind: `veth`, `bridge`, `bond`, `vlan`, `vrf`, `wireguard`, …; empty for physical. */
+  readonly kind: string;
+  /** ifindex of the bridge, bond or VRF above; 0 = none. */
+  readonly master: number;
+  readonly masterKind: string;
+  /** IFLA_LINK: the VLAN's parent, the veth's peer; 0 = none. */
+  readonly parent: number;
+  readonly vlan: { readonly id: number; readonly proto: number } | undefined;
+}
+
+/** An address of the node. Key: `ifindex/address`. */
+export interface AddressRow {
+  readonly ifindex: number;
+  readonly address: string;
+  readonly prefixLength: number;
+  readonly scope: number;
+}
+
+/** A route of the main and local tables. Key: all fields joined. */
+export interface RouteRow {
+  readonly family: 4 | 6;
+  readonly prefix: string;
+  readonly ifindex: number;
+  readonly gateway: string;
+  readonly table: number;
+  readonly scope: number;
+}
+
+/** Why a device is or is not ours to attach to (HF-1.12). Key: ifindex. */
+export interface DeviceRow {
+  readonly ifindex: number;
+  readonly name: string;
+  readonly kind: 'external' | 'pod' | 'none';
+  readonly selected: boolean;
+  /** A sentence fragment for people: `has a global address`, `name excluded (docker*)`, … */
+  readonly reason: string;
+  /** No Ethernet header (HF-1.14). */
+  readonly isLayer3: boolean;
+  readonly allowSelfSource: boolean;
+  /** Endpoint id behind a pod device; 0 = none. */
+  readonly endpoint: number;
+  readonly vlan: { readonly parent: number; readonly id: number; readonly proto: number } | undefined;
+}
+
+/** A row of the ipcache as the datapath shall hold it. Key: prefix (host addresses with /32, /128). */
+export interface IpcacheRow {
+  readonly prefix: string;
+  readonly identity: Identity;
+  readonly isEndpoint: boolean;
+  readonly isNode: boolean;
+}
+
+/** An endpoint of this node. Key: id. Id 1 upward; the host endpoint has no row here. */
+export interface EndpointRow {
+  readonly id: number;
+  readonly name: string;
+  readonly namespace: string;
+  readonly ifindex: number;
+  readonly device: string;
+  /** Addresses and prefixes it may use, host addresses without length. */
+  readonly addresses: readonly string[];
+  readonly labels: LabelSet;
+  readonly identity: Identity;
+  readonly mac: string;
+  /** Path of the network namespace, when we made the device. */
+  readonly netns: string | undefined;
+  readonly netnsCookie: bigint;
+  readonly state: 'ready' | 'waiting' | 'disconnected';
+}
+
+/** A known node that is not this one. Key: name (with cluster before it when remote). */
+export interface NodeRow {
+  readonly name: string;
+  readonly cluster: string;
+  readonly addresses: readonly string[];
+  readonly labels: LabelSet;
+}
+
+/** One failsafe entry (HF-6). Key: number. */
+export interface FailsafeRow {
+  readonly entry: number;
+  readonly direction: 'in' | 'out';
+  /** IANA number. */
+  readonly protocol: number;
+  /** First and last port; both 0 for protocols without ports. ICMP means echo. */
+  readonly port: number;
+  readonly endPort: number;
+  readonly cidrs: readonly string[];
+  /** Device name, empty = any. */
+  readonly device: string;
+  readonly why: string;
+}
+
+/** What a person sees of one object of theirs. */
+export interface ObjectStatus {
+  readonly state: 'pending' | 'applied' | 'invalid' | 'held' | 'error';
+  readonly reason?: string;
+  readonly at?: { readonly file?: string; readonly line?: number; readonly column?: number };
+  readonly generation?: number;
+  readonly selects?: number;
+  readonly warnings: readonly string[];
+}
+
+/** Rule id → where it was written; for events, counters and explanations. */
+export interface RuleOrigin {
+  readonly id: string;
+  readonly direction: Direction;
+  readonly file: string | undefined;
+  readonly line: number | undefined;
+}
