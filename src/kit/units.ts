@@ -9,7 +9,6 @@ const DURATION_MS: Readonly<Record<string, number>> = {
 };
 
 const DURATION_UNITS: readonly [unit: string, ms: number][] = [
-  ['d', 86_400_000],
   ['h', 3_600_000],
   ['m', 60_000],
   ['s', 1000],
@@ -55,7 +54,7 @@ export function parseDuration(text: string): number | undefined {
   return Math.round(total);
 }
 
-/** The shortest exact text of whole milliseconds: `1h30m`, `30s`, `500ms`, `0s`. */
+/** Exact text of whole milliseconds, hours the largest unit: `24h`, `1h30m`, `30s`, `500ms`, `0s`. */
 export function formatDuration(ms: number): string {
   let rest = Math.round(Math.abs(ms));
   if (rest === 0) return '0s';
