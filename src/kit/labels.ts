@@ -85,13 +85,13 @@ export function formatLabel(label: Label): string {
 /** The set of these labels; of two with one source and key the later counts. */
 export function labelSet(labels: Iterable<Label>): LabelSet {
   const byKey = new Map<string, Label>();
-  for (const label of labels) byKey.set(`${escape(label.source)}:${escape(label.key)}`, label);
+  for (const label of labels) byKey.set(`${escapedSource(label.source)}:${escaped(label.key)}`, label);
   const sorted = [...byKey].sort(
     ([, a], [, b]) => compareText(a.source, b.source) || compareText(a.key, b.key),
   );
   return {
     labels: sorted.map(([, label]) => label),
-    key: sorted.map(([key, label]) => `${key}=${escape(label.value)}`).join(';'),
+    key: sorted.map(([key, label]) => `${key}=${escaped(label.value)}`).join(';'),
   };
 }
 
@@ -103,9 +103,14 @@ function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** Characters that join labels, inside one: a container's label must not be able to look like two. */
-function escape(text: string): string {
+/** Joining characters inside one label's text: a container's label must not be able to look like two. */
+function escaped(text: string): string {
   return /[;=\\]/.test(text) ? text.replaceAll(/[;=\\]/g, '\\$&') : text;
+}
+
+/** A source written by hand may hold a `:`, which would move the border to the key. */
+function escapedSource(text: string): string {
+  return escaped(text).replaceAll(':', '\\:');
 }
 
 /** The label with this key; `any` finds the first source that has it. */
