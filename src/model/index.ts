@@ -4,4 +4,5 @@
  */
 export * from './identity.ts';
 export * from './policy.ts';
+export * from './policy-config.ts';
 export * from './rows.ts';

@@ -38,9 +38,9 @@ export interface PortClass {
 export interface DirectionImage {
   readonly enforced: boolean;
   /** Row of each identity class, by position in `CompiledPolicy.identityClasses`. */
-  readonly rows: readonly number[];
+  readonly rows: readonly number[] | Uint16Array;
   /** Column of each port class, by position in `CompiledPolicy.portClasses`. */
-  readonly columns: readonly number[];
+  readonly columns: readonly number[] | Uint16Array;
   readonly columnCount: number;
   readonly rowCount: number;
   /** Distinct cells; `matrix[row * columnCount + column]` is an index into it. */
