@@ -1,0 +1,116 @@
+/**
+ * The CLI's side of the local API: HTTP over the agent's unix socket, JSON answers and JSON lines. Nothing
+ * heavier than `node:http` is imported here, because every invocation of the CLI pays for it.
+ */
+import { existsSync } from 'node:fs';
+import { type IncomingMessage, request as httpRequest } from 'node:http';
+import { join } from 'node:path';
+import { type ErrorCode, MerlonError } from '#kit/errors';
+import type { ErrorView } from './views.ts';
+
+export * from './views.ts';
+
+export interface ClientOptions {
+  readonly runDir: string;
+  readonly signal: AbortSignal;
+}
+
+interface Call extends ClientOptions {
+  readonly method?: 'GET' | 'POST' | 'DELETE';
+  readonly body?: unknown;
+}
+
+/** Path of the agent's socket below a run directory. */
+export function socketPath(runDir: string): string {
+  return join(runDir, 'merlon.sock');
+}
+
+/**
+ * One call of the API: the parsed JSON of its answer. Throws the agent's own error, or AGENT_UNREACHABLE.
+ */
+export async function call<T>(path: string, options: Call): Promise<T> {
+  const response = await send(path, options);
+  const text = await bodyText(response);
+  return (text === '' ? undefined : JSON.parse(text)) as T;
+}
+
+/** A streaming call: each JSON line as it arrives, until the agent ends it or `signal` aborts. */
+export async function* stream<T>(path: string, options: Call): AsyncGenerator<T, void, undefined> {
+  const response = await send(path, options);
+  let rest = '';
+  try {
+    for await (const chunk of response.setEncoding('utf8')) {
+      const lines = (rest + String(chunk)).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) if (line !== '') yield JSON.parse(line) as T;
+    }
+  } catch (cause) {
+    if (options.signal.aborted) return;
+    throw new MerlonError('AGENT_UNREACHABLE', 'the agent closed the stream', { cause });
+  } finally {
+    response.destroy();
+  }
+}
+
+async function send(path: string, options: Call): Promise<IncomingMessage> {
+  const response = await open(path, options);
+  if ((response.statusCode ?? 500) < 400) return response;
+  throw errorFromText(await bodyText(response), response.statusCode ?? 500);
+}
+
+function open(path: string, options: Call): Promise<IncomingMessage> {
+  const socket = socketPath(options.runDir);
+  const body = options.body === undefined ? undefined : JSON.stringify(options.body);
+  return new Promise((resolve, reject) => {
+    const call = httpRequest(
+      {
+        socketPath: socket,
+        path,
+        method: options.method ?? 'GET',
+        signal: options.signal,
+        headers: body === undefined ? {} : { 'content-type': 'application/json' },
+      },
+      resolve,
+    );
+    call.on('error', (cause: NodeJS.ErrnoException) => reject(unreachable(socket, cause)));
+    call.end(body);
+  });
+}
+
+async function bodyText(response: IncomingMessage): Promise<string> {
+  let text = '';
+  for await (const chunk of response.setEncoding('utf8')) text += String(chunk);
+  return text;
+}
+
+function errorFromText(text: string, status: number): MerlonError {
+  try {
+    const view = JSON.parse(text) as ErrorView;
+    const options = {
+      ...(view.at === undefined ? {} : { at: view.at }),
+      ...(view.hint === undefined ? {} : { hint: view.hint }),
+    };
+    return new MerlonError(view.code as ErrorCode, view.message, options);
+  } catch (cause) {
+    return new MerlonError('INTERNAL', `the agent answered ${status} without a reason`, { cause });
+  }
+}
+
+/** One sentence: which socket, whether somebody listens, what to type. */
+function unreachable(socket: string, cause: NodeJS.ErrnoException): Error {
+  if (cause.name === 'AbortError') return cause;
+  if (cause.code === 'EACCES' || cause.code === 'EPERM') {
+    return new MerlonError('AGENT_UNREACHABLE', `no permission to open ${socket}`, {
+      cause,
+      hint: 'run it as root, or join the group merlon',
+    });
+  }
+  const isThere = existsSync(socket);
+  return new MerlonError(
+    'AGENT_UNREACHABLE',
+    isThere
+      ? `the socket ${socket} is there, but no agent answers on it; what it last enforced still holds`
+      : `no agent at ${socket}; if one ran before, what it last enforced still holds`,
+    { cause, hint: 'systemctl status merlon, or choose another agent with --run-dir' },
+  );
+}

@@ -1,0 +1,8 @@
+/**
+ * The agent's local API: `merlon.sock` speaks HTTP with JSON and JSON lines under `/v1/`. In: one object that
+ * implements `Parts`. Out: the JSON of `views.ts`. Nothing here knows tables or the datapath; the CLI's half
+ * is `#api/client`, which imports none of the server.
+ */
+export { type EventQuery, type Parts } from './parts.ts';
+export { type ApiServer, errorView, serveApi } from './server.ts';
+export * from './views.ts';

@@ -1,0 +1,54 @@
+/**
+ * What the API server asks of the agent: one method a route. The agent hands in an object that implements it;
+ * the server knows no part by name.
+ */
+import type {
+  ConfigEntryView,
+  CountersView,
+  DeviceView,
+  EndpointRequest,
+  EndpointView,
+  EventView,
+  FailsafeView,
+  FlowView,
+  IdentityView,
+  IpView,
+  LostView,
+  ManifestsView,
+  MetricView,
+  PolicyMapView,
+  PolicyStatusView,
+  PolicyView,
+  ReloadView,
+  StatusView,
+} from './views.ts';
+
+type Awaitable<T> = T | Promise<T>;
+
+export interface EventQuery {
+  /** First sequence number wanted; undefined = only what comes (follow) or all that is kept. */
+  readonly since: number | undefined;
+  readonly follow: boolean;
+}
+
+export interface Parts {
+  status(): Awaitable<StatusView>;
+  config(): Awaitable<readonly ConfigEntryView[]>;
+  reload(): Promise<ReloadView>;
+  devices(): Awaitable<readonly DeviceView[]>;
+  endpoints(): Awaitable<readonly EndpointView[]>;
+  /** Resolves once the endpoint is enforced. */
+  addEndpoint(request: EndpointRequest): Promise<EndpointView>;
+  removeEndpoint(name: string): Promise<void>;
+  identities(): Awaitable<readonly IdentityView[]>;
+  ips(kernel: boolean): Awaitable<readonly IpView[]>;
+  policies(): Awaitable<readonly PolicyView[]>;
+  policyStatus(): Awaitable<PolicyStatusView>;
+  manifests(): Awaitable<ManifestsView>;
+  flows(): AsyncIterable<FlowView>;
+  counters(): Awaitable<CountersView>;
+  events(query: EventQuery, signal: AbortSignal): AsyncIterable<EventView | LostView>;
+  failsafe(): Awaitable<readonly FailsafeView[]>;
+  policyMap(endpoint: string): Awaitable<readonly PolicyMapView[]>;
+  metrics(): Awaitable<readonly MetricView[]>;
+}

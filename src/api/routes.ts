@@ -1,0 +1,105 @@
+/**
+ * The routes of the local API as data: method, path, what answers. A path segment `:name` is a parameter.
+ */
+import { MerlonError } from '#kit/errors';
+import type { Parts } from './parts.ts';
+import type { EndpointRequest } from './views.ts';
+
+export interface RouteRequest {
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  readonly body: unknown;
+  readonly signal: AbortSignal;
+}
+
+/** A plain answer is one JSON value; an async iterable is sent as JSON lines. */
+type Answer = (parts: Parts, request: RouteRequest) => unknown;
+
+export interface Route {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  readonly path: string;
+  readonly answer: Answer;
+}
+
+export const ROUTES: readonly Route[] = [
+  { method: 'GET', path: '/v1/status', answer: (p) => p.status() },
+  { method: 'GET', path: '/v1/config', answer: (p) => p.config() },
+  { method: 'POST', path: '/v1/reload', answer: (p) => p.reload() },
+  { method: 'GET', path: '/v1/devices', answer: (p) => p.devices() },
+  { method: 'GET', path: '/v1/endpoints', answer: (p) => p.endpoints() },
+  { method: 'POST', path: '/v1/endpoints', answer: (p, r) => p.addEndpoint(endpointRequest(r.body)) },
+  {
+    method: 'DELETE',
+    path: '/v1/endpoints/:name',
+    answer: (p, r) => p.removeEndpoint(r.params['name'] ?? ''),
+  },
+  { method: 'GET', path: '/v1/identities', answer: (p) => p.identities() },
+  { method: 'GET', path: '/v1/ips', answer: (p, r) => p.ips(r.query.get('kernel') === 'true') },
+  { method: 'GET', path: '/v1/policies', answer: (p) => p.policies() },
+  { method: 'GET', path: '/v1/policy/status', answer: (p) => p.policyStatus() },
+  { method: 'GET', path: '/v1/policy/map/:endpoint', answer: (p, r) => p.policyMap(r.params['endpoint'] ?? '') },
+  { method: 'GET', path: '/v1/manifests', answer: (p) => p.manifests() },
+  { method: 'GET', path: '/v1/ct', answer: (p) => p.flows() },
+  { method: 'GET', path: '/v1/counters', answer: (p) => p.counters() },
+  {
+    method: 'GET',
+    path: '/v1/events',
+    answer: (p, r) =>
+      p.events({ since: sequence(r.query.get('since')), follow: r.query.get('follow') === 'true' }, r.signal),
+  },
+  { method: 'GET', path: '/v1/failsafe', answer: (p) => p.failsafe() },
+  { method: 'GET', path: '/v1/metrics', answer: (p) => p.metrics() },
+];
+
+/** The route of a request and its parameters; undefined when there is none. */
+export function findRoute(
+  method: string,
+  path: string,
+): { readonly route: Route; readonly params: Record<string, string> } | undefined {
+  for (const route of ROUTES) {
+    if (route.method !== method) continue;
+    const params = matchPath(route.path, path);
+    if (params !== undefined) return { route, params };
+  }
+  return undefined;
+}
+
+function matchPath(pattern: string, path: string): Record<string, string> | undefined {
+  const want = pattern.split('/');
+  const have = path.split('/');
+  if (want.length !== have.length) return undefined;
+  const params: Record<string, string> = {};
+  for (const [i, segment] of want.entries()) {
+    const given = have[i] ?? '';
+    if (segment.startsWith(':')) params[segment.slice(1)] = decodeURIComponent(given);
+    else if (segment !== given) return undefined;
+  }
+  return params;
+}
+
+function sequence(text: string | null): number | undefined {
+  if (text === null) return undefined;
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new MerlonError('USAGE', `since must be a sequence number, not "${text}"`);
+}
+
+function endpointRequest(body: unknown): EndpointRequest {
+  const given = (body ?? {}) as Record<string, unknown>;
+  const text = (key: string): string => {
+    const value = given[key];
+    if (typeof value === 'string' && value !== '') return value;
+    throw new MerlonError('USAGE', `the request needs "${key}", a non-empty string`);
+  };
+  const list = (key: string): readonly string[] => {
+    const value = given[key] ?? [];
+    if (Array.isArray(value) && value.every((v) => typeof v === 'string')) return value;
+    throw new MerlonError('USAGE', `"${key}" must be a list of strings`);
+  };
+  return {
+    name: text('name'),
+    netns: text('netns'),
+    labels: list('labels'),
+    ips: list('ips'),
+    ...(given['namespace'] === undefined ? {} : { namespace: text('namespace') }),
+  };
+}

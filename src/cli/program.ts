@@ -1,0 +1,165 @@
+/**
+ * Commander's commands out of the list of verbs: one tree, actions imported only when they run, and one
+ * sentence with exit code 2 for a verb that this build does not have yet.
+ */
+import { Command, CommanderError, Option } from 'commander';
+import { MerlonError } from '#kit/errors';
+import { nearest } from '#kit/nearest';
+import { FORMATS, Output, parseFormat } from './output.ts';
+import type { Context, Options, Verb, VerbOption } from './verb.ts';
+import { GROUPS, VERBS } from './verbs.ts';
+
+interface Environment {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly signal: AbortSignal;
+}
+
+/** Parses `argv`, runs its verb and resolves with the exit code. */
+export async function buildProgram(environment: Environment, argv: readonly string[]): Promise<number> {
+  const exit = { code: 0 };
+  const program = commands((verb, args, options) => run(environment, verb, args, options, exit));
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return 0;
+    throw new MerlonError('USAGE', error.message.replace(/^error: /, ''));
+  }
+  return exit.code;
+}
+
+type Action = (verb: Verb, args: readonly string[], options: Options) => Promise<void>;
+
+/** The whole tree; every leaf calls `action`. */
+export function commands(action: Action): Command {
+  const program = quiet(new Command('merlon'))
+    .description('Host firewall and multi-cluster mesh for bare-metal Linux')
+    .usage('<verb> [options]')
+    .helpCommand(false);
+  program.action((_options: Options, command: Command) => {
+    const [given] = command.args;
+    if (given !== undefined) throw unknownVerb(given, '', VERBS);
+    program.outputHelp();
+  });
+  program.allowExcessArguments(true);
+  for (const verb of VERBS) addVerb(program, verb, action);
+  program.addHelpText('after', () => `\n${groupList()}\nmerlon help VERB shows an example of each.\n`);
+  program.configureHelp({ visibleCommands: () => [] });
+  return program;
+}
+
+function addVerb(program: Command, verb: Verb, action: Action): void {
+  const words = verb.name.split(' ');
+  const leaf = words.pop() ?? '';
+  const parent = words.reduce((at, word) => child(at, word), program);
+  const command =
+    parent.commands.find((c) => c.name() === leaf) ??
+    parent.command(leaf, { hidden: verb.load === undefined || verb.group === 'hidden' });
+  quiet(command).description(verb.what);
+  for (const alias of verb.aliases ?? []) command.alias(alias);
+  if (verb.args !== undefined) command.arguments(verb.args);
+  for (const option of verb.options ?? []) command.addOption(asOption(option));
+  if (verb.load === undefined) command.allowUnknownOption(true).allowExcessArguments(true);
+  else command.allowExcessArguments(false);
+  common(command);
+  command.addHelpText('after', () => after(verb));
+  command.action((...params: unknown[]) => {
+    const self = params.at(-1) as Command;
+    return action(verb, self.args, self.opts());
+  });
+}
+
+/** The command `word` below `at`, made when it is only a group. */
+function child(at: Command, word: string): Command {
+  const found = at.commands.find((c) => c.name() === word);
+  if (found !== undefined) return found;
+  const made = quiet(at.command(word)).allowExcessArguments(true).description(`${word}: see below`);
+  made.action((_options: Options, self: Command) => {
+    const below = VERBS.filter((v) => v.name.startsWith(`${fullName(self)} `));
+    const given = self.args[0];
+    if (given !== undefined) throw unknownVerb(given, `${fullName(self)} `, below);
+    self.outputHelp();
+  });
+  return made;
+}
+
+function fullName(command: Command): string {
+  const parent = command.parent;
+  return parent === null || parent.parent === null ? command.name() : `${fullName(parent)} ${command.name()}`;
+}
+
+/** Errors are thrown to `main`, which prints them once and in one shape. */
+function quiet(command: Command): Command {
+  return command
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} })
+    .showSuggestionAfterError(true);
+}
+
+function common(command: Command): void {
+  command.addOption(new Option('-o, --output <format>', FORMATS.join('|')).default('table'));
+  command.addOption(new Option('--run-dir <dir>', 'the agent to speak to (or MERLON_RUN_DIR)'));
+}
+
+function asOption(option: VerbOption): Option {
+  const made = new Option(option.flags, option.what);
+  if (option.isRepeatable) {
+    made.argParser((value: string, before: readonly string[] | undefined) => [...(before ?? []), value]);
+  }
+  return made;
+}
+
+async function run(
+  environment: Environment,
+  verb: Verb,
+  args: readonly string[],
+  options: Options,
+  exit: { code: number },
+): Promise<void> {
+  if (verb.load === undefined) {
+    throw new MerlonError('NOT_SUPPORTED_YET', `this build has no \`merlon ${verb.name}\` yet`);
+  }
+  const format = parseFormat(String(options['output'] ?? 'table'));
+  const context: Context = {
+    runDir: String(options['runDir'] ?? environment.env['MERLON_RUN_DIR'] ?? '/run/merlon'),
+    format,
+    output: new Output(format, process.stdout, process.stderr),
+    signal: environment.signal,
+    env: environment.env,
+  };
+  const { run: runVerb } = await verb.load();
+  exit.code = (await runVerb(context, args, options)) ?? 0;
+}
+
+function unknownVerb(given: string, prefix: string, verbs: readonly Verb[]): MerlonError {
+  const names = verbs.map((v) => v.name.slice(prefix.length).split(' ')[0] ?? '');
+  const close = nearest(given, names);
+  return new MerlonError('USAGE', `there is no verb "${prefix}${given}"`, {
+    hint: close === undefined ? '`merlon help` lists the verbs' : `did you mean "${prefix}${close}"?`,
+  });
+}
+
+function after(verb: Verb): string {
+  const parts = [
+    verb.load === undefined ? 'This build does not have this verb yet.' : '',
+    verb.exits === undefined ? '' : `Exit codes: ${verb.exits}`,
+    verb.example === undefined ? '' : `Example:\n  ${verb.example}`,
+  ].filter((p) => p !== '');
+  return parts.length === 0 ? '' : `\n${parts.join('\n\n')}\n`;
+}
+
+/** The verbs by group, those that this build has; the others in one closing line. */
+function groupList(): string {
+  const lines: string[] = [];
+  for (const group of GROUPS) {
+    const verbs = VERBS.filter((v) => v.group === group && v.load !== undefined);
+    if (verbs.length === 0) continue;
+    lines.push(`${group}:`);
+    const width = Math.max(...verbs.map((v) => v.name.length));
+    lines.push(...verbs.map((v) => `  ${v.name.padEnd(width)}  ${v.what}`), '');
+  }
+  const later = VERBS.filter((v) => v.load === undefined).length;
+  if (later > 0)
+    lines.push(`${later} more verbs are known and answered with one sentence: not in this build yet.`);
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,27 @@
+/** `merlon bpf policy get`: one endpoint's policy as the kernel holds it, in the columns Cilium users know. */
+import { call, type PolicyMapView } from '#api/client';
+import type { Column } from '../output.ts';
+import type { Run } from '../verb.ts';
+
+const columns: readonly Column<PolicyMapView>[] = [
+  { title: 'POLICY', cell: (r) => r.policy },
+  { title: 'DIRECTION', cell: (r) => r.direction },
+  { title: 'IDENTITY', cell: (r) => String(r.identity) },
+  { title: 'LABELS', cell: (r) => r.labels.join(' ') },
+  { title: 'PORT/PROTO', cell: (r) => r.portProto },
+  { title: 'PROXY PORT', cell: (r) => r.proxyPort },
+  {
+    title: 'RULES',
+    cell: (r) =>
+      r.rules.map((x) => (x.file === undefined ? x.id : `${x.id} (${x.file}:${x.line ?? 1})`)).join(' '),
+  },
+  { title: '', cell: (r) => (r.differs === undefined ? '' : `DIFFERS: ${r.differs}`) },
+];
+
+export const run: Run = async (context, [endpoint = 'host']) => {
+  const rows = await call<readonly PolicyMapView[]>(
+    `/v1/policy/map/${encodeURIComponent(endpoint)}`,
+    context,
+  );
+  await context.output.rows(rows, columns, `no direction of ${endpoint} is enforced: everything passes`);
+};

@@ -1,0 +1,44 @@
+/** `merlon ct list` and `merlon bpf ct list`: flow records, from the initiator's side. */
+import { type FlowView, stream } from '#api/client';
+import { type Column, type Output, size } from '../output.ts';
+import { type Run, text } from '../verb.ts';
+
+const end = (e: FlowView['initiator']): string =>
+  e.port === undefined ? e.ip : `${e.ip.includes(':') ? `[${e.ip}]` : e.ip}:${e.port}`;
+
+const columns: readonly Column<FlowView>[] = [
+  { title: 'PROTO', cell: (f) => f.protocol },
+  { title: 'DIR', cell: (f) => f.direction },
+  { title: 'INITIATOR', cell: (f) => end(f.initiator) },
+  { title: 'RESPONDER', cell: (f) => end(f.responder) },
+  { title: 'STATE', cell: (f) => [f.state, ...f.flags].join(',') },
+  { title: 'PACKETS', cell: (f) => `${f.packets.forward}/${f.packets.reply}`, align: 'right' },
+  { title: 'BYTES', cell: (f) => size(f.bytes.forward + f.bytes.reply), align: 'right' },
+  { title: 'RULES', cell: rules },
+];
+
+function rules(f: FlowView): string {
+  const cells = Object.entries(f.verdicts).map(([direction, v]) => {
+    const ids = v.rules.map((r) => r.id).join(' ');
+    return `${direction} ${v.verdict}${ids === '' ? '' : ` ${ids}`}`;
+  });
+  return cells.join('; ');
+}
+
+export const run: Run = async (context, _args, options) => {
+  const port = text(options, 'port');
+  const wanted = (f: FlowView): boolean =>
+    port === undefined || String(f.initiator.port) === port || String(f.responder.port) === port;
+  const rows: FlowView[] = [];
+  for await (const flow of stream<FlowView>('/v1/ct', context)) {
+    if (!wanted(flow)) continue;
+    if (context.format === 'table' || context.format === 'yaml') rows.push(flow);
+    else await context.output.row(flow, () => '');
+  }
+  if (context.format === 'table') await printTable(context.output, rows);
+  else if (context.format === 'yaml') await context.output.rows(rows, [], '');
+};
+
+async function printTable(output: Output, rows: readonly FlowView[]): Promise<void> {
+  await output.rows(rows, columns, 'no flow records');
+}

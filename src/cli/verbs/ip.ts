@@ -1,0 +1,37 @@
+/** `merlon ip list|get` and `merlon bpf ipcache list|get`: which address stands for whom. */
+import { call, type IpView } from '#api/client';
+import { MerlonError } from '#kit/errors';
+import { cidrContainsIp, parseCidr, parseIp } from '#kit/ip';
+import type { Column } from '../output.ts';
+import type { Run } from '../verb.ts';
+
+const columns: readonly Column<IpView>[] = [
+  { title: 'IP PREFIX/ADDRESS', cell: (r) => r.prefix },
+  { title: 'IDENTITY', cell: (r) => String(r.identity) },
+  { title: 'LABELS', cell: (r) => r.labels.join(' ') },
+  { title: 'SOURCE', cell: (r) => r.source },
+  { title: 'KERNEL', cell: (r) => (r.inKernel === undefined ? '' : r.inKernel ? 'yes' : 'MISSING') },
+];
+
+export const run: Run = async (context, [address]) => {
+  const all = await call<readonly IpView[]>('/v1/ips?kernel=true', context);
+  if (address === undefined) return context.output.rows(all, columns, 'no addresses known');
+  const found = longest(all, address);
+  await context.output.rows(
+    found === undefined ? [] : [found],
+    columns,
+    `no prefix holds ${address}: it is world`,
+  );
+};
+
+function longest(rows: readonly IpView[], address: string): IpView | undefined {
+  const ip = parseIp(address);
+  if (ip === undefined) throw new MerlonError('USAGE', `"${address}" is not an address`);
+  let best: { row: IpView; length: number } | undefined;
+  for (const row of rows) {
+    const cidr = parseCidr(row.prefix);
+    if (cidr === undefined || !cidrContainsIp(cidr, ip)) continue;
+    if (best === undefined || cidr.length > best.length) best = { row, length: cidr.length };
+  }
+  return best?.row;
+}

@@ -1,0 +1,12 @@
+/** `merlon version`. */
+import { release } from 'node:os';
+import { VERSION } from '../version.ts';
+import type { Run } from '../verb.ts';
+
+export const run: Run = async (context) => {
+  const view = { merlon: VERSION, node: process.versions.node, kernel: release() };
+  await context.output.value(
+    view,
+    () => `merlon ${view.merlon} (Node ${view.node}, kernel ${view.kernel})\n`,
+  );
+};
