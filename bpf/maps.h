@@ -182,12 +182,12 @@ struct {
 
 /* Live flows that are proven, or that this node began. The datapath inserts, the collector deletes; no LRU,
  * so that nothing live is evicted silently. */
-#define FLOW_MAP(name, k, v)                                                                              \
-	struct {                                                                                          \
-		__uint(type, BPF_MAP_TYPE_HASH);                                                          \
-		__uint(max_entries, 4096);                                                                \
-		__type(key, struct k);                                                                    \
-		__type(value, struct v);                                                                  \
+#define FLOW_MAP(name, k, v)                     \
+	struct {                                 \
+		__uint(type, BPF_MAP_TYPE_HASH); \
+		__uint(max_entries, 4096);       \
+		__type(key, struct k);           \
+		__type(value, struct v);         \
 	} name SEC(".maps")
 
 FLOW_MAP(flow_tcp4, flow4_key, flow4_value);
@@ -195,12 +195,12 @@ FLOW_MAP(flow_tcp6, flow6_key, flow);
 FLOW_MAP(flow_any4, flow4_key, flow4_value);
 FLOW_MAP(flow_any6, flow6_key, flow);
 
-#define FLOW_LRU_MAP(name, k, v)                                                                          \
-	struct {                                                                                          \
-		__uint(type, BPF_MAP_TYPE_LRU_HASH);                                                      \
-		__uint(max_entries, 4096);                                                                \
-		__type(key, struct k);                                                                    \
-		__type(value, struct v);                                                                  \
+#define FLOW_LRU_MAP(name, k, v)                     \
+	struct {                                     \
+		__uint(type, BPF_MAP_TYPE_LRU_HASH); \
+		__uint(max_entries, 4096);           \
+		__type(key, struct k);               \
+		__type(value, struct v);             \
 	} name SEC(".maps")
 
 /* Inbound records without proof, of every protocol; the LRU evicts. */

@@ -12,12 +12,12 @@
 #define MERLON_SCHEMA 1 /* of all maps together; the layout hash tells single layouts apart */
 
 /* ---- Fixed sizes that both sides compute with ---- */
-#define CLASS_UNKNOWN 0		/* identities that no selector tells apart from an unknown one */
-#define IDENTITY_PAGE_BITS 12	/* identities per page of the class table, as a power of two */
+#define CLASS_UNKNOWN 0       /* identities that no selector tells apart from an unknown one */
+#define IDENTITY_PAGE_BITS 12 /* identities per page of the class table, as a power of two */
 #define IDENTITY_PAGES_TOP (1 << 20)
 #define EPOCH_BUCKETS 4096
 #define HOST_SLOTS 4
-#define RULESET_HOST 0		/* index of the host endpoint's rule set; pods' start at 1 */
+#define RULESET_HOST 0 /* index of the host endpoint's rule set; pods' start at 1 */
 #define FLOW_CELLS 3
 
 /* Port classes: one flat array for the machine. Ports of TCP, UDP and SCTP, then ICMP types, then ICMPv6
@@ -32,7 +32,7 @@
 #define PORT_CLASS_ENTRIES 197376
 
 enum direction {
-	DIR_EGRESS = 0,	 /* out of the subject; index of the initiator's cell */
+	DIR_EGRESS = 0,  /* out of the subject; index of the initiator's cell */
 	DIR_INGRESS = 1, /* into the subject; index of the responder's cell */
 	DIR_TRANSIT = 2, /* forwarded, judged by host policies that ask for it */
 };
@@ -40,10 +40,10 @@ enum direction {
 enum verdict {
 	VERDICT_NONE = 0, /* never judged in this direction */
 	VERDICT_ALLOW = 1,
-	VERDICT_DENY = 2,	  /* a deny rule */
+	VERDICT_DENY = 2,         /* a deny rule */
 	VERDICT_DEFAULT_DENY = 3, /* no rule allows it */
-	VERDICT_REDIRECT = 4,	  /* allowed, by way of a proxy */
-	VERDICT_AUTH = 5,	  /* allowed once the pair is authenticated */
+	VERDICT_REDIRECT = 4,     /* allowed, by way of a proxy */
+	VERDICT_AUTH = 5,         /* allowed once the pair is authenticated */
 };
 
 /* Which part of the key the deciding rules named; numbers of the flow API's policy_match_type. */
@@ -113,26 +113,26 @@ enum drop_reason {
  * meets. Written and read as one 64-bit word.
  */
 struct policy_cell {
-	__u32 origin;	 /* origin id: the set of rules that decided */
-	__u16 rs_port;	 /* rule-set port of a redirect, host order; 0 = none */
-	__u8 verdict;	 /* low 4 bits enum verdict as enforced, high 4 bits with staged policies */
-	__u8 flags;	 /* CELL_* */
+	__u32 origin;  /* origin id: the set of rules that decided */
+	__u16 rs_port; /* rule-set port of a redirect, host order; 0 = none */
+	__u8 verdict;  /* low 4 bits enum verdict as enforced, high 4 bits with staged policies */
+	__u8 flags;    /* CELL_* */
 };
 _Static_assert(sizeof(struct policy_cell) == 8, "policy_cell");
 
 #define CELL_MATCH_MASK 0x07 /* enum policy_match */
 #define CELL_LOG 0x08
-#define CELL_KEEP 0x10 /* live flows this cell admitted outlive its removal */
+#define CELL_KEEP 0x10  /* live flows this cell admitted outlive its removal */
 #define CELL_AUDIT 0x20 /* this refusal is reported and passes */
 #define CELL_TIER_SHIFT 6
 
 /* One direction of a slot. Offsets count 8-byte words of the arena; rows and columns are packed u16. */
 struct ruleset_dir {
-	__u32 rows;	 /* rows[identity class] */
-	__u32 columns;	 /* columns[port class] */
-	__u32 cells;	 /* cells[row * n_columns + column] */
+	__u32 rows;    /* rows[identity class] */
+	__u32 columns; /* columns[port class] */
+	__u32 cells;   /* cells[row * n_columns + column] */
 	__u16 n_columns;
-	__u8 flags;	 /* RSDIR_* */
+	__u8 flags; /* RSDIR_* */
 	__u8 pad;
 };
 _Static_assert(sizeof(struct ruleset_dir) == 16, "ruleset_dir");
@@ -142,8 +142,8 @@ _Static_assert(sizeof(struct ruleset_dir) == 16, "ruleset_dir");
 
 /* One generation of one rule set. */
 struct ruleset_slot {
-	__u32 generation;  /* 0: the slot is empty */
-	__u16 n_classes;   /* rows has this many entries; a class beyond is CLASS_UNKNOWN */
+	__u32 generation; /* 0: the slot is empty */
+	__u16 n_classes;  /* rows has this many entries; a class beyond is CLASS_UNKNOWN */
 	__u16 n_port_classes;
 	struct ruleset_dir dir[2]; /* by enum direction: DIR_EGRESS, DIR_INGRESS */
 };
@@ -159,14 +159,14 @@ struct ruleset {
 _Static_assert(sizeof(struct ruleset) == 192, "ruleset");
 
 /* The control word: one 64-bit store switches. */
-#define CONTROL_ACTIVE_SHIFT 0	 /* 8 bits: index of the active slot */
+#define CONTROL_ACTIVE_SHIFT 0   /* 8 bits: index of the active slot */
 #define CONTROL_FALLBACK_SHIFT 8 /* 8 bits: the slot that rules once the deadline has passed */
-#define CONTROL_STATE_SHIFT 16	 /* 8 bits: enum control_state */
-#define CONTROL_MODE_SHIFT 24	 /* 8 bits: enum control_mode */
-#define CONTROL_TXN_SHIFT 32	 /* 32 bits: transaction */
+#define CONTROL_STATE_SHIFT 16   /* 8 bits: enum control_state */
+#define CONTROL_MODE_SHIFT 24    /* 8 bits: enum control_mode */
+#define CONTROL_TXN_SHIFT 32     /* 32 bits: transaction */
 
 enum control_state {
-	CONTROL_EMPTY = 0,	 /* nothing compiled yet: everything passes, nothing is judged */
+	CONTROL_EMPTY = 0, /* nothing compiled yet: everything passes, nothing is judged */
 	CONTROL_CONFIRMED = 1,
 	CONTROL_UNCONFIRMED = 2, /* past the deadline the fallback slot rules */
 };
@@ -180,8 +180,8 @@ enum control_mode {
 
 /* The host endpoint's switch. Writers store the deadlines first, the word last. */
 struct hostfw_control {
-	__u64 control;		 /* CONTROL_* */
-	__u64 deadline_boot_ns;	 /* of an unconfirmed change; CLOCK_BOOTTIME */
+	__u64 control;            /* CONTROL_* */
+	__u64 deadline_boot_ns;   /* of an unconfirmed change; CLOCK_BOOTTIME */
 	__u64 mode_until_boot_ns; /* end of a timed mode, 0 = untimed; then MODE_ENFORCE */
 	__u64 pad;
 };
@@ -189,13 +189,14 @@ _Static_assert(sizeof(struct hostfw_control) == 32, "hostfw_control");
 
 /* What every packet may read without a lookup. Written by the agent only, but for overflow_used. */
 struct live_state {
-	__u32 clock;	    /* logical time of the machine; stamped into verdicts */
-	__u32 epoch_wide;   /* logical time of the last identity change of a prefix shorter than a host's */
-	__u32 interest;	    /* EVENT_* types that user space wants, as bits */
-	__u32 overflow_used[2]; /* the overflow table of IPv4, IPv6 holds something: ask it on a miss */
+	__u32 clock; /* logical time of the machine; stamped into verdicts */
+	__u32 epoch_wide; /* logical time of the last identity change of a prefix shorter than a host's */
+	__u32 interest; /* EVENT_* types that user space wants, as bits */
+	__u32 overflow_used[2]; /* the overflow table of IPv4, IPv6 has entries: ask it on a miss */
 	__u32 unproven_used[2];
 	__u32 pad;
-	__u32 epoch[EPOCH_BUCKETS]; /* logical time of the last identity change, by hash of the peer address */
+	/* logical time of the last identity change, by hash of the peer address */
+	__u32 epoch[EPOCH_BUCKETS];
 };
 _Static_assert(sizeof(struct live_state) == 32 + 4 * EPOCH_BUCKETS, "live_state");
 
@@ -222,7 +223,7 @@ struct lpm6_key {
 /* Who an address is. The first eight bytes are read and written as one word. */
 struct ipcache_entry {
 	__u32 identity;
-	__u32 flags; /* IPCACHE_* */
+	__u32 flags;              /* IPCACHE_* */
 	__u8 tunnel_endpoint[16]; /* IPv4 in the last four bytes; zero = none */
 	__u8 encrypt_key;
 	__u8 pad[3];
@@ -230,8 +231,8 @@ struct ipcache_entry {
 };
 _Static_assert(sizeof(struct ipcache_entry) == 32, "ipcache_entry");
 
-#define IPCACHE_ENDPOINT 0x01	 /* an endpoint of this node */
-#define IPCACHE_NODE 0x02	 /* a known node of a connected cluster */
+#define IPCACHE_ENDPOINT 0x01 /* an endpoint of this node */
+#define IPCACHE_NODE 0x02     /* a known node of a connected cluster */
 
 /* A local address of the node. */
 struct local_addr {
@@ -241,10 +242,10 @@ struct local_addr {
 
 /* A device we have a program on, by ifindex. */
 struct device {
-	__u16 kind;	/* enum device_kind */
-	__u16 slot;	/* index of its drop counters */
-	__u32 flags;	/* DEVICE_* */
-	__u32 endpoint;	/* index of the endpoint behind a pod device; 0 = none */
+	__u16 kind;     /* enum device_kind */
+	__u16 slot;     /* index of its drop counters */
+	__u32 flags;    /* DEVICE_* */
+	__u32 endpoint; /* index of the endpoint behind a pod device; 0 = none */
 	__u32 pad;
 };
 _Static_assert(sizeof(struct device) == 16, "device");
@@ -256,18 +257,18 @@ enum device_kind {
 };
 
 #define DEVICE_ALLOW_SELF_SOURCE 0x01 /* hostfw.allowSelfSource */
-#define DEVICE_XDP 0x02		      /* our XDP program runs before tcx */
-#define DEVICE_SLOTS 256	      /* device counters; 0 collects what has no slot of its own */
+#define DEVICE_XDP 0x02               /* our XDP program runs before tcx */
+#define DEVICE_SLOTS 256              /* device counters; 0 collects what has no slot of its own */
 
 /* An endpoint of this node, by its index. Index 0 is the host endpoint. */
 struct endpoint {
-	__u32 id;	 /* 1 to 65535; as shown to people */
+	__u32 id; /* 1 to 65535; as shown to people */
 	__u32 identity;
-	__u32 ruleset;	 /* index of its rule set */
-	__u32 ifindex;	 /* host side of its device */
-	__be32 addr4;	 /* its one IPv4 address, 0 = none or see ENDPOINT_PREFIXES */
-	__u32 flags;	 /* ENDPOINT_* */
-	__u8 addr6[16];	 /* its one global IPv6 address, zero = none */
+	__u32 ruleset;  /* index of its rule set */
+	__u32 ifindex;  /* host side of its device */
+	__be32 addr4;   /* its one IPv4 address, 0 = none or see ENDPOINT_PREFIXES */
+	__u32 flags;    /* ENDPOINT_* */
+	__u8 addr6[16]; /* its one global IPv6 address, zero = none */
 	__u8 mac[6];
 	__u16 pad;
 	__u32 pad2[4];
@@ -287,8 +288,8 @@ struct endpoint_prefix_key {
 
 /* A VLAN that has a sub-device with our program on it: tagged frames pass on the parent unjudged. */
 struct vlan_key {
-	__u32 ifindex;	/* parent */
-	__be16 proto;	/* 802.1Q or 802.1ad */
+	__u32 ifindex; /* parent */
+	__be16 proto;  /* 802.1Q or 802.1ad */
 	__u16 id;
 };
 
@@ -326,8 +327,8 @@ struct flow4_key {
 	__be32 addr[2];
 	__be16 port[2]; /* ICMP echo: the identifier in both; protocols without ports: 0 */
 	__u8 proto;
-	__u8 kind;	/* enum flow_kind */
-	__u16 zone;	/* tells overlapping addresses apart; 0 */
+	__u8 kind;  /* enum flow_kind */
+	__u16 zone; /* tells overlapping addresses apart; 0 */
 };
 _Static_assert(sizeof(struct flow4_key) == 16, "flow4_key");
 
@@ -362,39 +363,39 @@ struct flow {
 	struct stamp stamp[FLOW_CELLS];
 	__u8 verdict[FLOW_CELLS];    /* as policy_cell.verdict */
 	__u8 cell_flags[FLOW_CELLS]; /* CELL_* */
-	__u16 flags;		     /* FLOW_* */
-	__u32 last_seen;	     /* seconds since boot; FLOW_DEAD = being deleted */
-	__u16 last_report[2];	     /* 5-second ticks, wraps */
+	__u16 flags;                 /* FLOW_* */
+	__u32 last_seen;             /* seconds since boot; FLOW_DEAD = being deleted */
+	__u16 last_report[2];        /* 5-second ticks, wraps */
 	/* byte 40: written by established packets */
 	__u64 bytes[2];
 	__u32 packets[2];
 	/* byte 64: the rest */
-	__u32 identity[2];	     /* of initiator, responder, when last judged */
+	__u32 identity[2]; /* of initiator, responder, when last judged */
 	__u32 origin[FLOW_CELLS];
-	__u16 rs_port[2];	     /* rule-set port of the egress, ingress cell */
-	__u32 number;		     /* flow number, low 32 bits: the events' */
-	__u32 created;		     /* seconds since boot */
+	__u16 rs_port[2]; /* rule-set port of the egress, ingress cell */
+	__u32 number;     /* flow number, low 32 bits: the events' */
+	__u32 created;    /* seconds since boot */
 	__u32 svc_id;
 };
 _Static_assert(sizeof(struct flow) == 104, "flow");
 
 #define FLOW_DEAD 0xffffffffU
 
-#define FLOW_INITIATOR 0x0001	/* the initiator is the second end of the key */
+#define FLOW_INITIATOR 0x0001 /* the initiator is the second end of the key */
 #define FLOW_SEEN_REPLY 0x0002
-#define FLOW_PROVEN 0x0004	/* the initiator has shown that it receives our answers */
-#define FLOW_SYN_INIT 0x0008	/* SYN seen from the initiator */
+#define FLOW_PROVEN 0x0004   /* the initiator has shown that it receives our answers */
+#define FLOW_SYN_INIT 0x0008 /* SYN seen from the initiator */
 #define FLOW_SYN_RESP 0x0010
 #define FLOW_FIN_INIT 0x0020
 #define FLOW_FIN_RESP 0x0040
 #define FLOW_RST 0x0080
 #define FLOW_AUDITED 0x0100
 #define FLOW_FAILSAFE 0x0200
-#define FLOW_SEEDED 0x0400	/* made from a socket, not from a first packet */
+#define FLOW_SEEDED 0x0400 /* made from a socket, not from a first packet */
 #define FLOW_REVOKED 0x0800
 #define FLOW_ENCRYPT 0x1000
 #define FLOW_PROXY_LEG 0x2000
-#define FLOW_INBOUND 0x4000	/* the initiator is not of this node */
+#define FLOW_INBOUND 0x4000 /* the initiator is not of this node */
 #define FLOW_CLOSING (FLOW_RST)
 
 /* What only a few flows need: IPv4 values carry it behind struct flow within their 128 bytes. */
@@ -418,7 +419,7 @@ _Static_assert(sizeof(struct flow4_value) == 128, "flow4_value");
 struct unproven_value {
 	struct flow flow;
 	__u32 resp_first; /* responder's first sequence number, of its latest SYN-ACK; host order */
-	__u32 resp_end;	  /* one past the last sequence number it sent */
+	__u32 resp_end;   /* one past the last sequence number it sent */
 };
 _Static_assert(sizeof(struct unproven_value) == 112, "unproven_value");
 
@@ -442,7 +443,7 @@ struct frag6_key {
 struct frag_value {
 	__be16 sport;
 	__be16 dport; /* ICMP: type in the low byte of sport's place is not kept; echo has its identifier in both */
-	__u32 seen;   /* seconds since boot */
+	__u32 seen; /* seconds since boot */
 	__u8 icmp_type;
 	__u8 pad[3];
 };
@@ -465,16 +466,16 @@ struct drop_counter {
 
 /* Counters that are no drops; index of stat_count. */
 enum stat {
-	STAT_EVENT_LOST = 0,	     /* the ring was full */
-	STAT_EVENT_SUPPRESSED = 1,   /* withheld by the rate limit */
+	STAT_EVENT_LOST = 0,       /* the ring was full */
+	STAT_EVENT_SUPPRESSED = 1, /* withheld by the rate limit */
 	STAT_EVENT_SENT = 2,
-	STAT_FLOW_NEW = 3,	     /* allowed new flows: events sent + suppressed + lost */
-	STAT_CT_INSERT_FAILED = 4,   /* went to the overflow table */
+	STAT_FLOW_NEW = 3,         /* allowed new flows: events sent + suppressed + lost */
+	STAT_CT_INSERT_FAILED = 4, /* went to the overflow table */
 	STAT_LOCAL_BY_FIB = 5,
 	STAT_FRAG_OUT_OF_ORDER = 6,
 	STAT_FLOW_PROVEN = 7,
 	STAT_FLOW_SEEDED = 8,
-	STAT_JUDGED = 9,	     /* policy lookups */
+	STAT_JUDGED = 9, /* policy lookups */
 	STAT_PASS_NON_IP = 10,
 	STAT_PASS_FORWARDED = 11,
 	STAT_PASS_BUILTIN = 12,
@@ -500,28 +501,28 @@ enum event_type {
 
 /* One ring record: 64 bytes with IPv4 addresses, 96 with IPv6. */
 struct event {
-	__u8 version;	 /* low 4 bits EVENT_VERSION, high 4 bits enum event_type */
-	__u8 reason;	 /* enum drop_reason; 0 = not dropped */
+	__u8 version; /* low 4 bits EVENT_VERSION, high 4 bits enum event_type */
+	__u8 reason;  /* enum drop_reason; 0 = not dropped */
 	__u16 cpu;
-	__u16 seq;	 /* of this CPU; wraps */
-	__u16 length;	 /* of the packet, saturated */
-	__u64 time_ns;	 /* CLOCK_MONOTONIC */
+	__u16 seq;     /* of this CPU; wraps */
+	__u16 length;  /* of the packet, saturated */
+	__u64 time_ns; /* CLOCK_MONOTONIC */
 	__u32 src_identity;
 	__u32 dst_identity;
 	__u32 origin;
 	__u32 generation;
-	__u32 flow;	 /* flow number, low 32 bits; 0 = no record */
+	__u32 flow; /* flow number, low 32 bits; 0 = no record */
 	__u32 ifindex;
 	__u16 src_endpoint; /* endpoint id on this node; 0 = none */
 	__u16 dst_endpoint;
 	__u16 proxy_port;
 	__u16 suppressed; /* events of this reason withheld since the last one sent, saturated */
-	__be16 sport;	 /* ICMP: type in the low byte of the host-order value, code in the high */
+	__be16 sport;     /* ICMP: type in the low byte of the host-order value, code in the high */
 	__be16 dport;
 	__u8 proto;
 	__u8 tcp_flags;
-	__u8 verdict;	 /* low 4 bits enum verdict, high 4 bits enum policy_match */
-	__u8 flags;	 /* EVENT_F_* */
+	__u8 verdict; /* low 4 bits enum verdict, high 4 bits enum policy_match */
+	__u8 flags;   /* EVENT_F_* */
 	union {
 		struct {
 			__be32 saddr4;
@@ -538,34 +539,34 @@ _Static_assert(sizeof(struct event) == 96, "event");
 #define EVENT_SIZE4 64
 #define EVENT_SIZE6 96
 
-#define EVENT_F_INGRESS 0x01	/* direction of the judgement; clear = egress */
+#define EVENT_F_INGRESS 0x01 /* direction of the judgement; clear = egress */
 #define EVENT_F_IPV6 0x02
-#define EVENT_F_AUDIT 0x04	/* refused, passed because of audit */
+#define EVENT_F_AUDIT 0x04 /* refused, passed because of audit */
 #define EVENT_F_REPLY 0x08
 #define EVENT_F_XDP 0x10
-#define EVENT_F_TRACE_SHIFT 5	/* 3 bits of trace point */
+#define EVENT_F_TRACE_SHIFT 5 /* 3 bits of trace point */
 
 /* ---- Instance and probes ---- */
 
 /* Whose pins these are; one entry. */
 struct instance {
-	__u64 id;	     /* drawn at first start; also in the programs' read-only data */
+	__u64 id; /* drawn at first start; also in the programs' read-only data */
 	__u64 netns_cookie;
 	__u8 boot_id[16];
 	__u32 schema;
-	__u32 generation;    /* highest generation number given so far */
-	__u32 clock;	     /* highest logical time given so far */
+	__u32 generation; /* highest generation number given so far */
+	__u32 clock;      /* highest logical time given so far */
 	__u32 pad;
 };
 _Static_assert(sizeof(struct instance) == 48, "instance");
 
 /* One instruction to the ipcache feeder: set (or insert) or remove. */
 struct ipcache_op {
-	__u8 addr[16];	 /* IPv4 in the first four bytes */
+	__u8 addr[16];   /* IPv4 in the first four bytes */
 	__u32 prefixlen; /* 32 or 128: hash; else trie */
-	__u8 family;	 /* 4 or 6 */
+	__u8 family;     /* 4 or 6 */
 	__u8 remove;
-	__u16 done;	 /* set by the program: 1 in place, 2 inserted, 3 removed; 0xffff failed */
+	__u16 done; /* set by the program: 1 in place, 2 inserted, 3 removed; 0xffff failed */
 	struct ipcache_entry entry;
 };
 _Static_assert(sizeof(struct ipcache_op) == 56, "ipcache_op");

@@ -1,0 +1,126 @@
+/**
+ * `npm run build`: what the program runs on, made from the sources into build/.
+ *
+ *   build/bpf, build/native   datapath objects and addon (deploy/compile.ts)
+ *   build/lib                 one bundle a main, and one a worker, two levels deep like the sources: a file
+ *                             of build/ has the same relative path from a bundle as from src/<folder>/x.ts
+ *   build/bin/merlon          starts them on the pinned Node, from any directory
+ *
+ * A step whose inputs have not changed is left out; the inputs are hashed by content, so that a checkout or
+ * a touched file costs nothing. `--quiet` prints only what was made.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const quiet = process.argv.includes('--quiet');
+
+/** The programs people start: bundle → entry point. What a verb loads late becomes a chunk beside it. */
+const MAINS: readonly (readonly [name: string, entry: string])[] = [['cli', 'src/cli/main.ts']];
+
+interface Step {
+  readonly name: string;
+  readonly inputs: readonly string[];
+  /** Files that must be there for the step to count as done. */
+  readonly outputs: readonly string[];
+  readonly run: () => Promise<void>;
+}
+
+function hashOf(files: readonly string[]): string {
+  const hash = createHash('sha256');
+  for (const file of [...files].sort()) {
+    hash
+      .update(file)
+      .update('\0')
+      .update(readFileSync(join(root, file)))
+      .update('\0');
+  }
+  return hash.digest('hex');
+}
+
+async function runStep(step: Step): Promise<void> {
+  const stamp = join(root, 'build/stamps', step.name);
+  const hash = hashOf(step.inputs);
+  const isCurrent = existsSync(stamp) && readFileSync(stamp, 'utf8') === hash;
+  if (isCurrent && step.outputs.every((file) => existsSync(join(root, file)))) {
+    if (!quiet) console.log(`build: ${step.name} is current`);
+    return;
+  }
+  const start = performance.now();
+  rmSync(stamp, { force: true });
+  await step.run();
+  mkdirSync(dirname(stamp), { recursive: true });
+  writeFileSync(stamp, hash);
+  console.error(`build: ${step.name} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
+}
+
+/** Workers are found by URL beside their starter, so each is an entry point of its own under its own name. */
+function workerEntries(): readonly string[] {
+  return globSync('src/*/{*-worker,worker}.ts', { cwd: root });
+}
+
+async function bundle(entries: readonly (readonly [name: string, entry: string])[]): Promise<void> {
+  const { build } = await import('esbuild');
+  rmSync(join(root, 'build/lib'), { recursive: true, force: true });
+  await build({
+    absWorkingDir: root,
+    entryPoints: entries.map(([name, entry]) => ({ in: entry, out: name })),
+    outdir: 'build/lib',
+    bundle: true,
+    platform: 'node',
+    target: 'node24',
+    format: 'esm',
+    splitting: true,
+    sourcemap: 'linked',
+    sourcesContent: false,
+    logLevel: 'warning',
+    // CommonJS packages inside an ES module still call require.
+    banner: {
+      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+    },
+  });
+  for (const name of workerEntries().map((entry) => basename(entry, '.ts'))) {
+    // The sources start a worker as ./name.ts; beside the bundles that name leads to the bundle.
+    writeFileSync(join(root, `build/lib/${name}.ts`), `import './${name}.js';\n`);
+  }
+}
+
+/** The starter is shell: it costs a millisecond, and finds the pinned Node beside itself. */
+const STARTER = `#!/bin/sh
+# Starts merlon on the pinned Node; made by the build.
+here=$(readlink -f -- "$0")
+root=\${here%/build/bin/merlon}
+case $(uname -m) in
+aarch64) arch=arm64 ;;
+*) arch=x64 ;;
+esac
+exec "$root/node_modules/node-linux-$arch/bin/node" "$root/build/lib/cli.js" "$@"
+`;
+
+function writeStarter(): void {
+  const file = join(root, 'build/bin/merlon');
+  if (existsSync(file) && readFileSync(file, 'utf8') === STARTER) return;
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(`${file}.new`, STARTER, { mode: 0o755 });
+  renameSync(`${file}.new`, file);
+}
+
+const sources = globSync('{src,hostfw,clustermesh}/**/*.ts', { cwd: root });
+const entries = [
+  ...MAINS.filter(([, entry]) => existsSync(join(root, entry))),
+  ...workerEntries().map((entry) => [basename(entry, '.ts'), entry] as const),
+];
+
+const steps: readonly Step[] = [
+  {
+    name: 'bundles',
+    inputs: [...sources, 'deploy/build.ts', 'package.json', 'package-lock.json'],
+    outputs: entries.map(([name]) => `build/lib/${name}.js`),
+    run: () => bundle(entries),
+  },
+];
+
+for (const step of steps) await runStep(step);
+writeStarter();
