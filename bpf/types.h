@@ -16,6 +16,16 @@
 #define IDENTITY_PAGE_BITS 12 /* identities per page of the class table, as a power of two */
 #define IDENTITY_PAGES_TOP (1 << 20)
 #define EPOCH_BUCKETS 4096
+/*
+ * Bucket of a peer address: the sum of its four 32-bit words, each as the CPU loads it from the bytes in
+ * network order and multiplied by its constant, modulo 2^32; of that the upper 12 bits. An IPv4 address is
+ * the last word, the others count 0.
+ */
+#define EPOCH_MULTIPLIER0 0x85ebca6bU
+#define EPOCH_MULTIPLIER1 0xc2b2ae35U
+#define EPOCH_MULTIPLIER2 0x27d4eb2fU
+#define EPOCH_MULTIPLIER3 0x9e3779b1U
+#define EPOCH_SHIFT 20
 #define HOST_SLOTS 4
 #define RULESET_HOST 0 /* index of the host endpoint's rule set; pods' start at 1 */
 #define FLOW_CELLS 3
@@ -191,7 +201,7 @@ _Static_assert(sizeof(struct hostfw_control) == 32, "hostfw_control");
 struct live_state {
 	__u32 clock; /* logical time of the machine; stamped into verdicts */
 	__u32 epoch_wide; /* logical time of the last identity change of a prefix shorter than a host's */
-	__u32 interest; /* EVENT_* types that user space wants, as bits */
+	__u32 interest;         /* EVENT_* types that user space wants, as bits */
 	__u32 overflow_used[2]; /* the overflow table of IPv4, IPv6 has entries: ask it on a miss */
 	__u32 unproven_used[2];
 	__u32 pad;
@@ -396,6 +406,7 @@ _Static_assert(sizeof(struct flow) == 104, "flow");
 #define FLOW_ENCRYPT 0x1000
 #define FLOW_PROXY_LEG 0x2000
 #define FLOW_INBOUND 0x4000 /* the initiator is not of this node */
+#define FLOW_HOST 0x8000 /* an endpoint's flow with its node: two subjects judge it at one hook */
 #define FLOW_CLOSING (FLOW_RST)
 
 /* What only a few flows need: IPv4 values carry it behind struct flow within their 128 bytes. */
