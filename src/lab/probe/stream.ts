@@ -1,0 +1,275 @@
+/**
+ * Traffic that runs through an event: numbered records over one connection, or one new attempt an interval.
+ * What is kept is bounded: totals, the first hundred losses and gaps, and runs of equal outcomes.
+ */
+import dgram from 'node:dgram';
+import net from 'node:net';
+import type { Outcome, StreamReport, StreamSpec } from '../protocol.ts';
+import { attempt, endingOf, somePort, sourceFor } from './attempt.ts';
+import { RECORD_BYTES, record, seqOf } from './record.ts';
+
+const KEPT = 100;
+const GAP_MS = 100;
+
+interface Carrier {
+  readonly source: string;
+  readonly sourcePort: number;
+  send(bytes: Buffer): void;
+  close(): void;
+}
+
+type OnRecord = (seq: number) => void;
+type OnError = (error: unknown) => void;
+
+async function tcpCarrier(
+  spec: StreamSpec,
+  source: string,
+  got: OnRecord,
+  failed: OnError,
+): Promise<Carrier> {
+  const socket = net.connect({
+    host: spec.to,
+    port: spec.port ?? 0,
+    localAddress: source,
+    localPort: somePort(),
+    noDelay: true,
+  });
+  await new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(
+      () => reject(Object.assign(new Error(), { code: 'ETIMEDOUT' })),
+      spec.timeoutMs ?? 1000,
+    );
+    socket
+      .once('connect', resolve)
+      .once('error', reject)
+      .once('close', () => clearTimeout(timer));
+    socket.once('connect', () => clearTimeout(timer));
+  }).catch((e: unknown) => {
+    socket.destroy();
+    throw e;
+  });
+  let rest: Buffer = Buffer.alloc(0);
+  socket.on('data', (chunk: Buffer) => {
+    const bytes = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    const whole = bytes.length - (bytes.length % RECORD_BYTES);
+    for (let at = 0; at < whole; at += RECORD_BYTES) got(seqOf(bytes, at));
+    rest = bytes.subarray(whole);
+  });
+  socket.on('error', failed);
+  socket.on('end', () => failed(Object.assign(new Error(), { code: 'EOF' })));
+  return {
+    source,
+    sourcePort: socket.localPort ?? 0,
+    send: (bytes) => void (socket.writable && socket.write(bytes)),
+    close: () => socket.destroy(),
+  };
+}
+
+async function udpCarrier(
+  spec: StreamSpec,
+  source: string,
+  got: OnRecord,
+  failed: OnError,
+): Promise<Carrier> {
+  const socket = dgram.createSocket(net.isIPv6(spec.to) ? 'udp6' : 'udp4');
+  await new Promise<void>((resolve, reject) => {
+    socket.once('error', reject);
+    socket.bind(somePort(), source, () => socket.connect(spec.port ?? 0, spec.to, resolve));
+  });
+  socket.removeAllListeners('error').on('error', failed);
+  socket.on('message', (bytes) => {
+    if (bytes.length === RECORD_BYTES) got(seqOf(bytes));
+  });
+  const { port } = socket.address();
+  return { source, sourcePort: port, send: (bytes) => socket.send(bytes), close: () => socket.close() };
+}
+
+/** Records over one five-tuple. */
+class RecordStream {
+  readonly #seen = new Set<number>();
+  readonly #gaps: { afterSeq: number; ms: number }[] = [];
+  readonly #startMs = performance.now();
+  readonly #carrier: Carrier;
+  readonly #timer: NodeJS.Timeout;
+  readonly #push: boolean;
+  #sent = 0;
+  #duplicates = 0;
+  #lastMs = this.#startMs;
+  #lastSeq = -1;
+  #longestGapMs = 0;
+  #error: string | undefined;
+  #endMs: number | undefined;
+
+  private constructor(spec: StreamSpec, carrier: Carrier) {
+    this.#carrier = carrier;
+    this.#push = spec.push === true;
+    const send = () => {
+      // To a push server one record says who we are; over TCP the connection does.
+      carrier.send(record(this.#sent));
+      if (!this.#push) this.#sent++;
+    };
+    send();
+    this.#timer = setInterval(send, this.#push ? 1000 : (spec.intervalMs ?? 5));
+  }
+
+  static async start(spec: StreamSpec): Promise<RecordStream> {
+    let stream: RecordStream | undefined;
+    const source = spec.from ?? (await sourceFor(spec.to));
+    const open = spec.kind === 'tcp' ? tcpCarrier : udpCarrier;
+    const carrier = await open(
+      spec,
+      source,
+      (seq) => stream?.received(seq),
+      (e) => stream?.failed(e),
+    );
+    stream = new RecordStream(spec, carrier);
+    return stream;
+  }
+
+  received(seq: number): void {
+    if (this.#seen.has(seq)) this.#duplicates++;
+    this.#seen.add(seq);
+    if (this.#push) this.#sent = Math.max(this.#sent, seq + 1);
+    this.#noteGap(performance.now());
+    this.#lastSeq = seq;
+  }
+
+  #noteGap(nowMs: number): void {
+    const ms = nowMs - this.#lastMs;
+    if (ms > GAP_MS && this.#gaps.length < KEPT)
+      this.#gaps.push({ afterSeq: this.#lastSeq, ms: Math.round(ms) });
+    this.#longestGapMs = Math.max(this.#longestGapMs, ms);
+    this.#lastMs = nowMs;
+  }
+
+  failed(error: unknown): void {
+    this.#error ??= endingOf(error).error;
+  }
+
+  /** Sends no more; what is under way may still come back until `close`. */
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#endMs = performance.now();
+  }
+
+  get isComplete(): boolean {
+    return this.#push || this.#seen.size >= this.#sent || this.#error !== undefined;
+  }
+
+  close(): void {
+    this.#carrier.close();
+  }
+
+  report(stream: number): StreamReport {
+    const lost: number[] = [];
+    for (let seq = 0; seq < this.#sent && lost.length < KEPT; seq++) if (!this.#seen.has(seq)) lost.push(seq);
+    const openGapMs = (this.#endMs ?? performance.now()) - this.#lastMs;
+    const open = openGapMs > GAP_MS ? [{ afterSeq: this.#lastSeq, ms: Math.round(openGapMs) }] : [];
+    return {
+      stream,
+      source: this.#carrier.source,
+      sourcePort: this.#carrier.sourcePort,
+      sent: this.#sent,
+      received: this.#seen.size,
+      lost,
+      duplicates: this.#duplicates,
+      longestGapMs: Math.round(Math.max(this.#longestGapMs, openGapMs)),
+      gaps: [...this.#gaps, ...open],
+      phases: [],
+      ...(this.#error === undefined ? {} : { error: this.#error }),
+    };
+  }
+}
+
+/** One new attempt an interval. Outcomes are put in the order of the attempts, whenever they come in. */
+class AttemptStream {
+  readonly #outcomes: { outcome: Outcome; startMs: number }[] = [];
+  readonly #startMs = performance.now();
+  readonly #timer: NodeJS.Timeout;
+  #sent = 0;
+  #pending = 0;
+  #source = '';
+
+  constructor(spec: StreamSpec) {
+    const proto = spec.kind.slice(0, -'-new'.length) as 'tcp' | 'udp' | 'icmp';
+    const once = async () => {
+      const seq = this.#sent++;
+      const startMs = Math.round(performance.now() - this.#startMs);
+      this.#pending++;
+      const result = await attempt({
+        proto,
+        to: spec.to,
+        timeoutMs: spec.timeoutMs ?? 1000,
+        ...(spec.port === undefined ? {} : { port: spec.port }),
+        ...(spec.from === undefined ? {} : { from: spec.from }),
+      });
+      this.#pending--;
+      this.#source = result.source;
+      this.#outcomes[seq] = { outcome: result.outcome, startMs };
+    };
+    void once();
+    this.#timer = setInterval(() => void once(), spec.intervalMs ?? 5);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  get isComplete(): boolean {
+    return this.#pending === 0;
+  }
+
+  close(): void {}
+
+  report(stream: number): StreamReport {
+    const phases: { outcome: Outcome; firstSeq: number; count: number; startMs: number }[] = [];
+    const lost: number[] = [];
+    for (let seq = 0; seq < this.#sent; seq++) {
+      const one = this.#outcomes[seq];
+      if (one === undefined) continue;
+      if (one.outcome !== 'open' && lost.length < KEPT) lost.push(seq);
+      const last = phases.at(-1);
+      if (last?.outcome === one.outcome) last.count++;
+      else phases.push({ outcome: one.outcome, firstSeq: seq, count: 1, startMs: one.startMs });
+    }
+    const received = this.#outcomes.filter((one) => one?.outcome === 'open').length;
+    const none = { duplicates: 0, longestGapMs: 0, gaps: [] };
+    return { stream, source: this.#source, sourcePort: 0, sent: this.#sent, received, lost, phases, ...none };
+  }
+}
+
+export class Streams {
+  readonly #running = new Map<number, RecordStream | AttemptStream>();
+  #next = 1;
+
+  async start(spec: StreamSpec): Promise<StreamReport> {
+    const isOne = spec.kind === 'tcp' || spec.kind === 'udp';
+    const stream = isOne ? await RecordStream.start(spec) : new AttemptStream(spec);
+    const id = this.#next++;
+    this.#running.set(id, stream);
+    return stream.report(id);
+  }
+
+  #get(id: number): RecordStream | AttemptStream {
+    const stream = this.#running.get(id);
+    if (stream === undefined) throw new Error(`there is no stream ${id}`);
+    return stream;
+  }
+
+  report(id: number): StreamReport {
+    return this.#get(id).report(id);
+  }
+
+  /** Stops sending, gives what is under way at most 1.2 s, and reports. */
+  async stop(id: number): Promise<StreamReport> {
+    const stream = this.#get(id);
+    stream.stop();
+    const endMs = performance.now() + 1200;
+    while (!stream.isComplete && performance.now() < endMs)
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    const report = stream.report(id);
+    stream.close();
+    this.#running.delete(id);
+    return report;
+  }
+}
