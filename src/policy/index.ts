@@ -1,0 +1,33 @@
+/**
+ * The policy compiler. Rows in: accepted policies, identities with their labels, endpoints, the node's labels,
+ * configuration. Rows out: rule sets as matrices over identity classes and port classes (`compiled.ts`), and,
+ * from policies and addresses, the ipcache and identities that the matrices speak of (`prefixes.ts`).
+ *
+ * Stages, each a function of the one before: selectors (which identities a peer list means), classes (what no
+ * list tells apart), rule sets (which specs meet in a subject) and matrices (what they decide).
+ *
+ * Invariants: pure; the order of input rows never matters; all precedence is resolved here, so that the
+ * datapath looks up one cell; a class is named by its meaning, so that numbers may keep their history elsewhere.
+ */
+export * from './compiled.ts';
+export { type CompileInput, compile } from './compile.ts';
+export { canonicalDump } from './dump.ts';
+export { type Judge, judge, judgeOf } from './judge.ts';
+export { identityLabels, type LabelFilter, labelFilter, type PodFacts, podLabels } from './labels.ts';
+export {
+  EMPTY_NUMBERING,
+  type IdentityScope,
+  type Numbering,
+  numberOf,
+  renumber,
+  type WantedIdentity,
+} from './numbering.ts';
+export { portIndex, portOfIndex } from './port-index.ts';
+export {
+  type EndpointAddresses,
+  type PrefixInput,
+  prefixIdentities,
+  type PrefixLabels,
+  type PrefixOutput,
+} from './prefixes.ts';
+export { INIT_LABELS, ORIGIN_ALWAYS, ORIGIN_INIT, ORIGIN_LOCALHOST, type PolicySubject } from './subjects.ts';

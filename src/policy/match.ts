@@ -1,0 +1,178 @@
+/**
+ * What one peer selector means for one label set, and canonical texts for selectors and peer lists. Peer
+ * lists, not single selectors, are what rule sets tell identities apart by: a list of a thousand prefixes
+ * makes one class, not a thousand.
+ */
+import { assertNever } from '#kit/errors';
+import { type Cidr, cidrCovers, formatCidr, parseCidr } from '#kit/ip';
+import { type Label, type LabelSet, labelMatchesKey } from '#kit/labels';
+import type { Entity, Peers, PeerSelector, PolicyConfig, Requirement, Selector } from '#model';
+import { nameOf } from './digest.ts';
+import { compareText, sortedSet } from './order.ts';
+
+/** Longest text of a peer or port list that still serves as its own name. */
+export const LIST_NAME_LIMIT = 240;
+
+/** A peer list by content. `wildcard`: every peer matches, also one that nobody knows. */
+export interface PeerList {
+  readonly name: string;
+  readonly wildcard: boolean;
+  readonly selectors: readonly PeerSelector[];
+}
+
+/** The list that a rule's peers stand for. */
+export function peerListOf(peers: Peers): PeerList {
+  if (peers.kind === 'any' || peers.selectors.some(isWildcard)) {
+    return { name: '*', wildcard: true, selectors: [] };
+  }
+  const byText = new Map(peers.selectors.map((selector) => [selectorText(selector), selector]));
+  const texts = [...byText].sort(([a], [b]) => compareText(a, b));
+  return {
+    name: nameOf(texts.map(([text]) => text).join(' | '), LIST_NAME_LIMIT),
+    wildcard: false,
+    selectors: texts.map(([, selector]) => selector),
+  };
+}
+
+function isWildcard(selector: PeerSelector): boolean {
+  if (selector.kind === 'entity') return selector.entity === 'all';
+  return selector.kind === 'labels' && selector.selector.requirements.length === 0;
+}
+
+/** Canonical text of a peer selector: equal texts mean the same, whatever the order of writing. */
+export function selectorText(selector: PeerSelector): string {
+  switch (selector.kind) {
+    case 'entity':
+      return `entity ${selector.entity}`;
+    case 'cidr': {
+      const except = sortedSet(selector.except.map(formatCidr));
+      return formatCidr(selector.cidr) + (except.length === 0 ? '' : ` except ${except.join(',')}`);
+    }
+    case 'labels':
+      return `{${sortedSet(selector.selector.requirements.map(requirementText)).join(' ')}}`;
+    default:
+      return assertNever(selector);
+  }
+}
+
+function requirementText(requirement: Requirement): string {
+  const key = `${word(requirement.source)}:${word(requirement.key)}`;
+  const values = sortedSet(requirement.values.map(word)).join(',');
+  switch (requirement.operator) {
+    case 'In':
+      return `${key}=${values}`;
+    case 'NotIn':
+      return `${key}!=${values}`;
+    case 'Exists':
+      return key;
+    case 'DoesNotExist':
+      return `!${key}`;
+    default:
+      return assertNever(requirement.operator);
+  }
+}
+
+/** Text that joins no words: anything but plain label characters is quoted. */
+function word(text: string): string {
+  return /^[\w./-]*$/.test(text) ? text : JSON.stringify(text);
+}
+
+/** Whether all requirements hold for the label set. */
+export function selectorMatches(selector: Selector, labels: LabelSet): boolean {
+  return selector.requirements.every((requirement) => requirementHolds(requirement, labels));
+}
+
+/**
+ * `any:` looks at the key in every source: `In` holds when one of them has a listed value, `NotIn` when none
+ * has. A key of source `cidr` is matched by containment (policy.md §3.1).
+ */
+function requirementHolds(requirement: Requirement, labels: LabelSet): boolean {
+  const { operator, values } = requirement;
+  switch (operator) {
+    case 'Exists':
+      return labels.labels.some((label) => keyMatches(requirement, label));
+    case 'DoesNotExist':
+      return !labels.labels.some((label) => keyMatches(requirement, label));
+    case 'In':
+      return labels.labels.some((label) => keyMatches(requirement, label) && values.includes(label.value));
+    case 'NotIn':
+      return !labels.labels.some((label) => keyMatches(requirement, label) && values.includes(label.value));
+    default:
+      return assertNever(operator);
+  }
+}
+
+function keyMatches(requirement: Requirement, label: Label): boolean {
+  if (requirement.source !== 'cidr') return labelMatchesKey(label, requirement.source, requirement.key);
+  const outer = parseCidr(requirement.key);
+  const inner = label.source === 'cidr' ? parseCidr(label.key) : undefined;
+  return outer !== undefined && inner !== undefined && cidrCovers(outer, inner);
+}
+
+/** The label that stands for the world of each enabled family: one without family when there is only one. */
+export function worldLabels(config: PolicyConfig): Readonly<Record<4 | 6, Label | undefined>> {
+  const dual = config.ipv4 && config.ipv6;
+  const label = (key: string): Label => ({ source: 'reserved', key, value: '' });
+  return {
+    4: config.ipv4 ? label(dual ? 'world-ipv4' : 'world') : undefined,
+    6: config.ipv6 ? label(dual ? 'world-ipv6' : 'world') : undefined,
+  };
+}
+
+const WHOLE: Readonly<Record<4 | 6, Cidr | undefined>> = { 4: parseCidr('0.0.0.0/0'), 6: parseCidr('::/0') };
+
+/**
+ * The prefixes that an identity stands for when a CIDR rule asks: its `cidr:` labels, or, for the world
+ * itself, the family's whole range.
+ */
+export function cidrPoints(labels: LabelSet, config: PolicyConfig): readonly Cidr[] {
+  const own = labels.labels
+    .filter((label) => label.source === 'cidr')
+    .map((label) => parseCidr(label.key))
+    .filter((cidr) => cidr !== undefined);
+  if (own.length > 0) return own;
+  const world = worldLabels(config);
+  return ([4, 6] as const)
+    .filter((family) => hasReserved(labels, world[family]?.key))
+    .map((family) => WHOLE[family])
+    .filter((cidr) => cidr !== undefined);
+}
+
+function hasReserved(labels: LabelSet, key: string | undefined): boolean {
+  return labels.labels.some((label) => label.source === 'reserved' && label.key === key);
+}
+
+/**
+ * The label alternatives that an entity means (policy.md §4.3); an identity with one of them is a member.
+ * `all` never comes here: it is the wildcard.
+ */
+export function entityLabels(entity: Entity, config: PolicyConfig): readonly Label[] {
+  const reserved = (...keys: string[]) => keys.map((key) => ({ source: 'reserved', key, value: '' }));
+  switch (entity) {
+    case 'world':
+      return reserved('world', 'world-ipv4', 'world-ipv6');
+    case 'world-ipv4':
+    case 'world-ipv6': {
+      const label = worldLabels(config)[entity === 'world-ipv4' ? 4 : 6];
+      return label === undefined ? [] : [label];
+    }
+    case 'cluster':
+      return [
+        ...reserved('host', 'remote-node', 'init', 'ingress', 'health', 'unmanaged', 'kube-apiserver'),
+        { source: 'k8s', key: 'io.cilium.k8s.policy.cluster', value: config.clusterName },
+      ];
+    case 'host':
+    case 'remote-node':
+    case 'kube-apiserver':
+    case 'ingress':
+    case 'health':
+    case 'init':
+    case 'unmanaged':
+      return reserved(entity);
+    case 'none':
+    case 'all':
+      return [];
+    default:
+      return assertNever(entity);
+  }
+}

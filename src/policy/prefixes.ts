@@ -1,0 +1,225 @@
+/**
+ * Who an address is: which prefixes the ipcache holds and which labels each stands for (policy.md §4.1, §4.2,
+ * §12.3, HF-4). Addresses of the node are the host, of known nodes remote-node, of endpoints the endpoint;
+ * every prefix that a policy names (excepts too) stands for itself, so that no known prefix lies partly in
+ * and partly out of any rule.
+ */
+import { type Cidr, cidrEquals, formatCidr, parseCidrOrIp } from '#kit/ip';
+import { type Label, type LabelSet, labelSet } from '#kit/labels';
+import { Lpm } from '#kit/lpm';
+import {
+  type Identity,
+  type IdentityRow,
+  type IpcacheRow,
+  type NodeRow,
+  type Policy,
+  type PolicyConfig,
+  RESERVED_IDENTITY,
+} from '#model';
+import { worldLabels } from './match.ts';
+import { type IdentityScope, type Numbering, numberOf, renumber, type WantedIdentity } from './numbering.ts';
+import { compareText } from './order.ts';
+
+/** An endpoint's part: addresses and prefixes it may use, and its identity's labels. */
+export interface EndpointAddresses {
+  readonly addresses: readonly string[];
+  readonly labels: LabelSet;
+  /** Its number when somebody else gives them; 0 or absent: numbered here. */
+  readonly identity?: Identity;
+}
+
+/** A prefix that somebody gives labels to beyond those it has by itself: a name learnt, a group's member. */
+export interface PrefixLabels {
+  readonly prefix: string;
+  readonly labels: LabelSet;
+}
+
+/** Everything that the meaning of addresses depends on. */
+export interface PrefixInput {
+  readonly policies: readonly Policy[];
+  readonly nodes: readonly NodeRow[];
+  readonly endpoints: readonly EndpointAddresses[];
+  /** Addresses of the node itself. */
+  readonly localAddresses: readonly string[];
+  readonly prefixLabels?: readonly PrefixLabels[];
+  readonly config: PolicyConfig;
+  /** Numbers given so far. */
+  readonly numbering: Numbering;
+}
+
+/** What is wanted, sorted by prefix and by number, and the numbering to hand in next time. */
+export interface PrefixOutput {
+  readonly ipcache: readonly IpcacheRow[];
+  readonly identities: readonly IdentityRow[];
+  readonly numbering: Numbering;
+}
+
+/** What a prefix stands for: an identity with a fixed number, or a label set that needs one. */
+interface Owner {
+  readonly identity?: Identity;
+  readonly labels: LabelSet;
+  readonly scope: IdentityScope;
+  readonly isEndpoint: boolean;
+  readonly isNode: boolean;
+}
+
+/** Desired ipcache and identities. Throws `IDENTITY_EXHAUSTED`. */
+export function prefixIdentities(input: PrefixInput): PrefixOutput {
+  const owners = prefixOwners(input);
+  const wanted = [...owners].map(({ value }) => value).filter((owner) => owner.identity === undefined);
+  const unaddressed = input.endpoints.filter((endpoint) => !endpoint.identity).map(endpointOwner);
+  const numbering = renumber(input.numbering, [...wanted, ...unaddressed]);
+  const ipcache = [...owners].map(({ cidr, value }) => ({
+    prefix: formatCidr(cidr),
+    identity: value.identity ?? numbered(numbering, value),
+    isEndpoint: value.isEndpoint,
+    isNode: value.isNode,
+  }));
+  return { ipcache, identities: identityRows(input, owners, numbering), numbering };
+}
+
+/** The number of a set that has just been numbered. */
+function numbered(numbering: Numbering, wanted: WantedIdentity): Identity {
+  return numberOf(numbering, wanted) ?? RESERVED_IDENTITY.unknown;
+}
+
+/** Every prefix with its owner, in canonical order. Where two claim one prefix, the first in this order has it. */
+function prefixOwners(input: PrefixInput): Lpm<Owner> {
+  const { config } = input;
+  const owners = new Lpm<Owner>();
+  const claim = (text: string, ownerOf: (cidr: Cidr) => Owner) => {
+    const cidr = parseCidrOrIp(text);
+    if (cidr === undefined || !isEnabled(cidr, config) || owners.get(cidr) !== undefined) return;
+    owners.set(cidr, ownerOf(cidr));
+  };
+  const host = hostOwner(input);
+  for (const address of input.localAddresses) claim(address, () => host);
+  for (const node of input.nodes) {
+    for (const address of node.addresses) claim(address, (cidr) => nodeOwner(node, cidr, config));
+  }
+  for (const endpoint of input.endpoints) {
+    for (const address of endpoint.addresses) claim(address, () => endpointOwner(endpoint));
+  }
+  const extra = extraLabels(input.prefixLabels ?? []);
+  const outside = new Lpm<true>();
+  for (const cidr of [...policyPrefixes(input.policies), ...[...extra].map((entry) => entry.cidr)]) {
+    if (cidr.length > 0 && isEnabled(cidr, config)) outside.set(cidr, true);
+  }
+  for (const { cidr } of outside) {
+    const within = owners.covering(cidr)[0];
+    if (within !== undefined && cidrEquals(within.cidr, cidr)) continue;
+    owners.set(
+      cidr,
+      within !== undefined && isInside(within.value) ? within.value : outsideOwner(cidr, extra, config),
+    );
+  }
+  return owners;
+}
+
+function isEnabled(cidr: Cidr, config: PolicyConfig): boolean {
+  return cidr.ip.family === 4 ? config.ipv4 : config.ipv6;
+}
+
+/** Whether the owner is of the cluster: a prefix inside an endpoint's stays the endpoint's. */
+function isInside(owner: Owner): boolean {
+  return owner.isEndpoint || owner.isNode || owner.identity === RESERVED_IDENTITY.host;
+}
+
+const reserved = (key: string): Label => ({ source: 'reserved', key, value: '' });
+const cidrLabel = (cidr: Cidr): Label => ({ source: 'cidr', key: formatCidr(cidr), value: '' });
+
+/** The host is one identity; with node matching it carries the prefixes of all its addresses. */
+function hostOwner({ localAddresses, config }: PrefixInput): Owner {
+  const own = config.cidrMatchNodes
+    ? localAddresses.map(parseCidrOrIp).filter((cidr) => cidr !== undefined && isEnabled(cidr, config))
+    : [];
+  const labels = labelSet([reserved('host'), ...own.filter((c) => c !== undefined).map(cidrLabel)]);
+  return { identity: RESERVED_IDENTITY.host, labels, scope: 'cluster', isEndpoint: false, isNode: false };
+}
+
+function nodeOwner(node: NodeRow, cidr: Cidr, config: PolicyConfig): Owner {
+  const backsApiserver = node.labels.labels.some(
+    (l) => l.source === 'reserved' && l.key === 'kube-apiserver',
+  );
+  const labels = [reserved('remote-node')];
+  if (backsApiserver) labels.push(reserved('kube-apiserver'));
+  const plain = labelSet(labels);
+  if (config.cidrMatchNodes) labels.push(cidrLabel(cidr));
+  if (config.nodeSelectorLabels) labels.push(...node.labels.labels.filter((l) => l.source === 'node'));
+  const set = labelSet(labels);
+  const fixed = backsApiserver ? RESERVED_IDENTITY['kube-apiserver'] : RESERVED_IDENTITY['remote-node'];
+  const owner = { labels: set, scope: 'remote-node', isEndpoint: false, isNode: true } as const;
+  return set.key === plain.key ? { ...owner, identity: fixed } : owner;
+}
+
+function endpointOwner(endpoint: EndpointAddresses): Owner {
+  const owner = { labels: endpoint.labels, scope: 'cluster', isEndpoint: true, isNode: false } as const;
+  return endpoint.identity ? { ...owner, identity: endpoint.identity } : owner;
+}
+
+/** Own prefix, the world of the family, and what shorter prefixes hand down; for equal keys the longest counts. */
+function outsideOwner(cidr: Cidr, extra: Lpm<LabelSet>, config: PolicyConfig): Owner {
+  const inherited = extra.covering(cidr).reverse();
+  const world = worldLabels(config)[cidr.ip.family];
+  const labels = labelSet([
+    ...(world === undefined ? [] : [world]),
+    ...inherited.flatMap(({ value }) => value.labels),
+    cidrLabel(cidr),
+  ]);
+  return { labels, scope: 'local', isEndpoint: false, isNode: false };
+}
+
+function extraLabels(rows: readonly PrefixLabels[]): Lpm<LabelSet> {
+  const extra = new Lpm<LabelSet>();
+  for (const { prefix, labels } of rows) {
+    const cidr = parseCidrOrIp(prefix);
+    if (cidr === undefined) continue;
+    extra.set(cidr, labelSet([...(extra.get(cidr)?.labels ?? []), ...labels.labels]));
+  }
+  return extra;
+}
+
+/** Every prefix that a rule or an except names. */
+function* policyPrefixes(policies: readonly Policy[]): Generator<Cidr> {
+  for (const policy of policies) {
+    for (const { peers } of policy.specs.flatMap((spec) => spec.rules)) {
+      if (peers.kind === 'any') continue;
+      for (const selector of peers.selectors) {
+        if (selector.kind !== 'cidr') continue;
+        yield selector.cidr;
+        yield* selector.except;
+      }
+    }
+  }
+}
+
+/** Reserved identities, those given here, and those that endpoints bring; by number. */
+function identityRows(input: PrefixInput, owners: Lpm<Owner>, numbering: Numbering): IdentityRow[] {
+  const rows = new Map<Identity, IdentityRow>();
+  for (const row of reservedIdentities(hostOwner(input).labels)) rows.set(row.id, row);
+  for (const scope of [numbering.cluster, numbering.local, numbering['remote-node']]) {
+    for (const row of scope.given.values()) rows.set(row.id, row);
+  }
+  for (const { value } of owners) {
+    if (value.identity !== undefined && !rows.has(value.identity)) {
+      rows.set(value.identity, { id: value.identity, labels: value.labels });
+    }
+  }
+  for (const { identity, labels } of input.endpoints) {
+    if (identity && !rows.has(identity)) rows.set(identity, { id: identity, labels });
+  }
+  return [...rows.values()].sort((a, b) => a.id - b.id);
+}
+
+/** The identities that need no allocation. 0 is none: nobody is known by it. */
+export function reservedIdentities(hostLabels: LabelSet): IdentityRow[] {
+  return Object.entries(RESERVED_IDENTITY)
+    .filter(([name]) => name !== 'unknown')
+    .sort(([a], [b]) => compareText(a, b))
+    .map(([name, id]) => ({ id, labels: name === 'host' ? hostLabels : reservedLabels(name) }));
+}
+
+function reservedLabels(name: string): LabelSet {
+  const also = name === 'kube-apiserver' ? [reserved('remote-node')] : [];
+  return labelSet([reserved(name), ...also]);
+}
