@@ -3,6 +3,9 @@
  * beside the types they produce; past them a value is valid.
  */
 export * from './identity.ts';
+export * from './labels.ts';
 export * from './policy.ts';
 export * from './policy-config.ts';
+export * from './protocol.ts';
 export * from './rows.ts';
+export * from './selector.ts';

@@ -102,4 +102,6 @@ export interface Policy {
   /** Changes when the object's meaning may have changed. */
   readonly contentHash: string;
   readonly specs: readonly PolicySpec[];
+  /** What is accepted but probably not meant, one sentence each. */
+  readonly warnings?: readonly string[];
 }

@@ -2,6 +2,7 @@
  * Rows of the tables in which sources, compilers and reconcilers meet. Addresses and prefixes are canonical
  * text (`#kit/ip` formats them), so that rows compare and print as they are.
  */
+import type { SourceAt } from '#kit/errors';
 import type { LabelSet } from '#kit/labels';
 import type { Identity } from './identity.ts';
 import type { Direction } from './policy.ts';
@@ -85,6 +86,24 @@ export interface EndpointRow {
   readonly netns: string | undefined;
   readonly netnsCookie: bigint;
   readonly state: 'ready' | 'waiting' | 'disconnected';
+}
+
+/** A workload that a manifest describes: an endpoint to be made behind `hostDevice` (HF-11.7). Key: `key`. */
+export interface WorkloadRow {
+  /** `namespace/name`. */
+  readonly key: string;
+  readonly namespace: string;
+  readonly name: string;
+  /** Device on the node that leads to it. */
+  readonly hostDevice: string;
+  /** Addresses and prefixes it may use, canonical, host addresses without length. */
+  readonly addresses: readonly string[];
+  /** All its labels: those of the manifest (source k8s) and the agent's (policy.md §3.5). */
+  readonly labels: LabelSet;
+  readonly at: SourceAt;
+  /** Name of the source that brought it. */
+  readonly source: string;
+  readonly contentHash: string;
 }
 
 /** A known node that is not this one. Key: name (with cluster before it when remote). */

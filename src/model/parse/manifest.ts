@@ -1,0 +1,197 @@
+/** The text of one manifest file → objects, each accepted or with all its problems. */
+import {
+  errorFromProblem,
+  type Fields,
+  fail,
+  parseTrees,
+  placeAt,
+  type Problem,
+  quote,
+  readAnyMap,
+  readMap,
+  readText,
+  type Report,
+  rootPlace,
+  type TreeDocument,
+} from '../document/index.ts';
+import type { SourceAt } from '#kit/errors';
+import { nearest } from '#kit/nearest';
+import type { Policy } from '../policy.ts';
+import type { WorkloadRow } from '../rows.ts';
+import { DEFAULT_PARSE_OPTIONS, type ParseOptions } from './options.ts';
+import { readPolicy } from './policy.ts';
+import { REFUSED_KINDS } from './refusals.ts';
+import { readWorkload } from './workload.ts';
+
+const SUPPORTED_KINDS = [
+  { kind: 'CiliumNetworkPolicy', apiVersions: ['cilium.io/v2'] },
+  { kind: 'CiliumClusterwideNetworkPolicy', apiVersions: ['cilium.io/v2'] },
+  { kind: 'Workload', apiVersions: ['merlon.io/v1'] },
+] as const;
+
+/** What one document holds. */
+export type ManifestValue =
+  | { readonly kind: 'policy'; readonly policy: Policy }
+  | { readonly kind: 'workload'; readonly workload: WorkloadRow };
+
+/** One document of a file. It has a value exactly when it has no problems. */
+export interface ManifestObject {
+  /** Position in the file, from 1. */
+  readonly document: number;
+  /** As written; empty when it could not be read. */
+  readonly kind: string;
+  readonly namespace: string | undefined;
+  readonly name: string | undefined;
+  readonly at: SourceAt;
+  readonly value: ManifestValue | undefined;
+  readonly problems: readonly Problem[];
+  readonly warnings: readonly Problem[];
+}
+
+/** The objects of a YAML or JSON text. Never throws: what is wrong stands in the objects' problems. */
+export function parseManifest(
+  text: string,
+  options: ParseOptions & { readonly file?: string | undefined },
+): readonly ManifestObject[] {
+  const documents = parseTrees(text, {
+    file: options.file,
+    syntaxCode: 'MANIFEST_SYNTAX',
+    tooLargeCode: 'MANIFEST_TOO_LARGE',
+  });
+  const isOne = documents.length === 1;
+  return documents.map((document) => {
+    const object = readDocument(document, options);
+    if (isOne) return object;
+    const numbered = (p: Problem): Problem => ({
+      ...p,
+      message: `document ${object.document}: ${p.message}`,
+    });
+    return { ...object, problems: object.problems.map(numbered) };
+  });
+}
+
+/** The policies of a text with default settings; throws the first problem. For tests and tools. */
+export function parsePolicies(
+  text: string,
+  options: Partial<ParseOptions> & { readonly file?: string } = {},
+): readonly Policy[] {
+  const objects = parseManifest(text, { ...DEFAULT_PARSE_OPTIONS, ...options });
+  const problem = objects.flatMap((object) => object.problems)[0];
+  if (problem !== undefined) throw errorFromProblem(problem);
+  return objects.flatMap(({ value }) => (value?.kind === 'policy' ? [value.policy] : []));
+}
+
+function readDocument(
+  document: TreeDocument,
+  options: ParseOptions & { readonly file?: string | undefined },
+): ManifestObject {
+  const number = document.index + 1;
+  const nameless = { document: number, kind: '', namespace: undefined, name: undefined, value: undefined };
+  if (document.tree === undefined) {
+    const { problem } = document;
+    return {
+      ...nameless,
+      at: problem?.at ?? {},
+      problems: problem === undefined ? [] : [problem],
+      warnings: [],
+    };
+  }
+  const report: Report = {
+    file: options.file,
+    codes: { schema: 'MANIFEST_SCHEMA', unknownKey: 'MANIFEST_UNKNOWN_KEY' },
+    problems: [],
+    warnings: [],
+  };
+  const root = rootPlace(document.tree, report);
+  const at = placeAt(root);
+  const entries = readAnyMap(root, 'an object');
+  const kind = entries && readKind(root, entries.get('kind')?.value, entries.get('apiVersion')?.value);
+  if (entries === undefined || kind === undefined) {
+    return {
+      ...nameless,
+      kind: textOf(entries?.get('kind')?.value) ?? '',
+      at,
+      problems: report.problems,
+      warnings: [],
+    };
+  }
+  const isPolicy = kind !== 'Workload';
+  const typed: Report = isPolicy
+    ? { ...report, codes: { schema: 'POLICY_SCHEMA', unknownKey: 'POLICY_UNKNOWN_KEY' } }
+    : report;
+  const keys = ['apiVersion', 'kind', 'metadata', 'spec', ...(isPolicy ? ['specs', 'status'] : ['status'])];
+  const fields = readMap({ ...root, report: typed }, keys, `a ${kind}`);
+  const value = fields && readValue(fields, kind, options);
+  const metadata = entries.get('metadata')?.value;
+  const part = (key: string) => (metadata === undefined ? undefined : textOf(readQuietly(metadata, key)));
+  return {
+    document: number,
+    kind,
+    namespace: kind === 'CiliumClusterwideNetworkPolicy' ? undefined : (part('namespace') ?? 'default'),
+    name: part('name'),
+    at,
+    value: typed.problems.length > 0 ? undefined : value,
+    problems: typed.problems,
+    warnings: typed.warnings,
+  };
+}
+
+type SupportedKind = (typeof SUPPORTED_KINDS)[number]['kind'];
+
+function readValue(fields: Fields, kind: SupportedKind, options: ParseOptions): ManifestValue | undefined {
+  if (kind === 'Workload') {
+    const workload = readWorkload(fields, options);
+    return workload && { kind: 'workload', workload };
+  }
+  const policy = readPolicy(fields, kind, options);
+  return policy && { kind: 'policy', policy };
+}
+
+type PlaceLike = Fields['place'];
+
+function readKind(
+  root: PlaceLike,
+  kindPlace: PlaceLike | undefined,
+  versionPlace: PlaceLike | undefined,
+): SupportedKind | undefined {
+  if (kindPlace === undefined) return fail(root, 'MANIFEST_KIND', 'kind is missing');
+  const kind = readText(kindPlace);
+  if (kind === undefined) return undefined;
+  const all = [...SUPPORTED_KINDS, ...REFUSED_KINDS];
+  const known = all.find((k) => k.kind === kind);
+  if (known === undefined) {
+    const near = nearest(
+      kind,
+      all.map((k) => k.kind),
+    );
+    const hint =
+      near === undefined
+        ? `kinds of a manifest: ${SUPPORTED_KINDS.map((k) => k.kind).join(', ')}`
+        : `did you mean ${near}?`;
+    return fail(kindPlace, 'MANIFEST_KIND', `there is no kind ${quote(kind)} here`, hint);
+  }
+  if (versionPlace === undefined)
+    return fail(root, 'MANIFEST_KIND', 'apiVersion is missing', `write ${known.apiVersions[0]}`);
+  const version = readText(versionPlace);
+  if (version === undefined) return undefined;
+  if (!(known.apiVersions as readonly string[]).includes(version)) {
+    return fail(
+      versionPlace,
+      'MANIFEST_KIND',
+      `${kind} has no version ${quote(version)}`,
+      `write ${known.apiVersions[0]}`,
+    );
+  }
+  const supported = SUPPORTED_KINDS.find((k) => k.kind === kind);
+  if (supported !== undefined) return supported.kind;
+  return fail(kindPlace, 'NOT_SUPPORTED_YET', `the kind ${kind} is not supported yet`, 'remove the object');
+}
+
+function readQuietly(map: PlaceLike, key: string): PlaceLike | undefined {
+  const entry = map.tree.kind === 'map' ? map.tree.entries.find((e) => e.key === key) : undefined;
+  return entry && { ...map, tree: entry.value };
+}
+
+function textOf(place: PlaceLike | undefined): string | undefined {
+  return place?.tree.kind === 'scalar' && typeof place.tree.value === 'string' ? place.tree.value : undefined;
+}

@@ -1,0 +1,267 @@
+/** `toPorts` and `icmps` of one rule (policy.md §5, §6, §7; protocols of host policies: HF-1.6). */
+import type { ErrorCode } from '#kit/errors';
+import { nearest } from '#kit/nearest';
+import {
+  type Fields,
+  fail,
+  type Place,
+  quote,
+  readList,
+  readMap,
+  readTextOrNumber,
+  readWord,
+  warn,
+} from '../document/index.ts';
+import type { Direction, PortMatch, Ports } from '../policy.ts';
+import {
+  HOST_PROTOCOLS,
+  hasPorts,
+  ICMP_TYPES,
+  MLD_TYPES,
+  PORT_PROTOCOLS,
+  PORTLESS_PROTOCOLS,
+} from '../protocol.ts';
+import { refuse } from './refuse.ts';
+import { readL7 } from './l7.ts';
+
+/** Most entries of one list of ports or ICMP types. */
+const MAX_ENTRIES = 40;
+
+/** What reading ports needs to know of the rule around them. */
+export interface PortScope {
+  readonly direction: Direction;
+  readonly isDeny: boolean;
+  readonly isHost: boolean;
+  readonly extendedIpProtocols: boolean;
+}
+
+/**
+ * The ports of a rule: `any` when neither `toPorts` nor `icmps` has an entry (empty lists of these two are as
+ * if absent). Undefined when a problem was noted.
+ */
+export function readPorts(rule: Fields, scope: PortScope): Ports | undefined {
+  const before = rule.place.report.problems.length;
+  const portsPlace = rule.get('toPorts');
+  const icmpsPlace = rule.get('icmps');
+  const portItems = portsPlace === undefined ? [] : (readList(portsPlace, 'port rules') ?? []);
+  const icmpItems = icmpsPlace === undefined ? [] : (readList(icmpsPlace, 'ICMP rules') ?? []);
+  if (portItems.length > 0 && icmpItems.length > 0 && icmpsPlace !== undefined) {
+    fail(
+      icmpsPlace,
+      'POLICY_COMBINATION',
+      'ICMPs block may only be present without ToPorts',
+      'write two rules: rules are alternatives',
+    );
+  }
+  const matches = [
+    ...portItems.flatMap((item) => readPortRule(item, scope)),
+    ...icmpItems.flatMap((item) => readIcmpRule(item)),
+  ];
+  if (rule.place.report.problems.length > before) return undefined;
+  return portItems.length + icmpItems.length === 0 ? { kind: 'any' } : { kind: 'list', matches };
+}
+
+function readPortRule(place: Place, scope: PortScope): readonly PortMatch[] {
+  const allowKeys = ['rules', 'serverNames', 'terminatingTLS', 'originatingTLS', 'listener'];
+  const fields = readMap(place, ['ports', ...(scope.isDeny ? [] : allowKeys)], 'a port rule');
+  if (fields === undefined) return [];
+  readL7(fields, scope);
+  const portsPlace = fields.get('ports');
+  const items = portsPlace === undefined ? [] : (readList(portsPlace, 'ports') ?? []);
+  if (items.length === 0 && (portsPlace === undefined || portsPlace.tree.kind === 'list')) {
+    warn(place, 'a port rule without ports matches nothing', 'write ports: [{port: "0"}] for every port');
+  }
+  if (items.length > MAX_ENTRIES) {
+    fail(
+      portsPlace ?? place,
+      'POLICY_TOO_MANY',
+      `too many ports: ${items.length}, at most ${MAX_ENTRIES}`,
+      'use ranges, or several port rules',
+    );
+    return [];
+  }
+  return items.flatMap((item) => readPort(item, scope));
+}
+
+function readPort(place: Place, scope: PortScope): readonly PortMatch[] {
+  const fields = readMap(place, ['port', 'endPort', 'protocol'], 'a port');
+  if (fields === undefined) return [];
+  const protocol = readProtocol(fields.get('protocol'), scope);
+  const portPlace = fields.get('port');
+  const text = portPlace === undefined ? '' : readTextOrNumber(portPlace);
+  const endPlace = fields.get('endPort');
+  const end = endPlace === undefined ? 0 : readNumber(endPlace, 65535, 'POLICY_PORT', 'unable to parse port');
+  if (protocol === undefined || text === undefined || end === undefined) return [];
+  if (protocol.kind === 'icmp') return readPortless(portPlace ?? place, text, protocol.matches, scope);
+  const { numbers } = protocol;
+  const isPortless = numbers.every((n) => !hasPorts(n));
+  if (isPortless) {
+    return readPortless(
+      portPlace ?? place,
+      text,
+      numbers.map((n) => ({ kind: 'protocol', protocol: n })),
+      scope,
+    );
+  }
+  if (text === '') {
+    if (!scope.extendedIpProtocols) {
+      fail(portPlace ?? place, 'POLICY_PORT', 'port must be specified', 'write port: "0" for every port');
+      return [];
+    }
+    return numbers.map((n) => ({ kind: 'protocol', protocol: n }));
+  }
+  const first = readPortNumber(portPlace ?? place, text);
+  if (first === undefined) return [];
+  const last = Math.max(first, end);
+  if (end !== 0 && end < first)
+    warn(endPlace ?? place, `endPort ${end} is below port ${first}: only port ${first} is meant`);
+  const isWhole = first === 0 && (last === 0 || last === 65535);
+  if (isWhole) return numbers.map((n) => ({ kind: 'protocol', protocol: n }));
+  return numbers.map((n) => ({ kind: 'ports', protocol: n, first, last }));
+}
+
+/** A protocol without ports: the port must be empty or 0. */
+function readPortless(
+  place: Place,
+  text: string,
+  matches: readonly PortMatch[],
+  scope: PortScope,
+): readonly PortMatch[] {
+  if (text === '' && !scope.isHost && !scope.extendedIpProtocols) {
+    fail(place, 'POLICY_PORT', 'port must be specified', 'write port: "0"');
+    return [];
+  }
+  if (text === '' || text === '0') return matches;
+  fail(place, 'POLICY_PORT', `the protocol has no ports, found port ${quote(text)}`, 'remove port');
+  return [];
+}
+
+/** A port number. A name with a letter in it is valid for the API, but not supported yet. */
+function readPortNumber(place: Place, text: string): number | undefined {
+  if (/^\d{1,6}$/.test(text)) {
+    const port = Number(text);
+    if (port <= 65535) return port;
+    return fail(place, 'POLICY_PORT', `unable to parse port: ${text} is above 65535`, 'ports are 0 to 65535');
+  }
+  const isName = text.length <= 15 && /^[a-zA-Z0-9](-?[a-zA-Z0-9])*$/.test(text) && /[a-zA-Z]/.test(text);
+  if (isName) return refuse(place, 'namedPort');
+  const hint = /^\d+-\d+$/.test(text) ? 'write a range with port and endPort' : 'ports are 0 to 65535';
+  return fail(place, 'POLICY_PORT', `unable to parse port: ${quote(text)}`, hint);
+}
+
+type Protocol =
+  | { readonly kind: 'numbers'; readonly numbers: readonly number[] }
+  | { readonly kind: 'icmp'; readonly matches: readonly PortMatch[] };
+
+function readProtocol(place: Place | undefined, scope: PortScope): Protocol | undefined {
+  const everyPort = Object.values(PORT_PROTOCOLS);
+  if (place === undefined) return { kind: 'numbers', numbers: everyPort };
+  const text = readTextOrNumber(place);
+  if (text === undefined) return undefined;
+  const name = text.toUpperCase();
+  if (name === '' || name === 'ANY') return { kind: 'numbers', numbers: everyPort };
+  const common: Record<string, number> = { ...PORT_PROTOCOLS, ...PORTLESS_PROTOCOLS };
+  const host: Record<string, number> = { ...common, ...HOST_PROTOCOLS };
+  const number = Object.hasOwn(scope.isHost ? host : common, name) ? host[name] : undefined;
+  if (number !== undefined) return { kind: 'numbers', numbers: [number] };
+  if (scope.isHost && name === 'MLD') {
+    return { kind: 'icmp', matches: MLD_TYPES.map((type) => ({ kind: 'icmp', family: 6, type })) };
+  }
+  if (scope.isHost && /^\d{1,3}$/.test(text) && Number(text) <= 255) {
+    return { kind: 'numbers', numbers: [Number(text)] };
+  }
+  return fail(
+    place,
+    'POLICY_PROTOCOL',
+    `invalid protocol: ${quote(text)}`,
+    protocolHint(text, name, host, scope),
+  );
+}
+
+function protocolHint(
+  text: string,
+  name: string,
+  host: Readonly<Record<string, number>>,
+  scope: PortScope,
+): string {
+  if (name.startsWith('ICMP')) return 'match ICMP with icmps: [{fields: [{type: EchoRequest}]}]';
+  if (/^\d+$/.test(text)) {
+    return scope.isHost
+      ? 'protocol numbers are 0 to 255'
+      : 'protocol numbers are for policies with a nodeSelector';
+  }
+  if (Object.hasOwn(host, name) || name === 'MLD') return 'this protocol is for policies with a nodeSelector';
+  const known = ['ANY', ...Object.keys(scope.isHost ? host : { ...PORT_PROTOCOLS, ...PORTLESS_PROTOCOLS })];
+  const near = nearest(name, known);
+  return near === undefined ? `one of ${known.join(', ')}` : `did you mean ${near}?`;
+}
+
+function readIcmpRule(place: Place): readonly PortMatch[] {
+  const fields = readMap(place, ['fields'], 'an ICMP rule');
+  const list = fields?.get('fields');
+  if (fields === undefined) return [];
+  if (list === undefined) {
+    warn(place, 'an ICMP rule without fields matches nothing');
+    return [];
+  }
+  const items = readList(list, 'ICMP fields') ?? [];
+  if (items.length > MAX_ENTRIES) {
+    fail(
+      list,
+      'POLICY_TOO_MANY',
+      `too many types: ${items.length}, at most ${MAX_ENTRIES}`,
+      'write several ICMP rules',
+    );
+    return [];
+  }
+  if (items.length === 0 && list.tree.kind === 'list')
+    warn(place, 'an ICMP rule without fields matches nothing');
+  return items.map(readIcmpField).filter((m) => m !== undefined);
+}
+
+function readIcmpField(place: Place): PortMatch | undefined {
+  const fields = readMap(place, ['family', 'type'], 'an ICMP field');
+  if (fields === undefined) return undefined;
+  const familyPlace = fields.get('family');
+  const family = familyPlace === undefined ? 'IPv4' : readFamily(familyPlace);
+  const typePlace = fields.get('type');
+  if (typePlace === undefined)
+    return fail(place, 'POLICY_ICMP', 'ICMP type is missing', 'a number or a name such as EchoRequest');
+  const text = readTextOrNumber(typePlace);
+  if (family === undefined || text === undefined) return undefined;
+  const number = family === 'IPv4' ? 4 : 6;
+  const type = /^\d{1,3}$/.test(text) && Number(text) <= 255 ? Number(text) : typeByName(number, text);
+  if (type !== undefined) return { kind: 'icmp', family: number, type };
+  return fail(
+    typePlace,
+    'POLICY_ICMP',
+    `ICMP type ${quote(text)} not found for ${family}`,
+    typeHint(number, text),
+  );
+}
+
+function readFamily(place: Place): 'IPv4' | 'IPv6' | undefined {
+  const text = readTextOrNumber(place);
+  if (text === undefined || text === 'IPv4' || text === 'IPv6') return text;
+  return fail(place, 'POLICY_ICMP', `wrong family: ${quote(text)}`, 'IPv4 or IPv6');
+}
+
+function typeByName(family: 4 | 6, name: string): number | undefined {
+  return Object.hasOwn(ICMP_TYPES[family], name) ? ICMP_TYPES[family][name] : undefined;
+}
+
+function typeHint(family: 4 | 6, text: string): string {
+  const other = family === 4 ? 6 : 4;
+  if (typeByName(other, text) !== undefined)
+    return `${text} is a type of IPv${other}: write family: IPv${other}`;
+  if (/^\d+$/.test(text)) return 'types are 0 to 255';
+  const near = nearest(text, Object.keys(ICMP_TYPES[family]));
+  return near === undefined ? 'a number 0 to 255 or a name such as EchoRequest' : `did you mean ${near}?`;
+}
+
+function readNumber(place: Place, max: number, code: ErrorCode, keyword: string): number | undefined {
+  const text = readTextOrNumber(place);
+  if (text === undefined) return undefined;
+  if (/^\d{1,9}$/.test(text) && Number(text) <= max) return Number(text);
+  return fail(place, code, `${keyword}: ${quote(text)} is not a number from 0 to ${max}`);
+}

@@ -1,0 +1,120 @@
+/** `merlon.io/v1` Workload: an endpoint that stands behind a device of this node (HF-11.7, HF §13). */
+import { formatCidrOrIp, parseCidrOrIp } from '#kit/ip';
+import {
+  contentHashOf,
+  type Fields,
+  fail,
+  type Place,
+  placeAt,
+  quote,
+  readList,
+  readMap,
+  readText,
+  warn,
+} from '../document/index.ts';
+import { isAgentLabelKey, podLabels } from '../labels.ts';
+import type { WorkloadRow } from '../rows.ts';
+import { checkAnnotations, readLabelMap, readMetadata } from './metadata.ts';
+import type { ParseOptions } from './options.ts';
+
+/** The workload in a document; undefined when a problem was noted. */
+export function readWorkload(object: Fields, options: ParseOptions): WorkloadRow | undefined {
+  const { report } = object.place;
+  const before = report.problems.length;
+  const metadata = readMetadata(object, true);
+  if (metadata !== undefined) checkAnnotations(metadata, 'Workload', false);
+  const specPlace = object.get('spec');
+  if (specPlace === undefined) return fail(object.place, 'MANIFEST_SCHEMA', 'spec is missing');
+  const spec = readMap(specPlace, ['hostDevice', 'addresses', 'labels'], 'a workload spec');
+  if (spec === undefined) return undefined;
+  const hostDevice = readDevice(spec);
+  const addresses = readAddresses(spec);
+  const labels = readLabels(spec);
+  if (metadata?.namespace === undefined || report.problems.length > before) return undefined;
+  if (hostDevice === undefined || addresses === undefined || labels === undefined) return undefined;
+  const { name, namespace } = metadata;
+  const origin = { namespace, cluster: options.clusterName };
+  const row = {
+    key: `${namespace}/${name}`,
+    namespace,
+    name,
+    hostDevice,
+    addresses,
+    labels: podLabels(origin, labels),
+    source: options.source,
+  };
+  return {
+    ...row,
+    at: placeAt(object.place),
+    contentHash: contentHashOf({ ...row, labels: row.labels.key }),
+  };
+}
+
+function readDevice(spec: Fields): string | undefined {
+  const place = spec.get('hostDevice');
+  if (place === undefined)
+    return fail(
+      spec.place,
+      'MANIFEST_SCHEMA',
+      'hostDevice is missing',
+      'the device on the node that leads to it',
+    );
+  const text = readText(place);
+  if (text === undefined || isDeviceName(text)) return text;
+  return fail(
+    place,
+    'MANIFEST_SCHEMA',
+    `${quote(text)} is no device name`,
+    'at most 15 characters, no / and no space',
+  );
+}
+
+/** Whether the kernel takes this as the name of a link. */
+export function isDeviceName(text: string): boolean {
+  return (
+    text !== '' && text !== '.' && text !== '..' && Buffer.byteLength(text) <= 15 && !/[\s/:]/.test(text)
+  );
+}
+
+function readAddresses(spec: Fields): readonly string[] | undefined {
+  const place = spec.get('addresses');
+  if (place === undefined)
+    return fail(spec.place, 'MANIFEST_SCHEMA', 'addresses is missing', 'list what it may use as source');
+  const items = readList(place, 'addresses');
+  if (items === undefined) return undefined;
+  if (items.length === 0)
+    return fail(place, 'MANIFEST_SCHEMA', 'addresses is empty', 'list what it may use as source');
+  const out = new Set<string>();
+  for (const item of items) {
+    const address = readAddress(item);
+    if (address !== undefined && out.has(address)) warn(item, `the address ${address} stands twice`);
+    if (address !== undefined) out.add(address);
+  }
+  return [...out];
+}
+
+function readAddress(place: Place): string | undefined {
+  const text = readText(place);
+  if (text === undefined) return undefined;
+  const cidr = parseCidrOrIp(text);
+  if (cidr === undefined) {
+    return fail(
+      place,
+      'ADDRESS_SYNTAX',
+      `${quote(text)} is neither an address nor a CIDR`,
+      'write it as 10.0.0.5 or fd00::/64',
+    );
+  }
+  return formatCidrOrIp(cidr);
+}
+
+function readLabels(spec: Fields): Record<string, string> | undefined {
+  const place = spec.get('labels');
+  if (place === undefined) return {};
+  const labels = readLabelMap(place, 'LABEL_SYNTAX');
+  for (const key of Object.keys(labels ?? {})) {
+    if (isAgentLabelKey(key))
+      warn(place, `the label ${key} is set by the agent; what is written here is ignored`);
+  }
+  return labels;
+}
