@@ -32,17 +32,7 @@ export async function until<T>(
     if (now >= end) {
       throw new MerlonError('TIMEOUT', `waited ${formatDuration(timeoutMs)} in vain until ${what}`);
     }
-    await awake(clock.sleep(Math.min(intervalMs, end - now), signal));
-  }
-}
-
-/** Keeps the process alive while a promise is pending: sleeps of the system clock alone do not. */
-async function awake<T>(promise: Promise<T>): Promise<T> {
-  const keepAlive = setInterval(() => {}, 60_000);
-  try {
-    return await promise;
-  } finally {
-    clearInterval(keepAlive);
+    await clock.sleep(Math.min(intervalMs, end - now), signal);
   }
 }
 

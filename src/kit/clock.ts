@@ -10,12 +10,12 @@ export interface Clock {
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
 
-/** The machine's monotonic clock. Its sleeps do not keep a process alive that has nothing else to do. */
+/** The machine's monotonic clock. */
 export const systemClock: Clock = {
   nowMs: () => performance.now(),
   sleep: async (ms, signal) => {
     try {
-      await sleepFor(Math.min(ms, 2 ** 31 - 1), undefined, { signal, ref: false });
+      await sleepFor(Math.min(ms, 2 ** 31 - 1), undefined, { signal });
     } catch (e) {
       throw signal.aborted ? signal.reason : e;
     }

@@ -154,6 +154,9 @@ const catalogue = {
   IDENTITY_EXHAUSTED: kind(EXIT.failed, GRPC.exhausted),
   IDENTITY_NOT_FOUND: kind(EXIT.failed, GRPC.notFound, 'see `merlon identity list`'),
 
+  // Tables
+  TABLE_COMPACTED: kind(EXIT.failed, GRPC.aborted, 'list again from the start'),
+
   // Set-up
   SETUP_INCOMPLETE: kind(EXIT.failed, GRPC.precondition, 'run ./deploy/setup.sh'),
 } as const satisfies Record<string, ErrorKind>;
