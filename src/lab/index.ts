@@ -13,6 +13,7 @@
  * Everything a topology makes carries a prefix with its owner's pid; `sweepLab` removes what dead owners left.
  * It stands on `ip`, `nsenter` and `tc`, so that it can be an oracle for our own netlink code.
  */
+export * from './agent.ts';
 export * from './host.ts';
 export type { Link, Tap } from './link.ts';
 export { sweepLab } from './owner.ts';

@@ -150,16 +150,23 @@ function lanLines(ports: readonly Port[]): readonly string[] {
   ];
 }
 
+/**
+ * Both ends of every link are up before any has an address: a device that gets its IPv6 address before its
+ * carrier has no multicast route until a second later, and does not answer neighbour solicitations.
+ */
+function upLines(plan: Plan, name: string): readonly string[] {
+  const ports = plan.links.flatMap((link) => link.ports.filter((port) => port.host === name));
+  return ['lo', ...ports.map(({ device }) => device)].map((device) => `link set ${device} up`);
+}
+
 function hostLines(plan: Plan, name: string, host: HostSpec): readonly string[] {
   const ports = plan.links.flatMap((link) => link.ports.filter((port) => port.host === name));
   const nodad = (address: string) => (isV6(address) ? `${address} nodad` : address);
   return [
-    'link set lo up',
     ...(host.loopback ?? []).map((address) => `addr add ${nodad(address)} dev lo`),
-    ...ports.flatMap(({ device, addresses = [] }) => [
-      ...addresses.map((address) => `addr add ${nodad(address)} dev ${device}`),
-      `link set ${device} up`,
-    ]),
+    ...ports.flatMap(({ device, addresses = [] }) =>
+      addresses.map((address) => `addr add ${nodad(address)} dev ${device}`),
+    ),
     ...ports.flatMap(({ device, gateways = [] }) =>
       gateways.map(
         (gateway) => `${isV6(gateway) ? '-6 ' : ''}route add default via ${gateway} dev ${device}`,
@@ -215,10 +222,12 @@ async function build(plan: Plan, dir: string, options: { signal?: AbortSignal })
   await mustRun(['ip', '-batch', '-'], { ...options, input: script(linkLines(plan)) });
   await Promise.all([
     ...lans.map(({ name, ports }) => ipBatch(netnsOf(plan, lanName(name)), lanLines(ports), options)),
-    ...[...plan.hosts].map(([name, host]) =>
-      ipBatch(netnsOf(plan, name), hostLines(plan, name, host), options),
-    ),
+    ...[...plan.hosts.keys()].map((name) => ipBatch(netnsOf(plan, name), upLines(plan, name), options)),
   ]);
+  const addressed = [...plan.hosts].map(([name, host]) =>
+    ipBatch(netnsOf(plan, name), hostLines(plan, name, host), options),
+  );
+  await Promise.all(addressed);
   const hosts = new Map<string, Host>();
   for (const [name, spec] of plan.hosts) {
     const ports = plan.links.flatMap((link) => link.ports.filter((port) => port.host === name));
