@@ -4,7 +4,7 @@
  * makes one class, not a thousand.
  */
 import { assertNever } from '#kit/errors';
-import { type Cidr, cidrCovers, formatCidr, parseCidr } from '#kit/ip';
+import { type Cidr, cidrCovers, formatCidr, parseCidr, parseCidrOrIp } from '#kit/ip';
 import { type Label, type LabelSet, labelMatchesKey } from '#kit/labels';
 import type { Entity, Peers, PeerSelector, PolicyConfig, Requirement, Selector } from '#model';
 import { nameOf } from './digest.ts';
@@ -77,14 +77,35 @@ function word(text: string): string {
   return /^[\w./-]*$/.test(text) ? text : JSON.stringify(text);
 }
 
-/** Whether all requirements hold for the label set. */
-export function selectorMatches(selector: Selector, labels: LabelSet): boolean {
-  return selector.requirements.every((requirement) => requirementHolds(requirement, labels));
+/** Whether all requirements hold for the label set; `points` are the prefixes it stands for. */
+export function selectorMatches(selector: Selector, labels: LabelSet, points: readonly Cidr[] = []): boolean {
+  return selector.requirements.every((requirement) =>
+    requirement.source === 'cidr'
+      ? prefixRequirementHolds(requirement, points)
+      : requirementHolds(requirement, labels),
+  );
+}
+
+/** A key of source `cidr` is matched by containment (policy.md §3.1); such labels have no value. */
+function prefixRequirementHolds({ key, operator, values }: Requirement, points: readonly Cidr[]): boolean {
+  const prefix = parseCidrOrIp(key);
+  const found = prefix !== undefined && points.some((point) => cidrCovers(prefix, point));
+  switch (operator) {
+    case 'Exists':
+      return found;
+    case 'DoesNotExist':
+      return !found;
+    case 'In':
+      return found && values.includes('');
+    case 'NotIn':
+      return !(found && values.includes(''));
+    default:
+      return assertNever(operator);
+  }
 }
 
 /**
- * `any:` looks at the key in every source: `In` holds when one of them has a listed value, `NotIn` when none
- * has. A key of source `cidr` is matched by containment (policy.md §3.1).
+ * `any:` looks at the key in every source: `In` holds when one of them has a listed value, `NotIn` when none has.
  */
 function requirementHolds(requirement: Requirement, labels: LabelSet): boolean {
   const { operator, values } = requirement;
@@ -102,11 +123,8 @@ function requirementHolds(requirement: Requirement, labels: LabelSet): boolean {
   }
 }
 
-function keyMatches(requirement: Requirement, label: Label): boolean {
-  if (requirement.source !== 'cidr') return labelMatchesKey(label, requirement.source, requirement.key);
-  const outer = parseCidr(requirement.key);
-  const inner = label.source === 'cidr' ? parseCidr(label.key) : undefined;
-  return outer !== undefined && inner !== undefined && cidrCovers(outer, inner);
+function keyMatches({ source, key }: Requirement, label: Label): boolean {
+  return labelMatchesKey(label, source, key);
 }
 
 /** The label that stands for the world of each enabled family: one without family when there is only one. */

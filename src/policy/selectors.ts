@@ -3,7 +3,7 @@
  * that a selector costs what it matches, not what there is.
  */
 import { assertNever } from '#kit/errors';
-import { formatCidr } from '#kit/ip';
+import { type Cidr, formatCidr } from '#kit/ip';
 import type { LabelSet } from '#kit/labels';
 import { Lpm } from '#kit/lpm';
 import type { PeerSelector, PolicyConfig, Requirement, Selector } from '#model';
@@ -12,6 +12,8 @@ import { cidrPoints, entityLabels, type PeerList, selectorMatches } from './matc
 /** Label sets by position, and where each label and each prefix occurs. Positions ascend in every list. */
 export interface LabelIndex {
   readonly sets: readonly LabelSet[];
+  /** The prefixes that each set stands for. */
+  readonly points: readonly (readonly Cidr[])[];
   /** By key, whatever the source. */
   readonly byLabel: ReadonlyMap<string, LabelPositions>;
   /** Prefix → positions of sets that stand for it. */
@@ -29,6 +31,7 @@ interface LabelPositions {
 export function indexLabels(sets: readonly LabelSet[], config: PolicyConfig): LabelIndex {
   const byLabel = new Map<string, LabelPositions>();
   const byPrefix = new Lpm<number[]>();
+  const points = sets.map((set) => cidrPoints(set, config));
   sets.forEach((set, position) => {
     for (const { key, value } of set.labels) {
       const { any, values } = entry(byLabel, key, () => ({ any: [], values: new Map<string, number[]>() }));
@@ -38,13 +41,13 @@ export function indexLabels(sets: readonly LabelSet[], config: PolicyConfig): La
         position,
       );
     }
-    for (const prefix of cidrPoints(set, config)) {
+    for (const prefix of points[position] ?? []) {
       const positions = byPrefix.get(prefix);
       if (positions === undefined) byPrefix.set(prefix, [position]);
       else positions.push(position);
     }
   });
-  return { sets, byLabel, byPrefix, config };
+  return { sets, points, byLabel, byPrefix, config };
 }
 
 function append(positions: number[], position: number): void {
@@ -114,7 +117,7 @@ export function matchingLabels(selector: Selector, index: LabelIndex): readonly 
   const found: number[] = [];
   for (const position of positions) {
     const set = index.sets[position];
-    if (set !== undefined && selectorMatches(selector, set)) found.push(position);
+    if (set !== undefined && selectorMatches(selector, set, index.points[position])) found.push(position);
   }
   return found;
 }

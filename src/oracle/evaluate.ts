@@ -1,0 +1,90 @@
+/** The verdict on one flow, one rule after the other, as policy.md §8, §9 and HF-5 read. */
+import { getLabel } from '#kit/labels';
+import type { PolicySpec, Rule } from '#model';
+import { peerAt, peersInclude, selects } from './peer.ts';
+import { portsInclude } from './port.ts';
+import type { Evaluation, Flow, World } from './world.ts';
+
+/** A spec that selects the subject, with the name people know it by. */
+interface Selecting {
+  readonly label: string;
+  readonly spec: PolicySpec;
+}
+
+const OPEN: Evaluation = { verdict: 'allow', rules: [], enforced: false };
+
+/** What must come of the flow. */
+export function evaluate(world: World, flow: Flow): Evaluation {
+  const { config } = world;
+  const isHost = flow.subject === 'host';
+  const endpoint = world.endpoints.find((row) => row.id === flow.subject);
+  if (config.enforcement === 'never' || (isHost ? !config.hostFirewall : endpoint === undefined)) return OPEN;
+
+  const selecting = selectingSpecs(world, flow);
+  const involved = selecting.filter(({ spec }) =>
+    spec.rules.some((rule) => rule.direction === flow.direction),
+  );
+  // On pods, a spec without rules in the direction cannot switch it (policy.md §7); on the host it can (HF-5.1).
+  const denying = (isHost ? selecting : involved).filter(({ spec }) => spec.defaultDeny[flow.direction]);
+  const isInit = endpoint !== undefined && getLabel(endpoint.labels, 'reserved', 'init') !== undefined;
+  const forced = config.enforcement === 'always' || isInit;
+  if (!forced && involved.length === 0 && denying.length === 0) return OPEN;
+
+  const peer = peerAt(flow.peer, world);
+  const matching = involved
+    .flatMap(({ spec }) => spec.rules)
+    .filter((rule) => rule.direction === flow.direction)
+    .filter((rule) => peersInclude(rule.peers, peer, world) && portsInclude(rule.ports, flow));
+  const decided = byTier(matching);
+  if (decided !== undefined) return decided;
+
+  if (config.allowLocalhost && !isHost && flow.direction === 'ingress' && peer.kind === 'host') {
+    return { verdict: 'allow', rules: ['allow-localhost'], enforced: true };
+  }
+  if (!forced && denying.length === 0) return { verdict: 'allow', rules: [], enforced: true };
+  const reasons = denying.map(({ label }) => label);
+  if (config.enforcement === 'always') reasons.push('enable-policy=always');
+  else if (isInit) reasons.push('reserved:init');
+  return { verdict: 'default-deny', rules: reasons.sort(), enforced: true };
+}
+
+function selectingSpecs(world: World, flow: Flow): Selecting[] {
+  const endpoint = world.endpoints.find((row) => row.id === flow.subject);
+  return world.policies.flatMap((policy) => {
+    const name = policy.namespace === undefined ? policy.name : `${policy.namespace}/${policy.name}`;
+    return policy.specs
+      .filter(({ subject }) => {
+        if (subject.kind === 'node')
+          return flow.subject === 'host' && selects(subject.selector, world.nodeLabels.labels);
+        return endpoint !== undefined && selects(subject.selector, endpoint.labels.labels);
+      })
+      .map((spec) => ({ label: `${name}/${spec.index}`, spec }));
+  });
+}
+
+/**
+ * Tiers in order, priorities in order within a tier. The first deny or allow decides, a deny before an allow of
+ * the same priority; a pass leaves the rest of its tier out.
+ */
+function byTier(matching: readonly Rule[]): Evaluation | undefined {
+  for (const tier of ascending(matching.map((rule) => rule.tier))) {
+    const inTier = matching.filter((rule) => rule.tier === tier);
+    for (const priority of ascending(inTier.map((rule) => rule.priority))) {
+      const level = inTier.filter((rule) => rule.priority === priority);
+      const denies = level.filter((rule) => rule.verdict === 'deny');
+      const allows = level.filter((rule) => rule.verdict === 'allow');
+      if (denies.length > 0) return { verdict: 'deny', rules: ids(denies), enforced: true };
+      if (allows.length > 0) return { verdict: 'allow', rules: ids(allows), enforced: true };
+      break; // only passes: on to the next tier
+    }
+  }
+  return undefined;
+}
+
+function ascending(numbers: readonly number[]): number[] {
+  return [...new Set(numbers)].sort((a, b) => a - b);
+}
+
+function ids(rules: readonly Rule[]): string[] {
+  return [...new Set(rules.map((rule) => rule.id))].sort();
+}

@@ -1,0 +1,154 @@
+/**
+ * Whether a rule's peers include an address. Works on the address itself: no identity numbers, no prefixes of
+ * other rules.
+ */
+import { assertNever } from '#kit/errors';
+import { cidrContainsIp, type Ip, parseCidrOrIp } from '#kit/ip';
+import type { Label } from '#kit/labels';
+import type { Entity, Peers, PeerSelector, Requirement, Selector } from '#model';
+import type { World } from './world.ts';
+
+/** Who has an address, and what a rule can know of it. */
+export interface Peer {
+  readonly kind: 'host' | 'node' | 'endpoint' | 'outside';
+  readonly labels: readonly Label[];
+  /** The addresses by which CIDR rules find it; none when they cannot. */
+  readonly addresses: readonly Ip[];
+}
+
+const reserved = (key: string): Label => ({ source: 'reserved', key, value: '' });
+
+/** The owner of an address: the node itself, then another node, then an endpoint, else the outside. */
+export function peerAt(address: Ip, world: World): Peer {
+  const { config } = world;
+  if (world.localAddresses.some((text) => holds(text, address))) return hostPeer(world);
+  const node = world.nodes.find((row) => row.addresses.some((text) => holds(text, address)));
+  if (node !== undefined) {
+    const labels = [reserved('remote-node')];
+    if (node.labels.labels.some((l) => l.source === 'reserved' && l.key === 'kube-apiserver')) {
+      labels.push(reserved('kube-apiserver'));
+    }
+    if (config.nodeSelectorLabels) labels.push(...node.labels.labels.filter((l) => l.source === 'node'));
+    return { kind: 'node', labels, addresses: config.cidrMatchNodes ? [address] : [] };
+  }
+  const endpoint = closestEndpoint(address, world);
+  if (endpoint !== undefined) return { kind: 'endpoint', labels: endpoint.labels.labels, addresses: [] };
+  const dual = config.ipv4 && config.ipv6;
+  const world46 = address.family === 4 ? 'world-ipv4' : 'world-ipv6';
+  return { kind: 'outside', labels: [reserved(dual ? world46 : 'world')], addresses: [address] };
+}
+
+/** The host is one peer whatever the address: where CIDR rules may match nodes, any of its addresses will do. */
+function hostPeer({ localAddresses, config }: World): Peer {
+  const own = localAddresses.map((text) => parseCidrOrIp(text)?.ip).filter((ip) => ip !== undefined);
+  const enabled = own.filter((ip) => (ip.family === 4 ? config.ipv4 : config.ipv6));
+  return { kind: 'host', labels: [reserved('host')], addresses: config.cidrMatchNodes ? enabled : [] };
+}
+
+function holds(text: string, address: Ip): boolean {
+  const cidr = parseCidrOrIp(text);
+  return cidr !== undefined && cidrContainsIp(cidr, address);
+}
+
+function closestEndpoint(address: Ip, world: World): World['endpoints'][number] | undefined {
+  let best: World['endpoints'][number] | undefined;
+  let length = -1;
+  for (const endpoint of world.endpoints) {
+    for (const text of endpoint.addresses) {
+      const cidr = parseCidrOrIp(text);
+      if (cidr !== undefined && cidr.length > length && cidrContainsIp(cidr, address)) {
+        best = endpoint;
+        length = cidr.length;
+      }
+    }
+  }
+  return best;
+}
+
+/** Whether one of the alternatives means the peer. */
+export function peersInclude(peers: Peers, peer: Peer, world: World): boolean {
+  return peers.kind === 'any' || peers.selectors.some((selector) => selectorIncludes(selector, peer, world));
+}
+
+function selectorIncludes(selector: PeerSelector, peer: Peer, world: World): boolean {
+  switch (selector.kind) {
+    case 'labels':
+      return selects(selector.selector, peer.labels, peer.addresses);
+    case 'entity':
+      return isEntity(selector.entity, peer, world);
+    case 'cidr':
+      return peer.addresses.some(
+        (ip) => cidrContainsIp(selector.cidr, ip) && !selector.except.some((e) => cidrContainsIp(e, ip)),
+      );
+    default:
+      return assertNever(selector);
+  }
+}
+
+/** Whether every requirement holds for these labels (policy.md §3.2). */
+export function selects(
+  selector: Selector,
+  labels: readonly Label[],
+  addresses: readonly Ip[] = [],
+): boolean {
+  return selector.requirements.every((requirement) => holdsFor(requirement, labels, addresses));
+}
+
+function holdsFor(requirement: Requirement, labels: readonly Label[], addresses: readonly Ip[]): boolean {
+  const { source, key, operator, values } = requirement;
+  const found = labels
+    .filter((label) => label.key === key && (source === 'any' || source === label.source))
+    .map((label) => label.value);
+  const prefix = source === 'cidr' ? parseCidrOrIp(key) : undefined;
+  if (prefix !== undefined && addresses.some((ip) => cidrContainsIp(prefix, ip))) found.push('');
+  const listed = found.some((value) => values.includes(value));
+  switch (operator) {
+    case 'In':
+      return listed;
+    case 'NotIn':
+      return !listed;
+    case 'Exists':
+      return found.length > 0;
+    case 'DoesNotExist':
+      return found.length === 0;
+    default:
+      return assertNever(operator);
+  }
+}
+
+/** policy.md §4.3. */
+function isEntity(entity: Entity, peer: Peer, { config }: World): boolean {
+  const has = (key: string) => peer.labels.some((label) => label.source === 'reserved' && label.key === key);
+  switch (entity) {
+    case 'all':
+      return true;
+    case 'none':
+      return false;
+    case 'world':
+      return has('world') || has('world-ipv4') || has('world-ipv6');
+    case 'world-ipv4':
+      return config.ipv4 && (config.ipv6 ? has('world-ipv4') : has('world'));
+    case 'world-ipv6':
+      return config.ipv6 && (config.ipv4 ? has('world-ipv6') : has('world'));
+    case 'cluster':
+      return (
+        ['host', 'remote-node', 'init', 'ingress', 'health', 'unmanaged', 'kube-apiserver'].some(has) ||
+        peer.labels.some(
+          (label) =>
+            label.source === 'k8s' &&
+            label.key === 'io.cilium.k8s.policy.cluster' &&
+            label.value === config.clusterName,
+        )
+      );
+    case 'host':
+    case 'remote-node':
+    case 'kube-apiserver':
+    case 'ingress':
+    case 'health':
+    case 'init':
+    case 'unmanaged':
+      return has(entity);
+    default:
+      return assertNever(entity);
+  }
+}

@@ -1,0 +1,44 @@
+/** What the oracle is told: the rows that people and the node bring, nothing compiled. */
+import type { Ip } from '#kit/ip';
+import type { LabelSet } from '#kit/labels';
+import type { Direction, NodeRow, Policy, PolicyConfig } from '#model';
+
+/** An endpoint of this node. `labels` are those of its identity; addresses may be prefixes. */
+export interface WorldEndpoint {
+  readonly id: number;
+  readonly addresses: readonly string[];
+  readonly labels: LabelSet;
+}
+
+/** Everything that a verdict depends on. */
+export interface World {
+  readonly policies: readonly Policy[];
+  readonly endpoints: readonly WorldEndpoint[];
+  /** Known nodes other than this one. */
+  readonly nodes: readonly NodeRow[];
+  /** Addresses of this node. */
+  readonly localAddresses: readonly string[];
+  /** Labels of this node. */
+  readonly nodeLabels: LabelSet;
+  readonly config: PolicyConfig;
+}
+
+/** One packet, as one subject sees it. */
+export interface Flow {
+  readonly subject: number | 'host';
+  readonly direction: Direction;
+  /** The other side. */
+  readonly peer: Ip;
+  /** IANA number. */
+  readonly protocol: number;
+  /** Destination port or ICMP type; undefined when unknown: no such thing, or a later fragment without record. */
+  readonly port: number | undefined;
+}
+
+/** What must come of a flow, and the rules (or what switched the default) that say so, sorted. */
+export interface Evaluation {
+  readonly verdict: 'allow' | 'deny' | 'default-deny';
+  readonly rules: readonly string[];
+  /** Whether a policy was consulted at all. */
+  readonly enforced: boolean;
+}
