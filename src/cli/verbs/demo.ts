@@ -1,0 +1,213 @@
+/** `merlon demo`: six scenes on a real kernel, with a real agent, told as they happen. */
+import { copyFileSync, existsSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { createInterface } from 'node:readline/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { MerlonError } from '#kit/errors';
+import { type LabAgent, merlon, startAgent, sweepLab } from '#lab';
+import { throughEvent } from '../demo/kill.ts';
+import { observe } from '../demo/observe.ts';
+import { indent, probeTable, sceneHead } from '../demo/report.ts';
+import { PODS, SCENES, type Scene } from '../demo/script.ts';
+import { Watcher } from '../demo/watcher.ts';
+import { buildWorld, podAddress, type World } from '../demo/world.ts';
+import { table } from '../output.ts';
+import { type Context, type Run, text } from '../verb.ts';
+
+interface Stage {
+  readonly context: Context;
+  readonly world: World;
+  readonly program: string;
+  readonly examples: string;
+  readonly manifests: string;
+  readonly watcher: Watcher;
+  agent: LabAgent;
+}
+
+export const run: Run = async (context, _args, options) => {
+  if (process.getuid?.() !== 0) throw new MerlonError('PERMISSION', 'the demo makes network namespaces');
+  const { output } = context;
+  await sweepLab();
+  output.message('building a small data centre of network namespaces …');
+  await using world = await buildWorld(context.signal);
+  const dirs = world.host('node').dirs;
+  if (dirs === undefined) throw new MerlonError('INTERNAL', 'the demo’s node has no folders');
+  await using watcher = new Watcher(dirs.runDir);
+  const program = programPath(context);
+  output.message('starting the agent …');
+  const stage: Stage = {
+    context,
+    world,
+    program,
+    examples: text(options, 'examples') ?? examplesPath(program),
+    manifests: dirs.manifestsDir,
+    watcher,
+    agent: await start(world, program, context.signal),
+  };
+  await using _agent = { [Symbol.asyncDispose]: () => stage.agent[Symbol.asyncDispose]() };
+  await watcher.follow();
+  await addPods(stage);
+  let wrong = 0;
+  for (const [i, scene] of SCENES.entries()) {
+    if (options['step'] === true && i > 0) await pause(context);
+    await output.write(sceneHead(output, i + 1, scene));
+    wrong += await play(stage, scene);
+  }
+  await output.line(
+    wrong === 0
+      ? output.paint('green', '\nEverything came out as expected.')
+      : output.paint('red', `\n${wrong} mismatches.`),
+  );
+  if (options['keep'] === true) await keep(stage);
+  return wrong === 0 ? 0 : 1;
+};
+
+/** The built program beside which this verb runs; in a clone the tests name it. */
+function programPath(context: Context): string {
+  const named = context.env['MERLON_PROGRAM'];
+  if (named !== undefined) return named;
+  const here = dirname(fileURLToPath(import.meta.url));
+  for (let folder = here; folder !== '/'; folder = dirname(folder)) {
+    for (const candidate of [join(folder, 'bin/merlon'), join(folder, 'build/bin/merlon')]) {
+      if (existsSync(candidate)) return candidate;
+    }
+  }
+  throw new MerlonError('FAILED', 'the program is not built', { hint: 'run `./merlon build`' });
+}
+
+function examplesPath(program: string): string {
+  const root = dirname(dirname(dirname(program)));
+  return join(root, 'deploy/examples');
+}
+
+function start(world: World, program: string, signal: AbortSignal): Promise<LabAgent> {
+  return startAgent(world.host('node'), {
+    program,
+    signal,
+    config: {
+      apiVersion: 'merlon.io/v1',
+      kind: 'NodeConfig',
+      sources: { directory: { paths: [world.host('node').dirs?.manifestsDir] } },
+      failsafe: { sshFrom: ['10.0.0.5/32', 'fd00:a::5/128'] },
+      nodes: [{ name: 'worker2', addresses: [world.address('worker2', 4), world.address('worker2', 6)] }],
+      labels: { 'node-role': 'worker' },
+    },
+  });
+}
+
+async function addPods(stage: Stage): Promise<void> {
+  for (const pod of PODS) {
+    const { netns } = stage.world.host(pod.name);
+    const ips = ([4, 6] as const).flatMap((family) => ['--ip', podAddress(pod.name, family)]);
+    await mustMerlon(stage, [
+      'endpoint',
+      'add',
+      pod.name,
+      '--netns',
+      netns,
+      '--labels',
+      pod.labels.join(','),
+      ...ips,
+    ]);
+  }
+}
+
+async function mustMerlon(stage: Stage, args: readonly string[]): Promise<string> {
+  const { code, stdout, stderr } = await merlon(stage.world.host('node'), stage.program, args);
+  if (code !== 0) throw new MerlonError('FAILED', `merlon ${args.join(' ')} exited with ${code}: ${stderr}`);
+  return stdout;
+}
+
+/** Plays one scene; how many things came out otherwise than expected. */
+async function play(stage: Stage, scene: Scene): Promise<number> {
+  let wrong = 0;
+  if (scene.event === 'kill') wrong += await killScene(stage);
+  else if (scene.event === 'invalid') wrong += await refusedScene(stage, scene);
+  else if (scene.manifests.length > 0) await apply(stage, scene);
+  if (scene.probes.length === 0) return wrong;
+  const rows = await observe(stage.world, scene.probes, stage.watcher);
+  await stage.context.output.write(probeTable(stage.context.output, rows));
+  return wrong + rows.filter((r) => r.mismatch !== '').length;
+}
+
+function copyIn(stage: Stage, scene: Scene): readonly string[] {
+  return scene.manifests.map((name) => {
+    const to = join(stage.manifests, basename(name));
+    copyFileSync(join(stage.examples, name), to);
+    return to;
+  });
+}
+
+async function apply(stage: Stage, scene: Scene): Promise<void> {
+  copyIn(stage, scene);
+  await mustMerlon(stage, ['reload']);
+  await mustMerlon(stage, ['manifests', 'status', '--wait', '--timeout', '10']);
+}
+
+/** The manifest has to be refused with its place; the probes after it show that the old policies hold. */
+async function refusedScene(stage: Stage, scene: Scene): Promise<number> {
+  const { output } = stage.context;
+  const [file = ''] = copyIn(stage, scene);
+  const node = stage.world.host('node');
+  const reload = await merlon(node, stage.program, ['reload']);
+  const status = await merlon(node, stage.program, ['manifests', 'status', '--wait', '--timeout', '10']);
+  await output.write(indent(output.paint('dim', status.stderr)));
+  const isRefused = reload.code === 2 && status.code === 2 && status.stderr.includes(`${file}:`);
+  if (isRefused) return 0;
+  await output.line(
+    output.paint(
+      'red',
+      `    MISMATCH expected a refusal that names ${file}, exit codes ${reload.code} and ${status.code}`,
+    ),
+  );
+  return 1;
+}
+
+async function killScene(stage: Stage): Promise<number> {
+  const { output, signal } = stage.context;
+  const rows = await throughEvent(stage.world, async () => {
+    await sleep(600, undefined, { signal });
+    await stage.agent.kill('SIGKILL');
+    await sleep(1500, undefined, { signal });
+  });
+  const text = table(rows, [
+    { title: 'TRAFFIC THROUGH THE KILL', cell: (r) => r.name },
+    { title: 'SENT', cell: (r) => String(r.sent), align: 'right' },
+    { title: 'AS EXPECTED', cell: (r) => String(r.right), align: 'right' },
+    {
+      title: 'LONGEST GAP',
+      cell: (r) => (r.longestGapMs === 0 ? '' : `${Math.round(r.longestGapMs)} ms`),
+      align: 'right',
+    },
+    { title: '', cell: (r) => (r.mismatch === '' ? '' : output.paint('red', `MISMATCH ${r.mismatch}`)) },
+  ]);
+  await output.write(indent(text));
+  output.message('    starting the agent again: it adopts what the kernel holds …');
+  stage.agent = await start(stage.world, stage.program, signal);
+  await stage.watcher.follow();
+  return rows.filter((r) => r.mismatch !== '').length;
+}
+
+async function pause(context: Context): Promise<void> {
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  await lines.question('\nEnter for the next scene … ', { signal: context.signal });
+  lines.close();
+}
+
+async function keep(stage: Stage): Promise<void> {
+  const { host } = { host: stage.world.host('node') };
+  const { output, signal } = stage.context;
+  await output.line(
+    [
+      '',
+      'The data centre stays until Ctrl-C. In another terminal, as root:',
+      `  export MERLON_RUN_DIR=${host.dirs?.runDir}`,
+      `  ${stage.program} status`,
+      `  ${stage.program} events --follow`,
+      `  nsenter --net=${stage.world.host('xwing').netns} ping -c1 ${stage.world.address('deathstar-1', 4)}`,
+      `  $EDITOR ${stage.manifests}/star-wars-l3-l4.yaml   # a change is enforced when you save`,
+    ].join('\n'),
+  );
+  await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
