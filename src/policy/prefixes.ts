@@ -4,6 +4,7 @@
  * every prefix that a policy names (excepts too) stands for itself, so that no known prefix lies partly in
  * and partly out of any rule.
  */
+import { assertNever } from '#kit/errors';
 import { type Cidr, cidrEquals, formatCidr, parseCidrOrIp } from '#kit/ip';
 import { type Label, type LabelSet, labelSet } from '#kit/labels';
 import { Lpm } from '#kit/lpm';
@@ -12,6 +13,7 @@ import {
   type IdentityRow,
   type IpcacheRow,
   type NodeRow,
+  type PeerSelector,
   type Policy,
   type PolicyConfig,
   RESERVED_IDENTITY,
@@ -179,17 +181,27 @@ function extraLabels(rows: readonly PrefixLabels[]): Lpm<LabelSet> {
   return extra;
 }
 
-/** Every prefix that a rule or an except names. */
-function* policyPrefixes(policies: readonly Policy[]): Generator<Cidr> {
-  for (const policy of policies) {
-    for (const { peers } of policy.specs.flatMap((spec) => spec.rules)) {
-      if (peers.kind === 'any') continue;
-      for (const selector of peers.selectors) {
-        if (selector.kind !== 'cidr') continue;
-        yield selector.cidr;
-        yield* selector.except;
-      }
-    }
+/** Every prefix that a rule, an except or a selector's `cidr:` key names. */
+function policyPrefixes(policies: readonly Policy[]): Cidr[] {
+  const rules = policies.flatMap((policy) => policy.specs.flatMap((spec) => spec.rules));
+  return rules.flatMap(({ peers }) =>
+    peers.kind === 'any' ? [] : peers.selectors.flatMap(selectorPrefixes),
+  );
+}
+
+function selectorPrefixes(selector: PeerSelector): readonly Cidr[] {
+  switch (selector.kind) {
+    case 'cidr':
+      return [selector.cidr, ...selector.except];
+    case 'labels':
+      return selector.selector.requirements
+        .filter((requirement) => requirement.source === 'cidr')
+        .map((requirement) => parseCidrOrIp(requirement.key))
+        .filter((cidr) => cidr !== undefined);
+    case 'entity':
+      return [];
+    default:
+      return assertNever(selector);
   }
 }
 

@@ -1,0 +1,75 @@
+/** The compiler against the oracle on random worlds, and against itself on the same rows in another order. */
+import test from 'ava';
+import fc from 'fast-check';
+import { evaluate, type World } from '#oracle';
+import { compileWorld, flowText } from './compiled-world.ts';
+import { COVERAGE, classify, randomFlow, randomWorld } from './generate.ts';
+import { Random } from './random.ts';
+
+const WORLDS = 150;
+const FLOWS_A_WORLD = 20;
+const seed = Number(process.env['MERLON_SEED'] ?? Date.now() % 2 ** 31);
+
+test(`agreement – compiled tables and the oracle give the same verdict and name the same rules (seed ${seed})`, (t) => {
+  const counts = new Map<string, number>(COVERAGE.map((kind) => [kind, 0]));
+  let pairs = 0;
+  fc.assert(
+    fc.property(fc.integer(), (worldSeed) => {
+      const world = randomWorld(worldSeed);
+      const { cellOf, dump } = compileWorld(world);
+      for (let i = 0; i < FLOWS_A_WORLD; i++) {
+        const flow = randomFlow(world, worldSeed + 7919 * i);
+        const want = evaluate(world, flow);
+        const { verdict, origin } = cellOf(flow);
+        pairs++;
+        for (const kind of classify(world, flow, want)) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+        if (verdict !== want.verdict || origin.join() !== want.rules.join()) {
+          throw new Error(
+            `${flowText(flow)}: tables say ${verdict} (${origin.join()}), oracle ${want.verdict} (${want.rules.join()})\n${JSON.stringify(world.config)}\n${dump}`,
+          );
+        }
+      }
+    }),
+    { seed, numRuns: WORLDS, includeErrorInReport: true },
+  );
+  t.true(pairs >= 2000);
+  t.log(
+    `${pairs} pairs: ${[...counts].map(([kind, n]) => `${kind} ${((100 * n) / pairs).toFixed(1)} %`).join(', ')}`,
+  );
+  for (const [kind, n] of counts)
+    t.true(n >= 0.05 * pairs, `${kind}: only ${n} of ${pairs} pairs (seed ${seed})`);
+});
+
+test(`compile – the order of rows changes no byte of the canonical dump (seed ${seed})`, (t) => {
+  fc.assert(
+    fc.property(fc.integer(), (worldSeed) => {
+      const world = randomWorld(worldSeed);
+      const other = shuffled(world, new Random(worldSeed + 1));
+      return compileWorld(world).dump === compileWorld(other).dump;
+    }),
+    { seed, numRuns: 100 },
+  );
+  t.pass();
+});
+
+test(`compile – another history of numbers changes no byte of the canonical dump (seed ${seed})`, (t) => {
+  fc.assert(
+    fc.property(fc.integer(), fc.integer(), (before, after) => {
+      const history = compileWorld(randomWorld(before)).numbering;
+      const world = randomWorld(after);
+      return compileWorld(world).dump === compileWorld(world, history).dump;
+    }),
+    { seed, numRuns: 100 },
+  );
+  t.pass();
+});
+
+function shuffled(world: World, random: Random): World {
+  return {
+    ...world,
+    policies: random.shuffle(world.policies),
+    endpoints: random.shuffle(world.endpoints),
+    nodes: random.shuffle(world.nodes),
+    localAddresses: random.shuffle(world.localAddresses),
+  };
+}
