@@ -1,7 +1,7 @@
 /**
  * `npm run build`: what the program runs on, made from the sources into build/.
  *
- *   build/bpf, build/native   datapath objects and addon (deploy/compile.ts)
+ *   build/bpf, build/native   datapath objects and addon (deploy/compile.ts, with hashes of its own)
  *   build/lib                 one bundle a main, and one a worker, two levels deep like the sources: a file
  *                             of build/ has the same relative path from a bundle as from src/<folder>/x.ts
  *   build/bin/merlon          starts them on the pinned Node, from any directory
@@ -13,6 +13,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { compileAddon, compileBpf } from './compile.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const quiet = process.argv.includes('--quiet');
@@ -27,6 +28,8 @@ interface Step {
   readonly outputs: readonly string[];
   readonly run: () => Promise<void>;
 }
+
+const secondsSince = (start: number): string => `${((performance.now() - start) / 1000).toFixed(1)} s`;
 
 function hashOf(files: readonly string[]): string {
   const hash = createHash('sha256');
@@ -53,12 +56,25 @@ async function runStep(step: Step): Promise<void> {
   await step.run();
   mkdirSync(dirname(stamp), { recursive: true });
   writeFileSync(stamp, hash);
-  console.error(`build: ${step.name} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
+  console.error(`build: ${step.name} (${secondsSince(start)})`);
 }
 
-/** Workers are found by URL beside their starter, so each is an entry point of its own under its own name. */
-function workerEntries(): readonly string[] {
-  return globSync('src/*/{*-worker,worker}.ts', { cwd: root });
+/**
+ * Programs that sources start by URL beside themselves (`new URL('./ring-worker.ts', import.meta.url)`), such
+ * as workers: each is an entry point of its own, under the name by which it is asked for.
+ */
+function startedByUrl(): readonly (readonly [name: string, entry: string])[] {
+  const found = new Map<string, string>();
+  for (const file of sources) {
+    const text = readFileSync(join(root, file), 'utf8');
+    for (const [, name = ''] of text.matchAll(/new URL\('\.\/([\w/-]+)\.ts', import\.meta\.url\)/g)) {
+      const entry = join(dirname(file), `${name}.ts`);
+      if (found.has(name) && found.get(name) !== entry)
+        throw new Error(`${entry} and ${found.get(name)} share a name`);
+      found.set(name, entry);
+    }
+  }
+  return [...found];
 }
 
 async function bundle(entries: readonly (readonly [name: string, entry: string])[]): Promise<void> {
@@ -75,15 +91,15 @@ async function bundle(entries: readonly (readonly [name: string, entry: string])
     splitting: true,
     sourcemap: 'linked',
     sourcesContent: false,
-    logLevel: 'warning',
+    logLevel: 'silent',
     // CommonJS packages inside an ES module still call require.
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
   });
-  for (const name of workerEntries().map((entry) => basename(entry, '.ts'))) {
-    // The sources start a worker as ./name.ts; beside the bundles that name leads to the bundle.
-    writeFileSync(join(root, `build/lib/${name}.ts`), `import './${name}.js';\n`);
+  for (const [name] of startedByUrl()) {
+    // They are asked for as ./name.ts; beside the bundles that name leads to the bundle.
+    writeFileSync(join(root, `build/lib/${name}.ts`), `import './${basename(name)}.js';\n`);
   }
 }
 
@@ -108,10 +124,7 @@ function writeStarter(): void {
 }
 
 const sources = globSync('{src,hostfw,clustermesh}/**/*.ts', { cwd: root });
-const entries = [
-  ...MAINS.filter(([, entry]) => existsSync(join(root, entry))),
-  ...workerEntries().map((entry) => [basename(entry, '.ts'), entry] as const),
-];
+const entries = [...MAINS.filter(([, entry]) => existsSync(join(root, entry))), ...startedByUrl()];
 
 const steps: readonly Step[] = [
   {
@@ -122,5 +135,19 @@ const steps: readonly Step[] = [
   },
 ];
 
-for (const step of steps) await runStep(step);
-writeStarter();
+async function compileC(): Promise<void> {
+  const start = performance.now();
+  const [isAddonNew, objects] = await Promise.all([compileAddon(), compileBpf()]);
+  const made = [...(isAddonNew ? ['addon'] : []), ...objects];
+  if (made.length > 0) console.error(`build: ${made.join(', ')} (${secondsSince(start)})`);
+  else if (!quiet) console.log('build: addon and datapath objects are current');
+}
+
+try {
+  const [first, ...rest] = await Promise.allSettled([compileC(), ...steps.map(runStep)]);
+  for (const one of [first, ...rest]) if (one.status === 'rejected') throw one.reason;
+  writeStarter();
+} catch (error) {
+  console.error(`build failed: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+}

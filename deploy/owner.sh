@@ -19,6 +19,7 @@ as_owner() {
 		"$@"
 		return
 	fi
+	# shellcheck disable=SC2086 # settings without spaces, or nothing
 	setpriv --reuid "$owner_uid" --regid "$owner_gid" --clear-groups --inh-caps=-all \
 		env -i HOME="$root/build/setup/home" PATH="$PATH" TERM="${TERM:-dumb}" LANG="${LANG:-C.UTF-8}" \
 		${CI:+CI="$CI"} ${NO_COLOR:+NO_COLOR="$NO_COLOR"} ${owner_env:-} "$@"

@@ -253,13 +253,21 @@ install_modules() {
 	as_owner rm -f "$root/build/setup/modules"
 	log=$root/build/setup/npm.log
 	as_owner touch "$log"
+	# Without a registry npm may still end well, having left out the optional runtime: so Node is asked.
+	npm_status=0
 	# shellcheck disable=SC2086
-	if ! (cd "$root" && as_owner npm ci --ignore-scripts --loglevel=error $omit) >"$log" 2>&1 ||
-		[ "$("$node_dir/node" --version 2>/dev/null)" != "v$node_pin" ]; then
-		reason=$(grep -m 1 -E 'code E|ENOTFOUND|EAI_AGAIN|ECONN|ETIMEDOUT|E4[0-9][0-9]' "$log" | sed 's/^npm [a-zA-Z!]* *//') || reason=
-		fail "the packages could not be fetched; Node $node_pin is not there: is the registry reachable? (${reason:-npm said nothing}; all of it: $log)"
+	(cd "$root" && as_owner npm ci --ignore-scripts --loglevel=error --fetch-retries=2 \
+		--fetch-retry-mintimeout=2000 --fetch-retry-maxtimeout=10000 $omit) >"$log" 2>&1 || npm_status=$?
+	node_there=$("$node_dir/node" --version 2>/dev/null) || node_there=
+	if [ "$npm_status" != 0 ] || [ -z "$node_there" ]; then
+		reason=$(sed -n 's/^npm [a-zA-Z!]* *\(code E.*\|.*ENOTFOUND.*\|.*EAI_AGAIN.*\|.*ECONN.*\|.*ETIMEDOUT.*\)/\1/p' "$log" |
+			head -n 1)
+		fail "the node modules could not be fetched; is the package registry reachable? (${reason:-Node $node_pin is missing}; npm's own words: $log)"
 	fi
-	rm -rf "$root/build/setup/home"
+	if [ "$node_there" != "v$node_pin" ]; then
+		fail "what was installed is Node $node_there, but package.json pins v$node_pin; correct one of the two"
+	fi
+	as_owner rm -rf "$root/build/setup/home/.npm"
 	stamp_modules "$modules"
 }
 

@@ -6,7 +6,7 @@
  * choose suites: `./merlon test unit netns`.
  */
 import { spawn } from 'node:child_process';
-import { existsSync, globSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -103,7 +103,10 @@ async function runSuite(suite: Suite): Promise<void> {
     failing = undefined;
     detail = [];
   };
-  const ended = await run(['ava', '--tap', `--concurrency=${suite.concurrency}`, suite.files], (line) => {
+  const flags = ['--tap', `--concurrency=${suite.concurrency}`, suite.files];
+  // The launcher runs as the clone's owner what needs no privilege.
+  const command = suite.needs === 'nothing' ? ['./merlon', 'unit', ...flags] : ['ava', ...flags];
+  const ended = await run(command, (line) => {
     const [, not, title = ''] = /^(not )?ok \d+(?: - (.*))?$/.exec(line) ?? [];
     if (/^(not )?ok \d+/.test(line)) {
       flush();
@@ -127,7 +130,7 @@ async function runSuite(suite: Suite): Promise<void> {
 
 async function runOk(): Promise<void> {
   const start = performance.now();
-  const ended = await run(['node', 'deploy/ok.ts', '--json'], (line) => {
+  const ended = await run(['./merlon', 'ok', '--json'], (line) => {
     const check = JSON.parse(line) as { name: string; passed?: boolean; output?: string; skipped?: string };
     if (check.skipped !== undefined) record('ok', check.name, 'skipped', check.skipped);
     else record('ok', check.name, check.passed === true ? 'passed' : 'failed', check.output);
@@ -135,17 +138,29 @@ async function runOk(): Promise<void> {
   console.log(`${ended.ok ? 'ok    ' : 'FAILED'}  ok (${seconds(start)})`);
 }
 
+const LEAVES_NOTHING = 'the tests leave nothing behind';
+
 /** What a run that was killed left behind, and what this one should not leave. */
 async function sweep(when: 'before' | 'after'): Promise<void> {
-  for (const script of globSync('{src,test}/**/sweep-main.ts', { cwd: root })) {
-    const found: string[] = [];
-    const ended = await run(['node', script], (line) => found.push(line));
-    if (!ended.ok) record('sweep', script, 'failed', ended.errors);
-    for (const line of found) console.log(`swept   ${line}`);
-    if (when === 'after' && found.length > 0) {
-      record('sweep', 'the tests leave nothing behind', 'failed', found.join('\n'));
-    }
-  }
+  const found: string[] = [];
+  const ended = await run(['node', 'deploy/sweep.ts'], (line) => found.push(line));
+  for (const line of found) console.log(`swept   ${line}`);
+  if (!ended.ok) record('sweep', `${when} the tests`, 'failed', ended.errors);
+  else if (when === 'after' && found.length === 0) record('sweep', LEAVES_NOTHING, 'passed');
+  else if (when === 'after') record('sweep', LEAVES_NOTHING, 'failed', found.join('\n'));
+}
+
+const OWNED = "every file of the clone is its owner's";
+
+/** Root's tests may run in somebody else's clone; that person must be able to go on working there. */
+function checkOwner(): void {
+  const owner = statSync(root).uid;
+  const files = readdirSync(root, { recursive: true, encoding: 'utf8' });
+  const foreign = files.filter(
+    (file) => lstatSync(join(root, file), { throwIfNoEntry: false })?.uid !== owner,
+  );
+  if (foreign.length === 0) record('sweep', OWNED, 'passed');
+  else record('sweep', OWNED, 'failed', foreign.slice(0, 10).join('\n'));
 }
 
 interface Skip {
@@ -159,7 +174,7 @@ const wanted = process.argv.slice(2).filter((word) => !word.startsWith('-'));
 const isWanted = (name: string): boolean => wanted.length === 0 || wanted.includes(name);
 const start = performance.now();
 
-const built = await run(['node', 'deploy/build.ts', '--quiet'], () => {});
+const built = await run(['./merlon', 'build', '--quiet'], () => {});
 if (!built.ok) record('build', 'build', 'failed', built.errors);
 else record('build', 'build', 'passed');
 if (isWanted('ok')) await runOk();
@@ -172,7 +187,10 @@ await Promise.all(
     for (const suite of runnable.filter((one) => one.lane === lane)) await runSuite(suite);
   }),
 );
-if (isRoot) await sweep('after');
+if (isRoot) {
+  await sweep('after');
+  checkOwner();
+}
 
 const leftOut = chosen.filter((suite) => !runnable.includes(suite));
 for (const { name, files } of leftOut.filter((one) => globSync(one.files, { cwd: root }).length > 0)) {

@@ -16,13 +16,24 @@ export interface Folder {
   readonly packages: readonly string[];
   /** Pure: no `node:` modules but those named, no clock, no randomness, no logger. */
   readonly pure?: readonly string[];
-  /** A main may read `process.env`. */
+  /** A main, or a part that starts programs, may read `process.env`. */
   readonly isMain?: true;
   readonly what: string;
 }
 
-const SOURCES = ['netlink', 'native', 'table', 'model', 'kit'] as const;
-const LOGGER = ['pino (types)'] as const;
+type Rest = Partial<Omit<Folder, 'path' | 'layer' | 'what'>>;
+
+function folder(layer: number, path: string, what: string, rest: Rest): Folder {
+  return { path, layer, what, imports: [], packages: [], ...rest };
+}
+
+/** A folder that others import by its last name. */
+function part(layer: number, path: string, what: string, rest: Rest = {}): Folder {
+  return folder(layer, path, what, { door: path.replace('src/', ''), ...rest });
+}
+
+const SOURCES = ['netlink', 'native', 'table', 'model', 'kit'];
+const LOGGER = ['pino (types)'];
 
 const EVERYTHING_BELOW = [
   ...['native', 'kit', 'wire', 'model', 'table', 'netlink', 'policy', 'oracle', 'service'],
@@ -32,140 +43,100 @@ const EVERYTHING_BELOW = [
 
 /** From the lowest layer up. */
 export const FOLDERS: readonly Folder[] = [
-  { path: 'bpf', layer: 0, imports: [], packages: [], what: 'datapath in C' },
-  { path: 'boot', layer: 0, imports: [], packages: [], what: 'static C: boot loader, way back in' },
-  { path: 'src/native', door: 'native', layer: 0, imports: [], packages: [], what: 'addon over libbpf' },
-  {
-    ...{ path: 'src/kit', door: 'kit', layer: 0, imports: [], packages: [] },
+  folder(0, 'bpf', 'datapath in C', {}),
+  folder(0, 'boot', 'static C: boot loader, way back in', {}),
+  part(0, 'src/native', 'addon over libbpf'),
+  part(0, 'src/kit', 'addresses, prefixes, labels, errors, waiting, units', {
     pure: ['node:timers/promises'],
-    what: 'addresses, prefixes, labels, errors, waiting, units',
-  },
-  { path: 'src/wire', door: 'wire', layer: 1, imports: ['kit'], packages: [], what: 'generated codecs' },
-  {
-    ...{ path: 'src/model', door: 'model', layer: 1, imports: ['kit'], packages: ['yaml', 'ajv'] },
-    pure: ['node:crypto'],
-    what: 'domain types, parsers, the configuration schema',
-  },
-  {
-    path: 'src/table',
-    door: 'table',
-    layer: 1,
+  }),
+  part(1, 'src/wire', 'generated codecs', { imports: ['kit'] }),
+  part(1, 'src/model', 'domain types, parsers, the configuration schema', {
     imports: ['kit'],
-    packages: [],
-    what: 'tables and reconcilers',
-  },
-  {
-    ...{ path: 'src/netlink', door: 'netlink', layer: 1, imports: ['native', 'kit'], packages: [] },
-    what: 'netlink codecs and requests',
-  },
-  {
-    ...{ path: 'src/policy', door: 'policy', layer: 2, imports: ['model', 'kit'], packages: [], pure: [] },
-    what: 'rules and identities → compiled rule sets',
-  },
-  {
-    ...{ path: 'src/oracle', door: 'oracle', layer: 2, imports: ['model', 'kit'], packages: [], pure: [] },
-    what: 'the naive judge, straight from rules and addresses',
-  },
-  {
-    ...{ path: 'src/service', door: 'service', layer: 2, imports: ['model', 'kit'], packages: [], pure: [] },
-    what: 'Services and backends → load-balancer entries',
-  },
-  {
-    ...{ path: 'src/kube', door: 'kube', layer: 3, imports: SOURCES },
-    ...{ packages: ['@kubernetes/client-node', 'undici', ...LOGGER], what: 'Kubernetes → tables' },
-  },
-  {
-    ...{ path: 'src/files', door: 'files', layer: 3, imports: SOURCES, packages: LOGGER },
-    what: 'manifest directories → tables',
-  },
-  {
-    ...{ path: 'src/netdev', door: 'netdev', layer: 3, imports: SOURCES, packages: LOGGER },
-    what: 'links, addresses, routes → tables',
-  },
-  {
-    ...{ path: 'src/endpoint', door: 'endpoint', layer: 3, imports: SOURCES, packages: LOGGER },
-    what: 'endpoints, their life, addresses and identities',
-  },
-  {
-    ...{ path: 'src/datapath', door: 'datapath', layer: 3, packages: LOGGER },
+    packages: ['yaml', 'ajv'],
+    pure: ['node:crypto'],
+  }),
+  part(1, 'src/table', 'tables and reconcilers', { imports: ['kit'] }),
+  part(1, 'src/netlink', 'netlink codecs and requests', { imports: ['native', 'kit'] }),
+  part(2, 'src/policy', 'rules and identities → compiled rule sets', { imports: ['model', 'kit'], pure: [] }),
+  part(2, 'src/oracle', 'the naive judge, straight from rules and addresses', {
+    imports: ['model', 'kit'],
+    pure: [],
+  }),
+  part(2, 'src/service', 'Services and backends → load-balancer entries', {
+    imports: ['model', 'kit'],
+    pure: [],
+  }),
+  part(3, 'src/kube', 'Kubernetes → tables', {
+    imports: SOURCES,
+    packages: ['@kubernetes/client-node', 'undici', ...LOGGER],
+  }),
+  part(3, 'src/files', 'manifest directories → tables', { imports: SOURCES, packages: LOGGER }),
+  part(3, 'src/netdev', 'links, addresses, routes → tables', { imports: SOURCES, packages: LOGGER }),
+  part(3, 'src/endpoint', 'endpoints, their addresses and identities', {
+    imports: SOURCES,
+    packages: LOGGER,
+  }),
+  part(3, 'src/datapath', 'loader, map reconcilers, attachment, collection, rings, probing', {
     imports: ['wire', 'native', 'oracle', 'table', 'model', 'kit', 'policy (types)'],
-    what: 'loader, map reconcilers, attachment, collection, rings, probing',
-  },
-  {
-    ...{ path: 'src/announce', door: 'announce', layer: 3, packages: [...LOGGER, '@grpc/grpc-js'] },
+    packages: LOGGER,
+  }),
+  part(3, 'src/announce', 'ARP, NDP and BGP announcements', {
     imports: ['wire', ...SOURCES],
-    what: 'ARP, NDP and BGP announcements',
-  },
-  {
-    ...{ path: 'src/encrypt', door: 'encrypt', layer: 3, imports: ['wire', ...SOURCES], packages: LOGGER },
-    what: 'WireGuard',
-  },
-  {
-    ...{ path: 'src/l7', door: 'l7', layer: 3, imports: ['wire', ...SOURCES] },
-    packages: [...LOGGER, '@grpc/grpc-js', '@bufbuild/protobuf', 're2js'],
-    what: 'Envoy, DNS proxy, Kafka',
-  },
-  {
-    ...{
-      path: 'src/flow',
-      door: 'flow',
-      layer: 3,
-      imports: ['wire', 'table', 'model', 'kit'],
-      packages: LOGGER,
-    },
-    what: 'events → flows → store',
-  },
-  {
-    ...{ path: 'hostfw', door: 'hostfw', layer: 3, packages: LOGGER },
+    packages: ['@grpc/grpc-js', ...LOGGER],
+  }),
+  part(3, 'src/encrypt', 'WireGuard', { imports: ['wire', ...SOURCES], packages: LOGGER }),
+  part(3, 'src/l7', 'Envoy, DNS proxy, Kafka', {
+    imports: ['wire', ...SOURCES],
+    packages: ['@grpc/grpc-js', '@bufbuild/protobuf', 're2js', ...LOGGER],
+  }),
+  part(3, 'src/flow', 'events → flows → store', {
+    imports: ['wire', 'table', 'model', 'kit'],
+    packages: LOGGER,
+  }),
+  part(3, 'hostfw', 'the node as an endpoint: guard, staged apply, modes', {
     imports: ['policy', 'oracle', 'netlink', 'table', 'model', 'kit'],
-    what: 'the node as an endpoint: guard, staged apply, modes',
-  },
-  {
-    ...{ path: 'clustermesh', door: 'clustermesh', layer: 3, imports: ['table', 'model', 'wire', 'kit'] },
-    ...{ packages: [...LOGGER, 'etcd3', '@grpc/grpc-js'], what: 'other clusters' },
-  },
-  {
-    ...{ path: 'src/api', door: 'api', layer: 4, imports: ['flow', 'table', 'model', 'wire', 'kit'] },
-    ...{
-      packages: [...LOGGER, '@grpc/grpc-js', 'prom-client'],
-      what: 'sockets that people and programs ask',
-    },
-  },
-  {
-    ...{ path: 'src/lab', door: 'lab', layer: 4, imports: ['netlink', 'native', 'kit'], packages: [] },
-    what: 'network topologies in namespaces',
-  },
-  {
-    ...{ path: 'src/agent', door: 'agent', layer: 5, imports: EVERYTHING_BELOW, packages: ['pino'] },
-    ...{ isMain: true, what: 'main: builds the parts, starts them in order, stops them in reverse' },
-  },
-  {
-    ...{ path: 'src/operator', door: 'operator', layer: 5, imports: EVERYTHING_BELOW, packages: ['pino'] },
-    ...{ isMain: true, what: 'main: once per cluster' },
-  },
-  {
-    ...{ path: 'src/cli', door: 'cli', layer: 5, packages: ['commander', 'string-width', 'yaml'] },
+    packages: LOGGER,
+  }),
+  part(3, 'clustermesh', 'other clusters', {
+    imports: ['table', 'model', 'wire', 'kit'],
+    packages: ['etcd3', '@grpc/grpc-js', ...LOGGER],
+  }),
+  part(4, 'src/api', 'sockets that people and programs ask', {
+    imports: ['flow', 'table', 'model', 'wire', 'kit'],
+    packages: ['@grpc/grpc-js', 'prom-client', ...LOGGER],
+  }),
+  part(4, 'src/lab', 'network topologies in namespaces', {
+    imports: ['netlink', 'native', 'kit'],
+    isMain: true,
+  }),
+  part(5, 'src/agent', 'main: builds the parts, starts them in order, stops them in reverse', {
+    imports: EVERYTHING_BELOW,
+    packages: ['pino'],
+    isMain: true,
+  }),
+  part(5, 'src/operator', 'main: once per cluster', {
+    imports: EVERYTHING_BELOW,
+    packages: ['pino'],
+    isMain: true,
+  }),
+  part(5, 'src/cli', 'main: the verbs', {
     imports: ['wire', 'model', 'kit', 'policy', 'oracle', 'service', 'lab', 'api/client', 'agent (late)'],
-    ...{ isMain: true, what: 'main: the verbs' },
-  },
-  {
-    ...{
-      path: 'src/cni',
-      door: 'cni',
-      layer: 5,
-      imports: ['wire', 'model', 'kit', 'api/client'],
-      packages: [],
-    },
-    ...{ isMain: true, what: 'main: called by the container runtime' },
-  },
-  {
-    ...{ path: 'src/relay', door: 'relay', layer: 5, imports: ['wire', 'model', 'kit', 'api/client'] },
-    ...{ packages: ['pino', '@grpc/grpc-js'], isMain: true, what: "main: joins the nodes' flows" },
-  },
-  {
-    ...{ path: 'src/ui', door: 'ui', layer: 5, imports: ['wire', 'model', 'kit'] },
-    ...{ packages: ['preact', '@dagrejs/dagre'], what: 'the browser side of the relay' },
-  },
+    packages: ['commander', 'string-width', 'yaml'],
+    isMain: true,
+  }),
+  part(5, 'src/cni', 'main: called by the container runtime', {
+    imports: ['wire', 'model', 'kit', 'api/client'],
+    isMain: true,
+  }),
+  part(5, 'src/relay', "main: joins the nodes' flows", {
+    imports: ['wire', 'model', 'kit', 'api/client'],
+    packages: ['pino', '@grpc/grpc-js'],
+    isMain: true,
+  }),
+  part(5, 'src/ui', 'the browser side of the relay', {
+    imports: ['wire', 'model', 'kit'],
+    packages: ['preact', '@dagrejs/dagre'],
+  }),
 ];
 
 /** Folders beside the program: they import any door, and run as scripts. */
