@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { type ErrorCode, MerlonError } from '#kit/errors';
 import type { ErrorView } from './views.ts';
 
+export { errorView } from './error-view.ts';
 export * from './views.ts';
 
 export interface ClientOptions {

@@ -4,5 +4,6 @@
  * is `#api/client`, which imports none of the server.
  */
 export { type EventQuery, type Parts } from './parts.ts';
-export { type ApiServer, errorView, serveApi } from './server.ts';
+export { errorView } from './error-view.ts';
+export { type ApiServer, serveApi } from './server.ts';
 export * from './views.ts';

@@ -37,7 +37,11 @@ export const ROUTES: readonly Route[] = [
   { method: 'GET', path: '/v1/ips', answer: (p, r) => p.ips(r.query.get('kernel') === 'true') },
   { method: 'GET', path: '/v1/policies', answer: (p) => p.policies() },
   { method: 'GET', path: '/v1/policy/status', answer: (p) => p.policyStatus() },
-  { method: 'GET', path: '/v1/policy/map/:endpoint', answer: (p, r) => p.policyMap(r.params['endpoint'] ?? '') },
+  {
+    method: 'GET',
+    path: '/v1/policy/map/:endpoint',
+    answer: (p, r) => p.policyMap(r.params['endpoint'] ?? ''),
+  },
   { method: 'GET', path: '/v1/manifests', answer: (p) => p.manifests() },
   { method: 'GET', path: '/v1/ct', answer: (p) => p.flows() },
   { method: 'GET', path: '/v1/counters', answer: (p) => p.counters() },

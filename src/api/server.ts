@@ -7,9 +7,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { once } from 'node:events';
 import type { Logger } from 'pino';
 import { ERRORS, type ErrorCode, MerlonError } from '#kit/errors';
+import { errorView } from './error-view.ts';
 import type { Parts } from './parts.ts';
 import { findRoute } from './routes.ts';
-import type { ErrorView } from './views.ts';
 
 /** Requests of people are small; an endpoint with a hundred labels is some 10 kB. */
 const MAX_BODY_BYTES = 256 * 1024;
@@ -144,20 +144,4 @@ function send(response: ServerResponse, status: number, value: unknown): void {
 function sendError(response: ServerResponse, error: unknown): void {
   const view = errorView(error);
   send(response, ERRORS[view.code as ErrorCode].exit === 2 ? 400 : 500, view);
-}
-
-/** The JSON shape of an error; one that is not ours is INTERNAL. */
-export function errorView(error: unknown): ErrorView {
-  if (!(error instanceof MerlonError)) {
-    return { code: 'INTERNAL', message: error instanceof Error ? error.message : String(error) };
-  }
-  const { file, line, column } = error.at ?? {};
-  return {
-    code: error.code,
-    message: error.message,
-    ...(error.hint === undefined ? {} : { hint: error.hint }),
-    ...(file === undefined
-      ? {}
-      : { at: { file, ...(line === undefined ? {} : { line }), ...(column === undefined ? {} : { column }) } }),
-  };
 }

@@ -60,14 +60,28 @@ export interface StatusView {
   readonly sources: readonly { readonly name: string; readonly synced: boolean; readonly message: string }[];
   readonly datapath: {
     readonly attach: string;
-    readonly flowTables: readonly { readonly name: string; readonly entries: number; readonly capacity: number }[];
+    readonly flowTables: readonly {
+      readonly name: string;
+      readonly entries: number;
+      readonly capacity: number;
+    }[];
     readonly arena: { readonly usedBytes: number; readonly sizeBytes: number };
     readonly memoryBytes: number;
     readonly features: readonly { readonly name: string; readonly present: boolean; readonly cost: string }[];
   };
-  readonly timeToEnforceMs: { readonly last: number; readonly p50: number; readonly p99: number; readonly count: number };
+  readonly timeToEnforceMs: {
+    readonly last: number;
+    readonly p50: number;
+    readonly p99: number;
+    readonly count: number;
+  };
   readonly events: { readonly seq: number; readonly lost: number; readonly suppressed: number };
-  readonly degraded: readonly { readonly code: string; readonly message: string; readonly file?: string; readonly line?: number }[];
+  readonly degraded: readonly {
+    readonly code: string;
+    readonly message: string;
+    readonly file?: string;
+    readonly line?: number;
+  }[];
   readonly notEnforced: readonly { readonly what: string; readonly why: string }[];
 }
 
@@ -226,7 +240,12 @@ export interface CountersView {
     readonly lastHit?: string;
     readonly shared: boolean;
   }[];
-  readonly drops: readonly { readonly reason: string; readonly device: string; readonly packets: number; readonly bytes: number }[];
+  readonly drops: readonly {
+    readonly reason: string;
+    readonly device: string;
+    readonly packets: number;
+    readonly bytes: number;
+  }[];
   readonly paths: Readonly<Record<string, number>>;
 }
 
