@@ -133,22 +133,35 @@ export class Database {
 
   /**
    * Runs what is due now instead of in the next microtask: each derivation at most once, after those it
-   * reads from, so that none ever sees half of a change; then the listeners; again, if those wrote.
+   * reads from, so that none ever sees half of a change; then the listeners; again, if those wrote. What a
+   * listener throws comes out of here when all is done: a defect, not an outcome.
    */
   flush(): void {
     if (this.#isFlushing) return;
     if (this.#txn !== undefined) throw misuse('flush inside a transaction');
     this.#isFlushing = true;
+    const errors: unknown[] = [];
     try {
       while (this.#dueSteps.size > 0 || this.#touched.size > 0) {
         for (const step of this.#steps) if (this.#dueSteps.delete(step)) step.run();
         const touched = [...this.#touched];
         this.#touched.clear();
-        for (const table of touched) for (const listener of (table as Table<unknown>).listeners()) listener();
+        for (const table of touched) notify(table as Table<unknown>, errors);
       }
     } finally {
       this.#isFlushing = false;
-      if (this.#dueSteps.size > 0 || this.#touched.size > 0) this.#schedule(); // a listener threw
+    }
+    if (errors.length > 0) throw errors[0];
+  }
+}
+
+/** One listener's failure must not keep the news from the others. */
+function notify(table: Table<unknown>, errors: unknown[]): void {
+  for (const listener of table.listeners()) {
+    try {
+      listener();
+    } catch (e) {
+      errors.push(e);
     }
   }
 }

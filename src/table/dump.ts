@@ -1,4 +1,5 @@
 /** Tables as text for people and tests: one row a line, sorted by key. */
+import { formatHex } from '#kit/bytes';
 import type { Database } from './database.ts';
 import type { Key } from './store.ts';
 import type { Table } from './table.ts';
@@ -23,7 +24,7 @@ export function* dumpDatabase(db: Database): Generator<string, void, undefined> 
 export function rowText(row: unknown): string {
   return JSON.stringify(row, (_name, value: unknown) => {
     if (typeof value === 'bigint') return value.toString();
-    if (value instanceof Uint8Array) return value.toHex();
+    if (value instanceof Uint8Array) return formatHex(value);
     return value instanceof Map || value instanceof Set ? [...value] : value;
   });
 }

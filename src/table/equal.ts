@@ -11,7 +11,12 @@ export function deepEqual(a: unknown, b: unknown): boolean {
   if (ArrayBuffer.isView(a)) return ArrayBuffer.isView(b) && viewsEqual(a, b);
   if (a instanceof Map) return b instanceof Map && mapsEqual(a, b);
   if (a instanceof Set) return b instanceof Set && a.size === b.size && [...a].every((x) => b.has(x));
-  return Object.getPrototypeOf(a) === Object.getPrototypeOf(b) && propertiesEqual(a, b);
+  return prototypeOf(a) === prototypeOf(b) && propertiesEqual(a, b);
+}
+
+/** Parsers make plain objects with and without a prototype; both are plain. */
+function prototypeOf(value: object): unknown {
+  return Object.getPrototypeOf(value) ?? Object.prototype;
 }
 
 function listsEqual(a: readonly unknown[], b: readonly unknown[]): boolean {

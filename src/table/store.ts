@@ -198,7 +198,9 @@ export class Store<R> {
 
   #forgetTombstones(): void {
     let seen = Number.POSITIVE_INFINITY;
-    for (const consumer of this.#consumers) seen = Math.min(seen, consumer.revision);
+    for (const { revision } of this.#consumers) {
+      if (revision > 0) seen = Math.min(seen, revision); // who has seen nothing yet misses nothing that is gone
+    }
     for (const [key, entry] of this.tombstones) {
       if (entry.revision > seen) break; // deletions stand in the order of their revisions
       unlink(entry);
