@@ -3,6 +3,7 @@ import {
   errorFromProblem,
   type Fields,
   fail,
+  inOrder,
   parseTrees,
   placeAt,
   type Problem,
@@ -131,7 +132,7 @@ function readDocument(
     name: part('name'),
     at,
     value: typed.problems.length > 0 ? undefined : value,
-    problems: typed.problems,
+    problems: inOrder(typed.problems),
     warnings: typed.warnings,
   };
 }

@@ -1,0 +1,62 @@
+/** Keys of layer 7, DNS, encryption and the mesh. All of them are known; none is implemented yet. */
+import { reserved } from './key.ts';
+import { bool, cidr, device, duration, integer, list, path, port, seconds, text, word } from './types.ts';
+
+const count = integer(0, 2 ** 31 - 1);
+const no = (spec: string) => reserved(bool, false, spec);
+const yes = (spec: string) => reserved(bool, true, spec);
+const number = (standalone: number, spec: string) => reserved(count, standalone, spec);
+
+export const L7_KEYS = {
+  'http-403-msg': reserved(text, '', 'l7 §1.5'),
+  'http-normalize-path': yes('l7 §1.5'),
+  'http-request-timeout': reserved(seconds(), 3600, 'l7 §1.6'),
+  'http-retry-count': number(3, 'l7 §1.6'),
+  'http-stream-idle-timeout': reserved(seconds(), 300, 'l7 §1.6'),
+  'proxy-connect-timeout': reserved(seconds(), 2, 'l7 §1.6'),
+  'proxy-idle-timeout-seconds': reserved(seconds(), 60, 'l7 §1.6'),
+  'proxy-max-active-downstream-connections': number(50_000, 'l7 §1.6'),
+  'proxy-cluster-max-connections': number(1024, 'l7 §1.6'),
+  'proxy-cluster-max-requests': number(1024, 'l7 §1.6'),
+  'proxy-max-concurrent-retries': number(128, 'l7 §1.6'),
+  'kafka.produceRoleExtras': reserved(list(integer(0, 32767)), [22], 'kafka §1'),
+  'kafka.consumeRoleExtras': reserved(list(integer(0, 32767)), [], 'kafka §1'),
+  'tofqdns-proxy-port': reserved(port(0), 0, 'dns §4'),
+  'tofqdns-min-ttl': reserved(seconds(), 0, 'dns §4'),
+  'tofqdns-endpoint-max-ip-per-hostname': number(1000, 'dns §4'),
+  'tofqdns-max-deferred-connection-deletes': number(10_000, 'dns §4'),
+  'tofqdns-idle-connection-grace-period': reserved(duration(), 0, 'dns §4'),
+  'tofqdns-dns-reject-response-code': reserved(word('refused', 'nameError'), 'refused', 'dns §2.4'),
+  'tofqdns-proxy-response-max-delay': reserved(duration(), 100, 'dns §3.2'),
+  'tofqdns-preallocate-identities': yes('dns §4, §5'),
+  'tofqdns-enable-dns-compression': yes('dns §4, §5'),
+  'dnsproxy-concurrency-limit': number(4096, 'dns §7'),
+  'dnsproxy-concurrency-processing-grace-period': reserved(duration(), 0, 'dns §7'),
+  'dnsproxy-enable-transparent-mode': yes('dns §1, §4'),
+  'dnsproxy-socket-linger-timeout': reserved(integer(-1, 2 ** 31 - 1), 10, 'dns §1, §4'),
+  'dns-max-ips-per-restored-rule': number(1000, 'dns §1, §4'),
+  'dns-policy-unload-on-shutdown': no('dns §1, §4'),
+  'enable-wireguard': reserved(bool, false, 'wireguard §1', { aliases: ['encryption.enabled'] }),
+  'wireguard.device': reserved(device, 'merlon_wg0', 'wireguard §1'),
+  'wireguard.port': reserved(port(), 51871, 'wireguard §1'),
+  'wireguard-persistent-keepalive': reserved(duration(), 0, 'wireguard §1'),
+  'encrypt-node': no('wireguard §2'),
+  'node-encryption-opt-out-labels': reserved(text, 'node-role.kubernetes.io/control-plane', 'wireguard §2'),
+  'enable-encryption-strict-mode-egress': no('wireguard §5'),
+  'enable-encryption-strict-mode-ingress': no('wireguard §5'),
+  'encryption-strict-egress-cidr': reserved(list(cidr), [], 'wireguard §5'),
+  'encryption-strict-egress-allow-remote-node-identities': no('wireguard §5'),
+  'wireguard-track-all-ips-fallback': no('wireguard §1.1, §9'),
+  'wireguard.allowClearXdp': no('wireguard §1.1, §9'),
+  'clustermesh-config': reserved(path, undefined, 'clustermesh', { aliases: ['clustermesh.configDir'] }),
+  'clustermesh-sync-timeout': reserved(duration(), 60_000, 'clustermesh'),
+  'clustermesh-cache-ttl': reserved(duration(), 0, 'clustermesh'),
+  'clustermesh-default-global-namespace': yes('clustermesh'),
+  'kvstore.endpoints': reserved(list(text), [], 'marks-and-ports §9'),
+  'kvstore-lease-ttl': reserved(duration(1000, 24 * 3_600_000), 900_000, 'clustermesh §2'),
+  'etcd.qps': reserved(count, undefined, 'clustermesh §2'),
+  'etcd.bootstrapQps': reserved(count, undefined, 'clustermesh §2'),
+  'etcd.limit': number(5000, 'clustermesh §2'),
+  'per-cluster-ready-timeout': reserved(duration(), 15_000, 'clustermesh §9'),
+  'global-ready-timeout': reserved(duration(), 600_000, 'clustermesh §9'),
+};
