@@ -99,7 +99,7 @@ function holdsFor(requirement: Requirement, labels: readonly Label[], addresses:
   const found = labels
     .filter((label) => label.key === key && (source === 'any' || source === label.source))
     .map((label) => label.value);
-  const prefix = source === 'cidr' ? parseCidrOrIp(key) : undefined;
+  const prefix = source === 'cidr' ? parseCidrOrIp(key.replace(/-/g, ':')) : undefined;
   if (prefix !== undefined && addresses.some((ip) => cidrContainsIp(prefix, ip))) found.push('');
   const listed = found.some((value) => values.includes(value));
   switch (operator) {

@@ -26,7 +26,10 @@ export function canonicalDump(
   for (const { name, ranges } of [...compiled.portClasses].sort((a, b) => compareText(a.name, b.name))) {
     lines.push(`  [${name}] ${ranges.map(rangeLabel).join(' ')}`);
   }
-  for (const image of [compiled.host, ...compiled.ruleSets]) lines.push(...ruleSetLines(compiled, image));
+  lines.push('host', ...ruleSetLines(compiled, compiled.host));
+  for (const { image, endpoints } of used(compiled)) {
+    lines.push(`endpoints ${endpoints.join(' ')}`, ...ruleSetLines(compiled, image));
+  }
   return `${lines.join('\n')}\n`;
 }
 
@@ -35,14 +38,21 @@ function rangeLabel(range: readonly [number, number]): string {
   return range[0] === 0 && range[1] === PORT_CLASS_ENTRIES - 1 ? 'all' : rangeText(range);
 }
 
-function ruleSetLines(compiled: CompiledPolicy, image: RuleSetImage): string[] {
-  const used = [...compiled.endpoints].filter(([, key]) => key === image.key).map(([id]) => id);
-  const lines = [`rule set ${image.key}`];
-  if (image !== compiled.host) lines.push(`  endpoints ${used.sort((a, b) => a - b).join(' ')}`);
-  for (const direction of ['ingress', 'egress'] as const) {
-    lines.push(...directionLines(compiled, direction, image.directions[direction]));
+/** Rule sets by the endpoints that have them: their keys hold hashes, which tell people nothing. */
+function used(compiled: CompiledPolicy): { readonly image: RuleSetImage; readonly endpoints: number[] }[] {
+  const ids = new Map<string, number[]>();
+  for (const [id, key] of [...compiled.endpoints].sort(([a], [b]) => a - b)) {
+    ids.set(key, [...(ids.get(key) ?? []), id]);
   }
-  return lines;
+  return compiled.ruleSets
+    .map((image) => ({ image, endpoints: ids.get(image.key) ?? [] }))
+    .sort((a, b) => (a.endpoints[0] ?? 0) - (b.endpoints[0] ?? 0));
+}
+
+function ruleSetLines(compiled: CompiledPolicy, image: RuleSetImage): string[] {
+  return (['ingress', 'egress'] as const).flatMap((direction) =>
+    directionLines(compiled, direction, image.directions[direction]),
+  );
 }
 
 /** A line a row and column that differ, with the classes that stand there. */

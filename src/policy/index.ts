@@ -13,7 +13,7 @@ export * from './compiled.ts';
 export { type CompileInput, compile } from './compile.ts';
 export { canonicalDump } from './dump.ts';
 export { type Judge, judge, judgeOf } from './judge.ts';
-export { identityLabels, type LabelFilter, labelFilter, type PodFacts, podLabels } from './labels.ts';
+export { identityLabels, type LabelFilter, labelFilter } from './identity-labels.ts';
 export {
   EMPTY_NUMBERING,
   type IdentityScope,

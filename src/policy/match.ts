@@ -5,8 +5,16 @@
  */
 import { assertNever } from '#kit/errors';
 import { type Cidr, cidrCovers, formatCidr, parseCidr, parseCidrOrIp } from '#kit/ip';
-import { type Label, type LabelSet, labelMatchesKey } from '#kit/labels';
-import type { Entity, Peers, PeerSelector, PolicyConfig, Requirement, Selector } from '#model';
+import type { Label, LabelSet } from '#kit/labels';
+import {
+  type Entity,
+  matchesRequirement,
+  type Peers,
+  type PeerSelector,
+  type PolicyConfig,
+  type Requirement,
+  type Selector,
+} from '#model';
 import { nameOf } from './digest.ts';
 import { compareText, sortedSet } from './order.ts';
 
@@ -82,13 +90,18 @@ export function selectorMatches(selector: Selector, labels: LabelSet, points: re
   return selector.requirements.every((requirement) =>
     requirement.source === 'cidr'
       ? prefixRequirementHolds(requirement, points)
-      : requirementHolds(requirement, labels),
+      : matchesRequirement(requirement, labels),
   );
+}
+
+/** The prefix that a key of source `cidr` names; Cilium writes `-` for the colons of IPv6. */
+export function prefixOfKey(key: string): Cidr | undefined {
+  return parseCidrOrIp(key) ?? parseCidrOrIp(key.replaceAll('-', ':'));
 }
 
 /** A key of source `cidr` is matched by containment (policy.md §3.1); such labels have no value. */
 function prefixRequirementHolds({ key, operator, values }: Requirement, points: readonly Cidr[]): boolean {
-  const prefix = parseCidrOrIp(key);
+  const prefix = prefixOfKey(key);
   const found = prefix !== undefined && points.some((point) => cidrCovers(prefix, point));
   switch (operator) {
     case 'Exists':
@@ -102,29 +115,6 @@ function prefixRequirementHolds({ key, operator, values }: Requirement, points: 
     default:
       return assertNever(operator);
   }
-}
-
-/**
- * `any:` looks at the key in every source: `In` holds when one of them has a listed value, `NotIn` when none has.
- */
-function requirementHolds(requirement: Requirement, labels: LabelSet): boolean {
-  const { operator, values } = requirement;
-  switch (operator) {
-    case 'Exists':
-      return labels.labels.some((label) => keyMatches(requirement, label));
-    case 'DoesNotExist':
-      return !labels.labels.some((label) => keyMatches(requirement, label));
-    case 'In':
-      return labels.labels.some((label) => keyMatches(requirement, label) && values.includes(label.value));
-    case 'NotIn':
-      return !labels.labels.some((label) => keyMatches(requirement, label) && values.includes(label.value));
-    default:
-      return assertNever(operator);
-  }
-}
-
-function keyMatches({ source, key }: Requirement, label: Label): boolean {
-  return labelMatchesKey(label, source, key);
 }
 
 /** The label that stands for the world of each enabled family: one without family when there is only one. */
@@ -146,7 +136,7 @@ const WHOLE: Readonly<Record<4 | 6, Cidr | undefined>> = { 4: parseCidr('0.0.0.0
 export function cidrPoints(labels: LabelSet, config: PolicyConfig): readonly Cidr[] {
   const own = labels.labels
     .filter((label) => label.source === 'cidr')
-    .map((label) => parseCidr(label.key))
+    .map((label) => prefixOfKey(label.key))
     .filter((cidr) => cidr !== undefined);
   if (own.length > 0) return own;
   const world = worldLabels(config);

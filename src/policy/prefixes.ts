@@ -18,7 +18,7 @@ import {
   type PolicyConfig,
   RESERVED_IDENTITY,
 } from '#model';
-import { worldLabels } from './match.ts';
+import { prefixOfKey, worldLabels } from './match.ts';
 import { type IdentityScope, type Numbering, numberOf, renumber, type WantedIdentity } from './numbering.ts';
 import { compareText } from './order.ts';
 
@@ -196,7 +196,7 @@ function selectorPrefixes(selector: PeerSelector): readonly Cidr[] {
     case 'labels':
       return selector.selector.requirements
         .filter((requirement) => requirement.source === 'cidr')
-        .map((requirement) => parseCidrOrIp(requirement.key))
+        .map((requirement) => prefixOfKey(requirement.key))
         .filter((cidr) => cidr !== undefined);
     case 'entity':
       return [];

@@ -1,38 +1,9 @@
 /**
- * From what a workload is labelled to what its identity is: the automatic labels (policy.md §3.5) and the
- * filter of identity-relevant labels (§12.2). Labels that the filter drops are invisible to policy.
+ * Which of a workload's labels make its identity (policy.md §12.2). Labels that the filter drops are invisible
+ * to policy.
  */
 import { MerlonError } from '#kit/errors';
 import { type Label, type LabelSet, labelSet } from '#kit/labels';
-
-/** What the agent knows of a pod beside its own labels. */
-export interface PodFacts {
-  readonly namespace: string;
-  readonly cluster: string;
-  readonly serviceAccount: string;
-  /** Labels of the namespace, without source. */
-  readonly namespaceLabels: Readonly<Record<string, string>>;
-}
-
-const NAMESPACE = 'io.kubernetes.pod.namespace';
-const OWN_PREFIX = 'io.cilium.k8s';
-
-/**
- * The pod's labels with the automatic ones. The same keys, and any that begins like the agent's own, are
- * discarded when the pod brings them itself.
- */
-export function podLabels(own: Iterable<Label>, facts: PodFacts): LabelSet {
-  const k8s = (key: string, value: string): Label => ({ source: 'k8s', key, value });
-  const kept = [...own].filter(({ key }) => key !== NAMESPACE && !key.startsWith(OWN_PREFIX));
-  const copied = { 'kubernetes.io/metadata.name': facts.namespace, ...facts.namespaceLabels };
-  return labelSet([
-    ...kept,
-    ...Object.entries(copied).map(([key, value]) => k8s(`${OWN_PREFIX}.namespace.labels.${key}`, value)),
-    k8s(NAMESPACE, facts.namespace),
-    k8s(`${OWN_PREFIX}.policy.cluster`, facts.cluster),
-    k8s(`${OWN_PREFIX}.policy.serviceaccount`, facts.serviceAccount),
-  ]);
-}
 
 /** One entry of the filter, `[source:][!]regex`, anchored at the start of the key. */
 export interface LabelFilterEntry {
