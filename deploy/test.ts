@@ -5,35 +5,45 @@
  * a failure. Without root only what needs no kernel runs, and the rest is named. Words on the command line
  * choose suites: `./merlon test unit netns`.
  */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, globSync, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { parseAvaLine } from './ava-output.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
+const isRoot = process.getuid?.() === 0;
 
 interface Suite {
   readonly name: string;
-  readonly files: string;
-  /** What it needs; a suite that needs the kernel runs as root only. */
-  readonly needs: 'nothing' | 'kernel';
-  /** Suites of different lanes run beside each other; those of one lane in turn. */
+  /** Runs as root only. */
+  readonly needsRoot: boolean;
+  /** Suites of different lanes run beside each other, those of one lane in turn. */
   readonly lane: 'tree' | 'kernel' | 'machine';
   /** Test files at a time. */
   readonly concurrency: number;
+  /** Without any result for so long, the suite has failed. */
+  readonly idleTimeout: string;
 }
 
 const SUITES: readonly Suite[] = [
-  { name: 'unit', files: 'test/unit/**/*.test.ts', needs: 'nothing', lane: 'tree', concurrency: 2 },
-  { name: 'packet', files: 'test/packet/**/*.test.ts', needs: 'kernel', lane: 'kernel', concurrency: 2 },
-  { name: 'golden', files: 'test/golden/**/*.test.ts', needs: 'kernel', lane: 'kernel', concurrency: 2 },
-  { name: 'netns', files: 'test/netns/**/*.test.ts', needs: 'kernel', lane: 'kernel', concurrency: 2 },
-  { name: 'fault', files: 'test/fault/**/*.test.ts', needs: 'kernel', lane: 'kernel', concurrency: 2 },
-  { name: 'fuzz', files: 'test/fuzz/**/*.test.ts', needs: 'kernel', lane: 'machine', concurrency: 1 },
-  { name: 'setup', files: 'test/setup/**/*.test.ts', needs: 'kernel', lane: 'machine', concurrency: 1 },
-  { name: 'vm', files: 'test/vm/**/*.test.ts', needs: 'kernel', lane: 'machine', concurrency: 1 },
+  { name: 'unit', needsRoot: false, lane: 'tree', concurrency: 2, idleTimeout: '2m' },
+  { name: 'packet', needsRoot: true, lane: 'kernel', concurrency: 2, idleTimeout: '3m' },
+  { name: 'golden', needsRoot: true, lane: 'kernel', concurrency: 2, idleTimeout: '3m' },
+  { name: 'netns', needsRoot: true, lane: 'kernel', concurrency: 2, idleTimeout: '3m' },
+  { name: 'demo', needsRoot: true, lane: 'kernel', concurrency: 1, idleTimeout: '5m' },
+  { name: 'fault', needsRoot: true, lane: 'kernel', concurrency: 2, idleTimeout: '5m' },
+  { name: 'setup', needsRoot: true, lane: 'machine', concurrency: 1, idleTimeout: '10m' },
+  { name: 'fuzz', needsRoot: true, lane: 'machine', concurrency: 1, idleTimeout: '5m' },
+  { name: 'vm', needsRoot: true, lane: 'machine', concurrency: 1, idleTimeout: '5m' },
 ];
+
+/** Folders of test/ that hold no suite of their own. */
+const NO_SUITES = ['architecture', 'bench', 'fakes', 'kube'];
+
+const filesOf = (name: string): readonly string[] => globSync(`test/${name}/**/*.test.ts`, { cwd: root });
 
 interface Outcome {
   readonly suite: string;
@@ -43,19 +53,21 @@ interface Outcome {
 }
 
 const outcomes: Outcome[] = [];
-const children = new Set<number>();
 
 function record(suite: string, title: string, kind: Outcome['kind'], detail = ''): void {
   outcomes.push({ suite, title, kind, detail });
-  if (kind === 'failed') {
-    console.log(`FAILED  ${suite}: ${title}\n${detail.trimEnd().replace(/^/gm, '        ')}`);
-  }
+  if (kind === 'failed')
+    console.log(`FAILED  ${suite}: ${title}\n${detail.trimEnd().replace(/^/gm, '    ')}`);
 }
+
+// ---- running commands ----
 
 interface Ended {
   readonly ok: boolean;
   readonly errors: string;
 }
+
+const running = new Set<ChildProcess>();
 
 /** Runs a command in a process group of its own, which ends with us; standard output goes line by line. */
 function run(command: readonly string[], onLine: (line: string) => void): Promise<Ended> {
@@ -64,9 +76,9 @@ function run(command: readonly string[], onLine: (line: string) => void): Promis
       cwd: root,
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
+      env: { ...process.env, FORCE_COLOR: '0' },
     });
-    const { pid } = child;
-    if (pid !== undefined) children.add(pid);
+    running.add(child);
     let errors = '';
     child.stderr.on('data', (chunk: Buffer) => {
       errors = (errors + chunk.toString()).slice(-20_000);
@@ -74,58 +86,81 @@ function run(command: readonly string[], onLine: (line: string) => void): Promis
     createInterface({ input: child.stdout }).on('line', onLine);
     child.on('error', (cause) => resolve({ ok: false, errors: cause.message }));
     child.on('close', (code) => {
-      if (pid !== undefined) children.delete(pid);
+      running.delete(child);
       resolve({ ok: code === 0, errors });
     });
   });
 }
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => {
-    for (const pid of children) process.kill(-pid, signal);
-    process.exitCode = 1;
-    console.log(`ended by ${signal}`);
-    process.exit();
-  });
+function signalAll(signal: NodeJS.Signals): void {
+  for (const { pid } of running) {
+    try {
+      if (pid !== undefined) process.kill(-pid, signal);
+    } catch (error) {
+      // Between its end and our hearing of it a process group is no more: that is what we want.
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
 }
+
+let isStopping = false;
+
+/** Ends what runs, waits for it, and removes what it left. */
+async function stop(signal: NodeJS.Signals): Promise<never> {
+  isStopping = true;
+  console.log(`ended by ${signal}`);
+  const closed = [...running].map((child) => new Promise((resolve) => child.once('close', resolve)));
+  signalAll(signal);
+  const force = setTimeout(() => signalAll('SIGKILL'), 5000);
+  await Promise.all(closed);
+  clearTimeout(force);
+  if (isRoot) await run(['node', 'deploy/sweep.ts'], (line) => console.log(`swept   ${line}`));
+  process.exit(128 + constants.signals[signal]);
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => void stop(signal));
 
 const seconds = (since: number): string => `${((performance.now() - since) / 1000).toFixed(1)} s`;
 
-/** ava speaks TAP: `ok 3 - title`, `not ok 4 - title`, details indented below, `# SKIP` for what is left out. */
+// ---- the parts of a run ----
+
 async function runSuite(suite: Suite): Promise<void> {
-  if (globSync(suite.files, { cwd: root }).length === 0) return;
+  if (filesOf(suite.name).length === 0 || isStopping) return;
   const start = performance.now();
+  const details: string[] = [];
   let count = 0;
-  let failing: string | undefined;
-  let detail: string[] = [];
-  const flush = () => {
-    if (failing !== undefined) record(suite.name, failing, 'failed', detail.join('\n'));
-    failing = undefined;
-    detail = [];
-  };
-  const flags = ['--tap', `--concurrency=${suite.concurrency}`, suite.files];
+  let failures = 0;
+  const flags = [`--timeout=${suite.idleTimeout}`, `--concurrency=${suite.concurrency}`];
+  const words = [...flags, `test/${suite.name}/**/*.test.ts`];
   // The launcher runs as the clone's owner what needs no privilege.
-  const command = suite.needs === 'nothing' ? ['./merlon', 'unit', ...flags] : ['ava', ...flags];
+  const command = suite.needsRoot ? ['ava', ...words] : ['./merlon', 'unit', ...words];
   const ended = await run(command, (line) => {
-    const [, not, title = ''] = /^(not )?ok \d+(?: - (.*))?$/.exec(line) ?? [];
-    if (/^(not )?ok \d+/.test(line)) {
-      flush();
-      count += 1;
-      if (/ # (SKIP|TODO)\b/i.test(line))
-        record(suite.name, title.replace(/ # (SKIP|TODO).*$/i, ''), 'skipped');
-      else if (not === undefined) record(suite.name, title, 'passed');
-      else failing = title;
-    } else if (failing !== undefined && !/^(1\.\.|# )/.test(line)) {
-      detail.push(line);
-    }
+    const one = parseAvaLine(line);
+    if (one?.kind !== 'passed' && one?.kind !== 'skipped') details.push(line);
+    if (one === undefined) return;
+    count += 1;
+    if (one.kind === 'failed') failures += 1;
+    outcomes.push({ suite: suite.name, title: one.title, kind: one.kind, detail: '' });
   });
-  flush();
-  const hasFailure = outcomes.some(({ suite: name, kind }) => name === suite.name && kind === 'failed');
-  if (!ended.ok && !hasFailure) record(suite.name, 'the suite ran', 'failed', ended.errors);
-  if (count === 0 && ended.ok) record(suite.name, 'the suite ran', 'failed', 'it holds no test');
-  console.log(
-    `${hasFailure || !ended.ok ? 'FAILED' : 'ok    '}  ${suite.name} (${count} tests, ${seconds(start)})`,
-  );
+  if (isStopping) return;
+  if (failures > 0) console.log(details.join('\n').trimEnd());
+  if (failures > 0 && ended.errors !== '') console.log(ended.errors.replace(/^/gm, '    '));
+  if (failures === 0 && !ended.ok) record(suite.name, 'the suite runs to its end', 'failed', ended.errors);
+  if (count === 0 && ended.ok) record(suite.name, 'the suite holds tests', 'failed');
+  console.log(`${ended.ok ? 'ok    ' : 'FAILED'}  ${suite.name} (${count} tests, ${seconds(start)})`);
+}
+
+async function build(): Promise<void> {
+  const path = (process.env['PATH'] ?? '').split(':');
+  const missing = ['clang-19', 'cc'].filter((tool) => !path.some((dir) => existsSync(join(dir, tool))));
+  if (!isRoot && missing.length > 0) {
+    record('build', 'build', 'skipped', `${missing.join(', ')} not installed, which needs root`);
+    return;
+  }
+  const start = performance.now();
+  const ended = await run(['./merlon', 'build', '--quiet'], () => {});
+  record('build', 'build', ended.ok ? 'passed' : 'failed', ended.errors);
+  if (ended.ok) console.log(`ok      build (${seconds(start)})`);
 }
 
 async function runOk(): Promise<void> {
@@ -135,32 +170,30 @@ async function runOk(): Promise<void> {
     if (check.skipped !== undefined) record('ok', check.name, 'skipped', check.skipped);
     else record('ok', check.name, check.passed === true ? 'passed' : 'failed', check.output);
   });
+  const isReported = outcomes.some(({ suite }) => suite === 'ok');
+  if (!isReported) record('ok', 'the checks run', 'failed', ended.errors);
   console.log(`${ended.ok ? 'ok    ' : 'FAILED'}  ok (${seconds(start)})`);
 }
 
-const LEAVES_NOTHING = 'the tests leave nothing behind';
-
-/** What a run that was killed left behind, and what this one should not leave. */
+/** What a killed run left behind goes before; that the tests leave nothing themselves is a test. */
 async function sweep(when: 'before' | 'after'): Promise<void> {
+  const title = 'the tests leave nothing behind';
   const found: string[] = [];
   const ended = await run(['node', 'deploy/sweep.ts'], (line) => found.push(line));
   for (const line of found) console.log(`swept   ${line}`);
   if (!ended.ok) record('sweep', `${when} the tests`, 'failed', ended.errors);
-  else if (when === 'after' && found.length === 0) record('sweep', LEAVES_NOTHING, 'passed');
-  else if (when === 'after') record('sweep', LEAVES_NOTHING, 'failed', found.join('\n'));
+  else if (when === 'after')
+    record('sweep', title, found.length === 0 ? 'passed' : 'failed', found.join('\n'));
 }
-
-const OWNED = "every file of the clone is its owner's";
 
 /** Root's tests may run in somebody else's clone; that person must be able to go on working there. */
 function checkOwner(): void {
   const owner = statSync(root).uid;
-  const files = readdirSync(root, { recursive: true, encoding: 'utf8' });
-  const foreign = files.filter(
-    (file) => lstatSync(join(root, file), { throwIfNoEntry: false })?.uid !== owner,
+  const foreign = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter(
+    (file) => (lstatSync(join(root, file), { throwIfNoEntry: false })?.uid ?? owner) !== owner,
   );
-  if (foreign.length === 0) record('sweep', OWNED, 'passed');
-  else record('sweep', OWNED, 'failed', foreign.slice(0, 10).join('\n'));
+  const kind = foreign.length === 0 ? 'passed' : 'failed';
+  record('sweep', "every file of the clone is its owner's", kind, foreign.slice(0, 10).join('\n'));
 }
 
 interface Skip {
@@ -169,50 +202,60 @@ interface Skip {
   readonly reason: string;
 }
 
-const isRoot = process.getuid?.() === 0;
+function judgeSkips(): void {
+  const allowed = JSON.parse(readFileSync(join(root, 'test/skips.json'), 'utf8')) as readonly Skip[];
+  for (const { suite, title, detail } of outcomes.filter(({ kind }) => kind === 'skipped')) {
+    const skip = allowed.find((one) => one.suite === suite && title.endsWith(one.title));
+    const reason = skip?.reason ?? (detail === '' ? 'no reason is listed' : detail);
+    console.log(`skipped ${suite}: ${title} (${reason})`);
+    if (isRoot && skip === undefined) {
+      record(
+        suite,
+        `${title} – is skipped`,
+        'failed',
+        'as root only what test/skips.json lists may be skipped',
+      );
+    }
+  }
+}
+
+// ---- the run ----
+
 const wanted = process.argv.slice(2).filter((word) => !word.startsWith('-'));
+const unknown = wanted.filter((word) => word !== 'ok' && !SUITES.some(({ name }) => name === word));
+if (unknown.length > 0) {
+  const names = ['ok', ...SUITES.map(({ name }) => name)].join(', ');
+  console.error(`merlon test: there is no suite ${unknown.join(', ')}; there are ${names}`);
+  process.exit(2);
+}
 const isWanted = (name: string): boolean => wanted.length === 0 || wanted.includes(name);
 const start = performance.now();
 
-const built = await run(['./merlon', 'build', '--quiet'], () => {});
-if (!built.ok) record('build', 'build', 'failed', built.errors);
-else record('build', 'build', 'passed');
-if (isWanted('ok')) await runOk();
+const homeless = globSync('test/*/', { cwd: root })
+  .map((path) => path.split('/')[1] ?? '')
+  .filter((name) => !NO_SUITES.includes(name) && !SUITES.some((suite) => suite.name === name));
+for (const name of homeless.filter((one) => filesOf(one).length > 0)) {
+  record('suites', `test/${name} belongs to a suite`, 'failed', 'deploy/test.ts has no line for it');
+}
 
-const chosen = SUITES.filter(({ name }) => isWanted(name));
-const runnable = chosen.filter(({ needs }) => isRoot || needs === 'nothing');
-if (isRoot) await sweep('before');
+await build();
+if (isWanted('ok')) await runOk();
+const chosen = SUITES.filter(({ name }) => isWanted(name) && filesOf(name).length > 0);
+const runnable = chosen.filter(({ needsRoot }) => isRoot || !needsRoot);
+const needKernel = runnable.some(({ needsRoot }) => needsRoot);
+if (needKernel) await sweep('before');
 await Promise.all(
   (['tree', 'kernel', 'machine'] as const).map(async (lane) => {
     for (const suite of runnable.filter((one) => one.lane === lane)) await runSuite(suite);
   }),
 );
-if (isRoot) {
-  await sweep('after');
-  checkOwner();
-}
+if (needKernel) await sweep('after');
+if (isRoot) checkOwner();
 
-const leftOut = chosen.filter((suite) => !runnable.includes(suite));
-for (const { name, files } of leftOut.filter((one) => globSync(one.files, { cwd: root }).length > 0)) {
-  console.log(`left out  ${name}: ${files} loads programs into the kernel, which needs root`);
+for (const { name } of chosen.filter((suite) => !runnable.includes(suite))) {
+  console.log(`left out  ${name}: test/${name} works on the kernel, which needs root`);
 }
-
-const skipsFile = join(root, 'test/skips.json');
-const allowed = existsSync(skipsFile) ? (JSON.parse(readFileSync(skipsFile, 'utf8')) as readonly Skip[]) : [];
-for (const { suite, title, detail } of outcomes.filter(({ kind }) => kind === 'skipped')) {
-  const skip = allowed.find((one) => one.suite === suite && one.title === title);
-  console.log(
-    `skipped ${suite}: ${title} (${skip?.reason ?? (detail === '' ? 'no reason is listed' : detail)})`,
-  );
-  if (isRoot && skip === undefined) {
-    record(
-      suite,
-      `${title} – is skipped`,
-      'failed',
-      'as root only what test/skips.json lists may be skipped',
-    );
-  }
-}
+judgeSkips();
 
 const count = (kind: Outcome['kind']): number => outcomes.filter((one) => one.kind === kind).length;
 const failures = outcomes.filter(({ kind }) => kind === 'failed');
