@@ -8,7 +8,8 @@
  *                         └── retry time ── failed      (changed while in flight: pending again)
  *
  * A key is never in two operations at once. Updates go before deletions: what is allowed anew is there before
- * what goes is gone. Prune runs alone, and never before the table is synced.
+ * what goes is gone. Prune runs alone, never before the table is synced, and never for a table that has no
+ * source: an empty table for which nobody vouches would empty the world.
  */
 import type { Backoff } from '#kit/backoff';
 import { backoffDelayMs } from '#kit/backoff';
@@ -75,7 +76,7 @@ export interface ReconcileOptions<R> {
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly backoff: Backoff;
-  /** Time between two prunes; the first comes when the table is synced and all rows were tried. */
+  /** Time between two prunes; the first comes when all sources of the table are synced and all rows were tried. */
   readonly pruneIntervalMs: number;
   /** Numbers in [0, 1) for jitter. */
   readonly random?: () => number;
@@ -96,7 +97,7 @@ export interface Reconciler<R> extends Disposable, AsyncDisposable {
   problems(): Iterable<Problem<R>>;
   /** All changes up to this revision of the database are carried out. */
   readonly appliedRevision: number;
-  /** Resolves when the table is synced, everything is done, and one prune has succeeded if there is one. */
+  /** Resolves when the table is synced, everything is done, and the last prune, if there is one, has succeeded. */
   settled(opts?: { readonly signal?: AbortSignal }): Promise<void>;
   /** Has a prune run as soon as possible. */
   requestPrune(): void;
@@ -186,7 +187,7 @@ class Loop<R> implements Reconciler<R> {
   }
 
   #nextDueMs(): number | undefined {
-    let dueMs = this.#isPruning || !this.#opts.table.isSynced ? Number.POSITIVE_INFINITY : this.#pruneDueMs;
+    let dueMs = this.#isPruning || !this.#mayPrune ? Number.POSITIVE_INFINITY : this.#pruneDueMs;
     for (const { status } of this.#failed.values()) dueMs = Math.min(dueMs, status.nextTryMs);
     return Number.isFinite(dueMs) ? dueMs : undefined;
   }
@@ -309,7 +310,11 @@ class Loop<R> implements Reconciler<R> {
   #isPruneDue(): boolean {
     if (this.#isPruning || this.#running > 0 || this.#updates.size > 0 || this.#deletes.size > 0)
       return false;
-    return this.#opts.table.isSynced && this.#pruneDueMs <= this.#opts.clock.nowMs();
+    return this.#mayPrune && this.#pruneDueMs <= this.#opts.clock.nowMs();
+  }
+
+  get #mayPrune(): boolean {
+    return this.#opts.table.isSynced && this.#opts.table.hasSources;
   }
 
   async #pruneWorld(): Promise<void> {
@@ -383,7 +388,7 @@ class Loop<R> implements Reconciler<R> {
   get #isSettled(): boolean {
     const open = this.#updates.size + this.#deletes.size + this.#inFlight.size + this.#failed.size;
     if (open > 0 || this.#changes.hasNext || !this.#opts.table.isSynced || this.#isPruning) return false;
-    return this.#prune.kind === 'done';
+    return this.#prune.kind === 'done' || !this.#opts.table.hasSources;
   }
 
   settled({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {

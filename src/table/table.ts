@@ -193,6 +193,11 @@ export class Table<R> {
     return true;
   }
 
+  /** Whether anybody vouches for the table being complete. */
+  get hasSources(): boolean {
+    return this.#sources.size > 0;
+  }
+
   /** Names of the sources whose first listing is not complete. */
   get unsynced(): readonly string[] {
     return [...this.#sources].filter(([, isSynced]) => !isSynced).map(([name]) => name);
