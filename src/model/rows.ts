@@ -44,12 +44,22 @@ export interface RouteRow {
   readonly gateway: string;
   readonly table: number;
   readonly scope: number;
+  /** RTN_*: 1 unicast, 2 local, … */
+  readonly type: number;
+}
+
+/** An address that packets to this node carry (HF-1.4). Key: address. */
+export interface LocalAddressRow {
+  readonly address: string;
+  /** The device that has it; 0 = several. */
+  readonly ifindex: number;
 }
 
 /** Why a device is or is not ours to attach to (HF-1.12). Key: ifindex. */
 export interface DeviceRow {
   readonly ifindex: number;
   readonly name: string;
+  /** Which programs belong on it. `external` also before it is selected, so that no window opens (HF-1.15). */
   readonly kind: 'external' | 'pod' | 'none';
   readonly selected: boolean;
   /** A sentence fragment for people: `has a global address`, `name excluded (docker*)`, … */

@@ -175,17 +175,24 @@ export class Netlink implements Disposable {
   /** Listens from now on; dispose to end. Subscribe first, then dump: nothing is missed in between. */
   subscribe(options: SubscribeOptions): Disposable {
     const { groups, onEvents, onOverrun, receiveBuffer } = options;
+    let events: NetlinkEvent[] = [];
     return new EventSocket(
       {
         groups,
-        onOverrun,
         onMessages: (messages) => {
-          const events: NetlinkEvent[] = [];
           for (const message of messages) {
             const event = eventOf(message);
             if (event !== undefined) events.push(event);
           }
-          if (events.length > 0) onEvents(events);
+        },
+        onTurn: () => {
+          const turn = events;
+          events = [];
+          if (turn.length > 0) onEvents(turn);
+        },
+        onOverrun: () => {
+          events = [];
+          onOverrun();
         },
         ...(receiveBuffer === undefined ? {} : { receiveBuffer }),
       },

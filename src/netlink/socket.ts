@@ -180,6 +180,8 @@ export interface ListenOptions {
   readonly groups: readonly Group[];
   /** The messages of one datagram, valid only during the call. */
   readonly onMessages: (messages: Iterable<Message>) => void;
+  /** No more for now; not called when messages were lost. */
+  readonly onTurn: () => void;
   /** Messages were lost: nothing known from the stream can be trusted, read everything anew. */
   readonly onOverrun: () => void;
   /** Bytes; default 4 MiB. */
@@ -213,17 +215,25 @@ export class EventSocket implements Disposable {
   }
 
   #drain(): void {
-    for (let turn = 0; turn < TURN && this.#isOpen; turn++) {
-      let datagram: Uint8Array | undefined;
-      try {
-        datagram = this.#receiver.next(this.#fd);
-      } catch (e) {
-        if ((e as NodeJS.ErrnoException).code !== 'ENOBUFS') throw e;
-        this.#options.onOverrun();
-        continue;
-      }
-      if (datagram === undefined) return;
-      this.#options.onMessages(messagesOf(datagram));
+    let isOverrun = false;
+    // After a loss the queue is emptied unread: what it holds is older than the listing that follows, and the
+    // kernel queues nothing new until it is empty.
+    for (let turn = 0; isOverrun || turn < TURN; turn++) {
+      const datagram = this.#next();
+      if (datagram === 'lost') isOverrun = true;
+      else if (datagram === undefined) break;
+      else if (!isOverrun) this.#options.onMessages(messagesOf(datagram));
+    }
+    if (isOverrun) this.#options.onOverrun();
+    else this.#options.onTurn();
+  }
+
+  #next(): Uint8Array | 'lost' | undefined {
+    try {
+      return this.#receiver.next(this.#fd);
+    } catch (e) {
+      if ((e as NodeJS.ErrnoException).code !== 'ENOBUFS') throw e;
+      return 'lost';
     }
   }
 
