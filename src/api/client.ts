@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs';
 import { type IncomingMessage, request as httpRequest } from 'node:http';
 import { join } from 'node:path';
-import { type ErrorCode, MerlonError } from '#kit/errors';
+import { ERRORS, type ErrorCode, MerlonError } from '#kit/errors';
 import type { ErrorView } from './views.ts';
 
 export { errorView } from './error-view.ts';
@@ -91,7 +91,9 @@ function errorFromText(text: string, status: number): MerlonError {
       ...(view.at === undefined ? {} : { at: view.at }),
       ...(view.hint === undefined ? {} : { hint: view.hint }),
     };
-    return new MerlonError(view.code as ErrorCode, view.message, options);
+    // An agent of another release may know a code that this program does not.
+    const code = view.code in ERRORS ? (view.code as ErrorCode) : 'FAILED';
+    return new MerlonError(code, view.message, options);
   } catch (cause) {
     return new MerlonError('INTERNAL', `the agent answered ${status} without a reason`, { cause });
   }
