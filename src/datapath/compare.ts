@@ -1,0 +1,81 @@
+/**
+ * Do a slot in memory and a compiled rule set give the same verdicts? Compared cell by cell over every pair
+ * of an identity segment and a port segment, with each pair of rows looked at once. What compares equal
+ * keeps its slot and its generation, so that no flow is judged again for a compile that changed nothing.
+ */
+import type { Segment } from './classes.ts';
+import type { DirTable, DirView, SlotView } from './ruleset.ts';
+
+/** Pairs of a number in use and a position. */
+export type Pairs = readonly Pick<Segment<unknown>, 'from' | 'to'>[];
+
+/** One direction of a slot held against one compiled direction. */
+export class RowComparison {
+  readonly #view: DirView;
+  readonly #table: DirTable;
+  readonly #columnPairs: readonly (readonly [before: number, after: number])[];
+  readonly #known = new Map<number, boolean>();
+  readonly #rowFor = new Map<number, number | undefined>();
+
+  constructor(view: DirView, table: DirTable, ports: Pairs) {
+    this.#view = view;
+    this.#table = table;
+    const seen = new Map<number, readonly [number, number]>();
+    for (const { from, to } of ports) {
+      const pair = [view.columns[from] ?? 0, table.columns[to] as number] as const;
+      seen.set(pair[0] * table.columnCount + pair[1], pair);
+    }
+    this.#columnPairs = [...seen.values()];
+  }
+
+  /** The same verdicts in this row of memory and that compiled row. */
+  same(before: number, after: number): boolean {
+    const key = before * this.#table.rowCount + after;
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const { cells } = this.#view;
+    const a = before * this.#view.columnCount;
+    const b = after * this.#table.columnCount;
+    const result = this.#columnPairs.every(([x, y]) => {
+      const i = 2 * (a + x);
+      const j = 2 * (b + y);
+      return cells[i] === this.#table.cells[j] && cells[i + 1] === this.#table.cells[j + 1];
+    });
+    this.#known.set(key, result);
+    return result;
+  }
+
+  /** All identity segments meet the same verdicts, and the direction has the same flags. */
+  equal(identities: Pairs): boolean {
+    return (
+      this.#view.flags === this.#table.flags &&
+      identities.every(({ from, to }) =>
+        this.same(this.#view.rows[from] ?? 0, this.#table.rows[to] as number),
+      )
+    );
+  }
+
+  /** A row of memory with the verdicts of a position; undefined when the slot has none. */
+  rowFor(position: number): number | undefined {
+    const wanted = this.#table.rows[position] as number;
+    if (this.#rowFor.has(wanted)) return this.#rowFor.get(wanted);
+    const row = [...new Set(this.#view.rows)].find((r) => this.same(r, wanted));
+    this.#rowFor.set(wanted, row);
+    return row;
+  }
+}
+
+/** Both numbers have the same row in every one of these slots. */
+export function alikeIdentities(a: number, b: number, slots: Iterable<SlotView>): boolean {
+  for (const { dirs } of slots)
+    for (const { rows } of dirs) if ((rows[a] ?? rows[0]) !== (rows[b] ?? rows[0])) return false;
+  return true;
+}
+
+/** Both numbers have the same column in every one of these slots. */
+export function alikePorts(a: number, b: number, slots: Iterable<SlotView>): boolean {
+  for (const { dirs } of slots)
+    for (const { columns } of dirs)
+      if ((columns[a] ?? columns[0]) !== (columns[b] ?? columns[0])) return false;
+  return true;
+}

@@ -1,0 +1,147 @@
+/**
+ * What a compiled policy asks of the kernel's present numbers and rule sets, before anything is stored:
+ * which segments move, which rule set takes over which index, which of them need a new slot.
+ */
+import { overlayIdentities, overlayPorts, settleSegments, type PortRange, type Segment } from './classes.ts';
+import type { IdentityTable, PortTable } from './class-tables.ts';
+import { RowComparison, type Pairs } from './compare.ts';
+import type { CompiledPolicy, RuleSetImage } from './compiled.ts';
+import { CLASS_UNKNOWN, RULESET_HOST } from './layout.ts';
+import { ORIGIN_NONE, type Origins } from './origins.ts';
+import { dirTable, DIRECTIONS, type DirTable } from './ruleset.ts';
+import type { LiveRuleset, RuleSets } from './rulesets.ts';
+
+/** A compiled rule set and what becomes of it. */
+export interface PlannedRuleset {
+  readonly key: string;
+  /** The index it takes over; undefined when it gets a new one. */
+  readonly index: number | undefined;
+  readonly dirs: readonly [DirTable, DirTable];
+  readonly origins: ReadonlySet<number>;
+  /**
+   * `keep`: the slot in memory says the same. `refill`: the same for everybody who has a number, but a row
+   * for newcomers is missing: a new slot of the same generation. `switch`: a new slot, a new generation.
+   */
+  readonly change: 'keep' | 'refill' | 'switch';
+  /** Of one that is kept: the row in memory for a position. */
+  readonly rowFor: (dir: 0 | 1, position: number) => number | undefined;
+}
+
+export interface Plan {
+  readonly defaultPosition: number;
+  readonly identities: {
+    readonly positions: Map<number, number>;
+    readonly moving: readonly Segment<number>[];
+    readonly added: readonly (readonly [identity: number, position: number])[];
+    readonly gone: readonly number[];
+  };
+  readonly ports: {
+    readonly positions: Map<number, number>;
+    readonly moving: readonly Segment<PortRange>[];
+  };
+  readonly rulesets: readonly PlannedRuleset[];
+  /** Endpoint id → key of its rule set. */
+  readonly endpoints: ReadonlyMap<number, string>;
+}
+
+/** What the plan is made against. */
+export interface Present {
+  readonly identities: IdentityTable;
+  readonly ports: PortTable;
+  readonly rulesets: RuleSets;
+  readonly origins: Origins;
+  /** Endpoint id → index of its rule set. */
+  readonly endpoints: ReadonlyMap<number, number>;
+  readonly originReused: (id: number) => void;
+}
+
+export function planPolicy(compiled: CompiledPolicy, present: Present): Plan {
+  const { identityClasses, portClasses } = compiled;
+  const defaultPosition = identityClasses.findIndex((c) => c.name === '');
+  const overlay = overlayIdentities(present.identities.known, identityClasses);
+  const portSegments = overlayPorts(present.ports.ranges, portClasses);
+  const settled = settleSegments(overlay.segments, new Map([[CLASS_UNKNOWN, defaultPosition]]));
+  const pairs = [...overlay.segments, { from: CLASS_UNKNOWN, to: defaultPosition }];
+  const newcomers = new Set(overlay.added.map(([, position]) => position));
+  const indexes = takenOver(compiled, present);
+  const images = [compiled.host, ...compiled.ruleSets];
+  const rulesets = images.map((image, i): PlannedRuleset => {
+    const { dirs, origins } = tablesOf(image, present);
+    const live = present.rulesets.live.get(i === 0 ? RULESET_HOST : (indexes.get(image.key)?.index ?? -1));
+    const held = live === undefined ? undefined : holdAgainst(live, dirs, portSegments);
+    const change = held === undefined ? 'switch' : changeOf(held, pairs, newcomers);
+    const isFree = i === 0 || change !== 'switch' || (indexes.get(image.key)?.isWhole ?? false);
+    const index = i === 0 ? RULESET_HOST : isFree ? live?.index : undefined;
+    const rowFor = (dir: 0 | 1, position: number) => held?.[dir].rowFor(position);
+    return { key: image.key, index, dirs, origins, change, rowFor };
+  });
+  return {
+    defaultPosition,
+    identities: { ...settled, added: overlay.added, gone: overlay.gone },
+    ports: settleSegments(portSegments),
+    rulesets,
+    endpoints: compiled.endpoints,
+  };
+}
+
+function tablesOf(image: RuleSetImage, present: Present): Pick<PlannedRuleset, 'dirs' | 'origins'> {
+  const origins = new Set<number>();
+  const originOf = (rules: readonly string[]) => {
+    const id = present.origins.idOf(rules, present.originReused);
+    if (id !== ORIGIN_NONE) origins.add(id);
+    return id;
+  };
+  const [egress, ingress] = DIRECTIONS.map((d) => dirTable(image.directions[d], originOf));
+  return { dirs: [egress as DirTable, ingress as DirTable], origins };
+}
+
+/** An index that a compiled rule set may take over. */
+interface TakenOver {
+  readonly index: number;
+  /** All endpoints that remain go the same way, so that its word may be switched under them. */
+  readonly isWhole: boolean;
+}
+
+/** Which present index each compiled rule set may take over: by its key, else from all its endpoints. */
+function takenOver(compiled: CompiledPolicy, { rulesets, endpoints }: Present): Map<string, TakenOver> {
+  const keysOf = new Map<number, Set<string>>();
+  for (const [id, index] of endpoints) {
+    const key = compiled.endpoints.get(id);
+    if (key === undefined || index === RULESET_HOST) continue;
+    const keys = keysOf.get(index);
+    if (keys === undefined) keysOf.set(index, new Set([key]));
+    else keys.add(key);
+  }
+  const taken = new Map<string, TakenOver>();
+  const used = new Set<number>();
+  const wanted = new Set(compiled.ruleSets.map((r) => r.key));
+  const take = (key: string, index: number) => {
+    const keys = keysOf.get(index);
+    taken.set(key, { index, isWhole: keys === undefined || (keys.size === 1 && keys.has(key)) });
+    used.add(index);
+  };
+  for (const { index, key } of rulesets.live.values())
+    if (index !== RULESET_HOST && wanted.has(key) && !taken.has(key)) take(key, index);
+  for (const [index, keys] of keysOf) {
+    if (used.has(index) || keys.size !== 1 || !rulesets.live.has(index)) continue;
+    const [key] = keys;
+    if (key !== undefined && wanted.has(key) && !taken.has(key)) take(key, index);
+  }
+  return taken;
+}
+
+function holdAgainst({ active }: LiveRuleset, dirs: PlannedRuleset['dirs'], ports: Pairs) {
+  const hold = (d: 0 | 1) => new RowComparison(active.dirs[d], dirs[d], ports);
+  return [hold(0), hold(1)] as const;
+}
+
+/** Compares a live slot with compiled tables over all segments. */
+function changeOf(
+  comparisons: readonly RowComparison[],
+  identities: Pairs,
+  newcomers: ReadonlySet<number>,
+): PlannedRuleset['change'] {
+  if (!comparisons.every((c) => c.equal(identities))) return 'switch';
+  const hasRow = (position: number) => comparisons.every((c) => c.rowFor(position) !== undefined);
+  return [...newcomers].every(hasRow) ? 'keep' : 'refill';
+}

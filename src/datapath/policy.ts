@@ -1,0 +1,510 @@
+/**
+ * Makes memory say what a compiled policy says, without a moment in which any packet meets a verdict that
+ * neither the old nor the new policy gives:
+ *
+ *  1. Split. Where a new class cuts an old one, a fresh class number gets a copy of the old one's row (or
+ *     column) in every visible slot, then the members move. Verdicts stay.
+ *  2. Build and switch. Rule sets whose verdicts changed get a new slot, read back, then one store of their
+ *     word. Those unchanged keep slot and generation.
+ *  3. Arrive. Identities without a number take one: of their class where readers of left slots see no
+ *     difference, else a fresh one.
+ *  4. Settle, later: after a grace period left slots, empty numbers and unused rule sets may be used again,
+ *     identities that are gone fall back to the unknown class, classes alike everywhere are merged.
+ *
+ * Everything that can fail for want of room is taken before the first store. Calls run one after another; one
+ * waits for a grace period only when it lacks room, or when identities arrive just as endpoints change theirs.
+ */
+import { MerlonError } from '#kit/errors';
+import { addNumber, dropNumber, IdentityTable, PortTable, setPositions, type Axis } from './class-tables.ts';
+import { alikeIdentities, alikePorts } from './compare.ts';
+import type { CompiledPolicy } from './compiled.ts';
+import { CLASS_UNKNOWN, RULESET_HOST } from './layout.ts';
+import type { PolicyMemory } from './memory.ts';
+import type { Origins } from './origins.ts';
+import { planPolicy, type Plan, type PlannedRuleset } from './plan.ts';
+import { encodeSlot, slotWords, type DirTable, type SlotShape, type SlotView } from './ruleset.ts';
+import { RuleSets, type SlotPlace } from './rulesets.ts';
+
+/** Waits until no program still reads what was visible when it was called. */
+export interface Grace {
+  wait(): Promise<void>;
+}
+
+/** Which rule set each endpoint's record names. */
+export interface EndpointRulesets {
+  /** Endpoint id → index. */
+  rulesets(): ReadonlyMap<number, number>;
+  /** One store, or a note for when the endpoint's record is made. */
+  setRuleset(id: number, index: number): void;
+}
+
+export interface PolicyDeps {
+  readonly mem: PolicyMemory;
+  readonly grace: Grace;
+  readonly origins: Origins;
+  readonly endpoints: EndpointRulesets;
+  /** The next number of the machine-wide counter. */
+  nextGeneration(): number;
+  /** An origin id gets a new meaning: its counters start anew. */
+  clearCounter(origin: number): void;
+}
+
+/** What one call did. */
+export interface Applied {
+  /** Keys of rule sets that switched to a new generation. */
+  readonly switched: readonly string[];
+  readonly kept: number;
+  /** Identities whose verdicts changed without a switch: flows judged under them have to be judged again. */
+  readonly rejudge: readonly number[];
+}
+
+/** Classes a table has room for at least, so that most changes never make it grow. */
+const CLASS_ROOM = 64;
+const PORT_ROOM = 32;
+
+export class PolicyTables {
+  readonly #deps: PolicyDeps;
+  readonly #mem: PolicyMemory;
+  readonly identities: IdentityTable;
+  readonly ports: PortTable;
+  readonly rulesets: RuleSets;
+  /** What becomes usable again after a grace period, and how. */
+  #resting = new Set<() => void>();
+  #gone: number[] = [];
+  #originsOf = new Map<SlotView, ReadonlySet<number>>();
+  #turn: Promise<unknown> = Promise.resolve();
+
+  constructor(deps: PolicyDeps) {
+    this.#deps = deps;
+    this.#mem = deps.mem;
+    this.identities = new IdentityTable(deps.mem, (page) =>
+      this.#rest(() => this.identities.pages.give(page)),
+    );
+    this.ports = new PortTable(deps.mem);
+    this.rulesets = new RuleSets(deps.mem);
+  }
+
+  /** Takes up what an earlier process left enforcing; sentences about what could not be read. */
+  async adopt(): Promise<readonly string[]> {
+    this.identities.adopt();
+    this.ports.adopt();
+    const troubles = this.rulesets.adopt();
+    for (const view of this.rulesets.liveSlots()) this.#retain(view, originsIn(view));
+    await this.#deps.grace.wait();
+    return troubles;
+  }
+
+  /** Generation of each live rule set, by its key. */
+  *generations(): Iterable<readonly [key: string, index: number, generation: number]> {
+    for (const { key, index, active } of this.rulesets.live.values()) yield [key, index, active.generation];
+  }
+
+  /** Errors: POLICY_NO_ROOM, POLICY_VERIFY_FAILED; what was enforced before still is. */
+  apply(compiled: CompiledPolicy): Promise<Applied> {
+    return this.#inTurn(() => this.#apply(compiled));
+  }
+
+  /** Waits for the grace periods that are due and tidies up after each; done when nothing is left to do. */
+  async settle(): Promise<void> {
+    for (;;) {
+      const isMoved = await this.#inTurn(async () => this.#merge());
+      if (!isMoved && this.#resting.size === 0) return;
+      await this.#afterGrace();
+    }
+  }
+
+  #inTurn<T>(fn: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(fn);
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+
+  #rest(then: () => void): void {
+    this.#resting.add(then);
+  }
+
+  async #afterGrace(): Promise<void> {
+    const due = [...this.#resting];
+    await this.#deps.grace.wait();
+    for (const then of due) if (this.#resting.delete(then)) then();
+  }
+
+  async #apply(compiled: CompiledPolicy): Promise<Applied> {
+    for (;;) {
+      const { origins, endpoints } = this.#deps;
+      const plan = planPolicy(compiled, {
+        identities: this.identities,
+        ports: this.ports,
+        rulesets: this.rulesets,
+        origins,
+        endpoints: endpoints.rulesets(),
+        originReused: (id) => this.#deps.clearCounter(id),
+      });
+      const named = new Set(plan.rulesets.flatMap((planned) => [...planned.origins]));
+      origins.retain(named);
+      try {
+        const places = this.#grow(plan) ? undefined : this.#takePlaces(plan);
+        if (places !== undefined) return await this.#commit(plan, places);
+      } finally {
+        origins.release(named);
+      }
+      await this.#afterGrace();
+    }
+  }
+
+  /** The highest numbers that this plan could reach. */
+  #reach(plan: Plan): { classes: number; ports: number } {
+    const arriving = new Set(plan.identities.added.map(([, position]) => position)).size;
+    const fresh = plan.identities.moving.length + arriving;
+    const classes = this.identities.axis.numbers.highestAfter(fresh) + 1;
+    const ports = this.ports.axis.numbers.highestAfter(plan.ports.moving.length) + 1;
+    if (classes > this.identities.axis.numbers.limit - 1 || ports > this.ports.axis.numbers.limit - 1)
+      throw new MerlonError('POLICY_NO_ROOM', 'policies tell apart more classes than there are numbers');
+    return { classes, ports };
+  }
+
+  /** Replaces live slots whose tables are too short by longer ones of equal meaning; true if there were any. */
+  #grow(plan: Plan): boolean {
+    const reach = this.#reach(plan);
+    const short = (v: SlotView) => v.classCapacity < reach.classes || v.portCapacity < reach.ports;
+    const live = [...this.rulesets.liveSlots()].filter(short);
+    for (const view of live) {
+      const shape = { generation: view.generation, ...room(reach) };
+      const dirs = view.dirs.map((d) => ({ ...d, rowCount: rowCount(d) })) as unknown as [DirTable, DirTable];
+      const same = { classPosition: range(view.classCapacity), portPosition: range(view.portCapacity) };
+      const full = { ...shape, ...same };
+      const place = this.rulesets.takePlace(view.ruleset, slotWords(full, dirs));
+      if (place === undefined) {
+        this.#expectRest('the arena has no room for longer tables');
+        return true;
+      }
+      const copy = this.rulesets.build(place, encodeSlot(full, dirs));
+      this.rulesets.replace(view, copy);
+      this.#retain(copy, this.#originsOf.get(view) ?? new Set());
+      this.#leave(view);
+    }
+    return live.length > 0 || [...this.rulesets.left].some(short);
+  }
+
+  /** What lacks room now may have it after a grace period; when nothing rests, it never will. */
+  #expectRest(sentence: string): void {
+    if (this.#resting.size === 0) throw new MerlonError('POLICY_NO_ROOM', sentence);
+  }
+
+  /** Room for all slots to be built, or nothing taken at all. */
+  #takePlaces(plan: Plan): Map<PlannedRuleset, SlotPlace> | undefined {
+    const pagesNeeded = this.identities.pagesNeeded(plan.identities.added.map(([identity]) => identity));
+    if (pagesNeeded > this.identities.pages.left) {
+      this.#expectRest('no page left in the class table for new identities');
+      return undefined;
+    }
+    const reach = this.#reach(plan);
+    const places = new Map<PlannedRuleset, SlotPlace>();
+    const fresh: number[] = [];
+    for (const planned of plan.rulesets) {
+      if (planned.change === 'keep') continue;
+      const index = planned.index ?? this.rulesets.indexes.take();
+      if (index !== undefined && planned.index === undefined) fresh.push(index);
+      const words = slotWords(
+        { generation: 1, ...room(reach), classPosition: [], portPosition: [] },
+        planned.dirs,
+      );
+      const place = index === undefined ? undefined : this.rulesets.takePlace(index, words);
+      if (place === undefined) {
+        for (const taken of places.values()) this.rulesets.arena.give(taken.span);
+        for (const i of fresh) this.rulesets.indexes.give(i);
+        this.#expectRest('the arena has no room for the new rule sets');
+        return undefined;
+      }
+      places.set(planned, place);
+    }
+    return places;
+  }
+
+  async #commit(plan: Plan, places: Map<PlannedRuleset, SlotPlace>): Promise<Applied> {
+    const reach = this.#reach(plan);
+    this.#split(plan);
+    const built = this.#build(plan, places, { ...room(reach) });
+    for (const [planned, view] of built) {
+      this.rulesets.activate(planned.key, view);
+    }
+    const indexOf = this.#rename(plan, built);
+    this.#leaveReplaced();
+    this.#moveEndpoints(plan, indexOf);
+    if (this.#strays > 0 && plan.identities.added.length > 0) await this.#afterGrace();
+    this.#arrive(plan, built);
+    this.#gone = [...plan.identities.gone];
+    for (const number of this.#emptyNumbers()) number();
+    return {
+      switched: [...built.keys()].filter((p) => p.change === 'switch').map((p) => p.key),
+      kept: plan.rulesets.length - built.size,
+      rejudge: [...plan.identities.added.map(([identity]) => identity), ...plan.identities.gone],
+    };
+  }
+
+  /** Step 1: fresh numbers for what a new class cuts off. */
+  #split(plan: Plan): void {
+    const { identities, ports } = plan;
+    const visible = [...this.rulesets.visible()];
+    setPositions(this.identities.axis, identities.positions);
+    setPositions(this.ports.axis, ports.positions);
+    for (const { from, to, items } of identities.moving) {
+      const alike = (n: number) => alikeIdentities(n, from, visible);
+      const number = this.#numberFor(this.identities.axis, to, alike, (fresh) => {
+        for (const { dirs } of visible)
+          for (const { rows } of dirs) this.#mem.store16(rows, fresh, rows[from] as number);
+      });
+      for (const identity of items) this.identities.move(identity, number);
+    }
+    for (const { from, to, items } of ports.moving) {
+      const alike = (n: number) => alikePorts(n, from, visible);
+      const number = this.#numberFor(this.ports.axis, to, alike, (fresh) => {
+        for (const { dirs } of visible)
+          for (const { columns } of dirs) this.#mem.store16(columns, fresh, columns[from] as number);
+      });
+      this.ports.move(items, number);
+    }
+  }
+
+  /** A number of this position that `isAlike` accepts, else a fresh one, introduced before anyone has it. */
+  #numberFor(
+    axis: Axis,
+    position: number,
+    isAlike: (n: number) => boolean,
+    introduce: (n: number) => void,
+  ): number {
+    const present = axis.atPosition.get(position)?.find(isAlike);
+    if (present !== undefined) return present;
+    const fresh = axis.numbers.take() as number;
+    introduce(fresh);
+    addNumber(axis, fresh, position);
+    return fresh;
+  }
+
+  /** Step 2, first half: all slots are complete and read back before any is switched to. */
+  #build(
+    plan: Plan,
+    places: Map<PlannedRuleset, SlotPlace>,
+    capacity: { classCapacity: number; portCapacity: number },
+  ): Map<PlannedRuleset, SlotView> {
+    const shape = {
+      ...capacity,
+      classPosition: positionTable(this.identities.axis, plan.defaultPosition),
+      portPosition: positionTable(this.ports.axis, 0),
+    };
+    const built = new Map<PlannedRuleset, SlotView>();
+    try {
+      for (const [planned, place] of places) {
+        const generation = this.#generationFor(planned);
+        const view = this.rulesets.build(place, encodeSlot({ ...shape, generation }, planned.dirs));
+        built.set(planned, view);
+        this.#retain(view, planned.origins);
+      }
+    } catch (e) {
+      for (const [planned, place] of places) {
+        const view = built.get(planned);
+        if (view !== undefined) this.#release(view);
+        this.rulesets.arena.give(place.span);
+        if (planned.index === undefined) this.rulesets.indexes.give(place.ruleset);
+      }
+      throw e;
+    }
+    return built;
+  }
+
+  #generationFor(planned: PlannedRuleset): number {
+    if (planned.change === 'refill' && planned.index !== undefined)
+      return (this.rulesets.live.get(planned.index) as { active: SlotView }).active.generation;
+    return this.#deps.nextGeneration();
+  }
+
+  /** Index of each compiled rule set; live ones take the compiled key. */
+  #rename(plan: Plan, built: Map<PlannedRuleset, SlotView>): Map<string, number> {
+    const indexOf = new Map<string, number>();
+    for (const planned of plan.rulesets) {
+      const index = built.get(planned)?.ruleset ?? planned.index;
+      if (index === undefined) continue;
+      const live = this.rulesets.live.get(index);
+      if (live !== undefined) live.key = planned.key;
+      indexOf.set(planned.key, index);
+    }
+    return indexOf;
+  }
+
+  /** What `activate` pushed out rests until it may be used again. */
+  #leaveReplaced(): void {
+    for (const view of this.rulesets.left) this.#leave(view);
+    for (const view of this.rulesets.outgoing) this.#rest(() => this.rulesets.outgoing.delete(view));
+  }
+
+  #leave(view: SlotView): void {
+    if (this.#leaving.has(view)) return;
+    this.#leaving.add(view);
+    this.#rest(() => {
+      this.#leaving.delete(view);
+      this.rulesets.free(view);
+      this.#release(view);
+    });
+  }
+  readonly #leaving = new Set<SlotView>();
+
+  /** Step 2, second half: endpoints whose rule set has another index now; indexes nobody uses are left. */
+  #moveEndpoints(plan: Plan, indexOf: ReadonlyMap<string, number>): void {
+    const present = this.#deps.endpoints.rulesets();
+    for (const [id, key] of plan.endpoints) {
+      const index = indexOf.get(key);
+      const before = present.get(id);
+      if (index === undefined || before === index) continue;
+      if (before !== undefined) this.#stray();
+      this.#deps.endpoints.setRuleset(id, index);
+    }
+    const used = new Set(indexOf.values());
+    for (const index of [...this.rulesets.live.keys()])
+      if (index !== RULESET_HOST && !used.has(index)) {
+        this.#leave(this.rulesets.abandon(index));
+        this.#rest(() => this.rulesets.freeIndex(index));
+      }
+  }
+
+  /** Readers may be under way who chose a rule set, still live, that is not their endpoint's any more. */
+  #stray(): void {
+    this.#strays++;
+    this.#rest(() => void this.#strays--);
+  }
+  #strays = 0;
+
+  /** Step 3. */
+  #arrive(plan: Plan, built: Map<PlannedRuleset, SlotView>): void {
+    const left = [...this.rulesets.left, ...this.rulesets.outgoing];
+    const numbers = new Map<number, number>();
+    for (const [identity, position] of plan.identities.added) {
+      let number = numbers.get(position);
+      if (number === undefined) {
+        const alike = (n: number) => alikeIdentities(n, CLASS_UNKNOWN, left);
+        number = this.#numberFor(this.identities.axis, position, alike, (fresh) =>
+          this.#introduce(fresh, position, plan, built),
+        );
+        numbers.set(position, number);
+      }
+      this.identities.move(identity, number);
+    }
+  }
+
+  /** Rows of a fresh number for newcomers: their own in active slots, the unknown class's in left ones. */
+  #introduce(fresh: number, position: number, plan: Plan, built: Map<PlannedRuleset, SlotView>): void {
+    const set = (view: SlotView, rowOf: (d: 0 | 1) => number) => {
+      for (const d of [0, 1] as const) this.#mem.store16(view.dirs[d].rows, fresh, rowOf(d));
+    };
+    const unknown = (view: SlotView) => set(view, (d) => view.dirs[d].rows[CLASS_UNKNOWN] as number);
+    for (const view of this.rulesets.left) unknown(view);
+    for (const planned of plan.rulesets) {
+      const index = built.get(planned)?.ruleset ?? (planned.index as number);
+      const live = this.rulesets.live.get(index);
+      if (live === undefined) continue;
+      const { active, fallback } = live;
+      if (built.has(planned)) set(active, (d) => planned.dirs[d].rows[position] as number);
+      else set(active, (d) => planned.rowFor(d, position) ?? (active.dirs[d].rows[CLASS_UNKNOWN] as number));
+      if (fallback !== undefined) unknown(fallback);
+    }
+  }
+
+  /** Step 4, run in turn: true when something moved. */
+  #merge(): boolean {
+    let isMoved = false;
+    const isQuiet = this.rulesets.left.size === 0 && this.rulesets.outgoing.size === 0;
+    if (isQuiet && this.#gone.length > 0) {
+      for (const identity of this.#gone) this.identities.forget(identity);
+      this.#gone = [];
+      isMoved = true;
+    }
+    const visible = [...this.rulesets.visible()];
+    const identityMoves = mergers(this.identities.axis, (a, b) => alikeIdentities(a, b, visible));
+    if (identityMoves.size > 0)
+      for (const [identity, number] of [...this.identities.known]) {
+        const to = identityMoves.get(number);
+        if (to !== undefined) this.identities.move(identity, to);
+      }
+    const portMoves = mergers(this.ports.axis, (a, b) => alikePorts(a, b, visible));
+    for (const [number, to] of portMoves)
+      this.ports.move(
+        this.ports.ranges.filter((r) => r.number === number),
+        to,
+      );
+    const empty = this.#emptyNumbers();
+    for (const rest of empty) rest();
+    return isMoved || identityMoves.size > 0 || portMoves.size > 0 || empty.length > 0;
+  }
+
+  /** Numbers without members go to rest. */
+  #emptyNumbers(): (() => void)[] {
+    return [this.identities.axis, this.ports.axis].flatMap((axis) =>
+      [...axis.weights]
+        .filter(([number, weight]) => number !== CLASS_UNKNOWN && weight === 0)
+        .map(([number]) => () => {
+          dropNumber(axis, number);
+          this.#rest(() => axis.numbers.give(number));
+        }),
+    );
+  }
+
+  #retain(view: SlotView, ids: ReadonlySet<number>): void {
+    this.#originsOf.set(view, ids);
+    this.#deps.origins.retain(ids);
+  }
+
+  #release(view: SlotView): void {
+    this.#deps.origins.release(this.#originsOf.get(view) ?? []);
+    this.#originsOf.delete(view);
+  }
+}
+
+/** Numbers of one position that may become one: number → the heaviest like it (the unknown class first). */
+function mergers(axis: Axis, isAlike: (a: number, b: number) => boolean): Map<number, number> {
+  const groups = new Map<number, number[]>();
+  for (const [number, position] of axis.positions) {
+    const group = groups.get(position);
+    if (group === undefined) groups.set(position, [number]);
+    else group.push(number);
+  }
+  const moves = new Map<number, number>();
+  for (const group of groups.values()) {
+    if (group.length < 2) continue;
+    const weight = (n: number) => (n === CLASS_UNKNOWN ? Infinity : (axis.weights.get(n) ?? 0));
+    group.sort((a, b) => weight(b) - weight(a) || a - b);
+    const kept: number[] = [];
+    for (const number of group) {
+      const to = kept.find((k) => isAlike(k, number));
+      if (to === undefined) kept.push(number);
+      else moves.set(number, to);
+    }
+  }
+  return moves;
+}
+
+function positionTable(axis: Axis, otherwise: number): number[] {
+  const table = new Array<number>(axis.numbers.end).fill(otherwise);
+  for (const [number, position] of axis.positions) table[number] = position;
+  return table;
+}
+
+/** Table lengths with room to spare, in whole words. */
+function room(reach: { classes: number; ports: number }): Pick<SlotShape, 'classCapacity' | 'portCapacity'> {
+  const spare = (n: number, least: number) => Math.min(65532, Math.max(least, Math.ceil((n * 1.25) / 4) * 4));
+  return { classCapacity: spare(reach.classes, CLASS_ROOM), portCapacity: spare(reach.ports, PORT_ROOM) };
+}
+
+function rowCount(dir: { readonly cells: Uint32Array; readonly columnCount: number }): number {
+  return dir.columnCount === 0 ? 0 : dir.cells.length / 2 / dir.columnCount;
+}
+
+function range(count: number): number[] {
+  return Array.from({ length: count }, (_, i) => i);
+}
+
+function originsIn(view: SlotView): Set<number> {
+  const origins = new Set<number>();
+  for (const { cells } of view.dirs)
+    for (let i = 0; i < cells.length; i += 2) origins.add(cells[i] as number);
+  origins.delete(0);
+  return origins;
+}
