@@ -207,7 +207,7 @@ export async function mapBounded<T, R>(
   limit: number,
   fn: (item: T) => Promise<R>,
 ): Promise<R[]> {
-  const results = new Array<R>(items.length);
+  const results: R[] = [];
   const rest = items.entries();
   const worker = async () => {
     for (const [index, item] of rest) results[index] = await fn(item);

@@ -207,7 +207,14 @@ class Loop<R> implements Reconciler<R> {
 
   #track(operation: Promise<void>): void {
     this.#operations.add(operation);
-    void operation.finally(() => this.#operations.delete(operation));
+    operation
+      .finally(() => this.#operations.delete(operation))
+      .catch((defect: unknown) => {
+        // Operations' own errors are statuses; this is a fault of ours and must not vanish.
+        queueMicrotask(() => {
+          throw defect;
+        });
+      });
   }
 
   #takeChanges(): void {

@@ -77,7 +77,7 @@ export class Store<R> {
 
   #insert(key: Key, row: R, revision: number): void {
     const entry = new Entry(row, revision);
-    this.#reindex(entry, undefined, row);
+    if (this.indexes.length > 0) this.#reindex(entry, undefined, row);
     const tombstone = this.tombstones.get(key);
     this.#undo.push({
       kind: 'insert',
@@ -98,7 +98,7 @@ export class Store<R> {
   }
 
   #update(key: Key, entry: Entry<R>, row: R, revision: number): void {
-    this.#reindex(entry, entry.row, row);
+    if (this.indexes.length > 0) this.#reindex(entry, entry.row, row);
     const { row: oldRow, revision: oldRevision, previous } = entry;
     this.#undo.push({ kind: 'update', key, entry, row: oldRow, revision: oldRevision, previous });
     entry.row = row;
@@ -127,13 +127,15 @@ export class Store<R> {
 
   /** All values are computed before the first index changes: one that throws leaves every index as it was. */
   #reindex(entry: Entry<R>, oldRow: R | undefined, newRow: R | undefined): void {
-    if (this.indexes.length === 0) return;
-    const changes = this.indexes.map((index) => ({
-      index,
-      before: oldRow === undefined ? NO_VALUES : index.values(oldRow),
-      after: newRow === undefined ? NO_VALUES : index.values(newRow),
-    }));
-    for (const { index, before, after } of changes) index.move(entry, before, after);
+    const { indexes } = this;
+    const before: (readonly Key[])[] = [];
+    const after: (readonly Key[])[] = [];
+    for (const index of indexes) {
+      before.push(oldRow === undefined ? NO_VALUES : index.values(oldRow));
+      after.push(newRow === undefined ? NO_VALUES : index.values(newRow));
+    }
+    for (let i = 0; i < indexes.length; i++)
+      indexes[i]?.move(entry, before[i] ?? NO_VALUES, after[i] ?? NO_VALUES);
   }
 
   get isChanged(): boolean {
@@ -240,7 +242,7 @@ export class Index<R> {
   }
 
   move(entry: Entry<R>, before: readonly Key[], after: readonly Key[]): void {
-    if (before.length === after.length && before.every((value, i) => value === after[i])) return;
+    if (sameValues(before, after)) return;
     for (const value of before) this.#remove(value, entry);
     for (const value of after) this.#add(value, entry);
   }
@@ -257,6 +259,12 @@ export class Index<R> {
     if (bucket === entry) this.#buckets.delete(value);
     else if (bucket instanceof Set && bucket.delete(entry) && bucket.size === 0) this.#buckets.delete(value);
   }
+}
+
+function sameValues(a: readonly Key[], b: readonly Key[]): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 /** Error for a misuse that only a defect in merlon can cause. */

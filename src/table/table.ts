@@ -141,7 +141,7 @@ export class Table<R> {
   prune(txn: Txn, owner: string, keep: ReadonlySet<Key>): number {
     const rows = this.#spec.owner === undefined ? this.all() : this.ownedBy(owner);
     let count = 0;
-    for (const row of [...rows]) {
+    for (const row of rows) {
       const key = this.#spec.key(row);
       if (!keep.has(key) && this.delete(txn, key)) count++;
     }

@@ -194,10 +194,10 @@ test('fakeClock – sleepers wake in order of time, each seeing its own', async 
     log.push(`${name}@${clock.nowMs()}`);
     if (name === 'a') await nap('c', 1);
   };
-  void nap('b', 20);
-  void nap('a', 10);
+  const naps = Promise.all([nap('b', 20), nap('a', 10)]);
   t.is(clock.nextWakeMs, 15);
   await clock.advance(100);
+  await naps;
   t.deepEqual(log, ['a@15', 'c@16', 'b@25']);
   t.is(clock.nowMs(), 105);
 });

@@ -204,7 +204,7 @@ test('cidrContainsIp – agrees with ipaddr.js', (t) => {
       ),
       (c, i) => {
         const same = c.ip.family === i.family;
-        const want = same && (oracleOf(i) as ipaddr.IPv4).match(oracleOf(c.ip) as ipaddr.IPv4, c.length);
+        const want = same && (oracleOf(i) as ipaddr.IPv4).match(oracleOf(c.ip), c.length);
         t.is(cidrContainsIp(c, i), want);
       },
     ),

@@ -137,7 +137,7 @@ test('derive – two derivations share a table by owner', (t) => {
     input.put(txn, { key: 'y1', value: 1 });
   });
   db.flush();
-  t.deepEqual([...output.keys()].sort(), ['x1', 'y1']);
+  t.deepEqual([...output.keys()].map(String).sort(), ['x1', 'y1']);
   db.write((txn) => input.delete(txn, 'x1'));
   db.flush();
   t.deepEqual([...output.keys()], ['y1']);
@@ -179,7 +179,10 @@ test('derive – whatever the history and the pauses, the output is what compili
       using changes = out.changes();
       const followed = new Map<unknown, Row>();
       const follow = () => {
-        for (const c of changes.next()) c.isDeleted ? followed.delete(c.key) : followed.set(c.key, c.row);
+        for (const c of changes.next()) {
+          if (c.isDeleted) followed.delete(c.key);
+          else followed.set(c.key, c.row);
+        }
       };
       for (const { key, value, flush } of edits) {
         db.write((txn) => (value === null ? input.delete(txn, key) : input.put(txn, { key, value })));

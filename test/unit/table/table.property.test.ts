@@ -119,7 +119,7 @@ class WriteCommand implements Command {
         if (JSON.stringify(twin.rows.get(r.key)) !== JSON.stringify(r)) twin.put(revision, r);
       };
       const prune = (o: string, keep: readonly Key[]) => {
-        for (const r of [...twin.rows.values()]) {
+        for (const r of twin.rows.values()) {
           if (r.owner === o && !keep.includes(r.key)) twin.delete(revision, r.key);
         }
       };
