@@ -1,7 +1,7 @@
 /** The verdict on one flow, one rule after the other, as policy.md §8, §9 and HF-5 read. */
 import { getLabel } from '#kit/labels';
 import type { PolicySpec, Rule } from '#model';
-import { peerAt, peersInclude, selects } from './peer.ts';
+import { peerOf, peersInclude, selects } from './peer.ts';
 import { portsInclude } from './port.ts';
 import type { Evaluation, Flow, World } from './world.ts';
 
@@ -30,7 +30,7 @@ export function evaluate(world: World, flow: Flow): Evaluation {
   const forced = config.enforcement === 'always' || isInit;
   if (!forced && involved.length === 0 && denying.length === 0) return OPEN;
 
-  const peer = peerAt(flow.peer, world);
+  const peer = peerOf(flow.peer, world);
   const matching = involved
     .flatMap(({ spec }) => spec.rules)
     .filter((rule) => rule.direction === flow.direction)

@@ -4,4 +4,4 @@
  * the compiler and prefers the obvious to the fast.
  */
 export { evaluate } from './evaluate.ts';
-export type { Evaluation, Flow, World, WorldEndpoint } from './world.ts';
+export type { Evaluation, Flow, FlowPeer, World, WorldEndpoint } from './world.ts';

@@ -3,23 +3,41 @@
  * other rules.
  */
 import { assertNever } from '#kit/errors';
-import { cidrContainsIp, type Ip, parseCidrOrIp } from '#kit/ip';
-import type { Label } from '#kit/labels';
+import { type Cidr, cidrContainsIp, cidrCovers, hostCidr, type Ip, parseCidrOrIp } from '#kit/ip';
+import type { Label, LabelSet } from '#kit/labels';
 import type { Entity, Peers, PeerSelector, Requirement, Selector } from '#model';
-import type { World } from './world.ts';
+import type { FlowPeer, World } from './world.ts';
 
 /** Who has an address, and what a rule can know of it. */
 export interface Peer {
-  readonly kind: 'host' | 'node' | 'endpoint' | 'outside';
+  readonly kind: 'host' | 'node' | 'endpoint' | 'outside' | 'unknown';
   readonly labels: readonly Label[];
-  /** The addresses by which CIDR rules find it; none when they cannot. */
-  readonly addresses: readonly Ip[];
+  /** The addresses (or prefixes, where only those are known) by which CIDR rules find it; none: they cannot. */
+  readonly addresses: readonly Cidr[];
 }
 
 const reserved = (key: string): Label => ({ source: 'reserved', key, value: '' });
 
+/** What a rule can know of a flow's other side. */
+export function peerOf(peer: FlowPeer, world: World): Peer {
+  if (peer === 'unknown') return { kind: 'unknown', labels: [], addresses: [] };
+  return 'bytes' in peer ? peerAt(peer, world) : peerLabelled(peer, world);
+}
+
+/** A peer known by the labels of its identity; the world without a prefix of its own is all of its family. */
+function peerLabelled({ labels }: LabelSet, { config }: World): Peer {
+  const has = (key: string) => labels.some((label) => label.source === 'reserved' && label.key === key);
+  const kind = has('host') ? 'host' : has('remote-node') ? 'node' : 'outside';
+  const texts = labels.filter((label) => label.source === 'cidr').map((label) => label.key);
+  if (texts.length === 0) {
+    if (config.ipv4 && has(config.ipv6 ? 'world-ipv4' : 'world')) texts.push('0.0.0.0/0');
+    if (config.ipv6 && has(config.ipv4 ? 'world-ipv6' : 'world')) texts.push('::/0');
+  }
+  return { kind, labels, addresses: texts.map((text) => parseCidrOrIp(text)).filter((c) => c !== undefined) };
+}
+
 /** The owner of an address: the node itself, then another node, then an endpoint, else the outside. */
-export function peerAt(address: Ip, world: World): Peer {
+function peerAt(address: Ip, world: World): Peer {
   const { config } = world;
   if (world.localAddresses.some((text) => holds(text, address))) return hostPeer(world);
   const node = world.nodes.find((row) => row.addresses.some((text) => holds(text, address)));
@@ -29,19 +47,19 @@ export function peerAt(address: Ip, world: World): Peer {
       labels.push(reserved('kube-apiserver'));
     }
     if (config.nodeSelectorLabels) labels.push(...node.labels.labels.filter((l) => l.source === 'node'));
-    return { kind: 'node', labels, addresses: config.cidrMatchNodes ? [address] : [] };
+    return { kind: 'node', labels, addresses: config.cidrMatchNodes ? [hostCidr(address)] : [] };
   }
   const endpoint = closestEndpoint(address, world);
   if (endpoint !== undefined) return { kind: 'endpoint', labels: endpoint.labels.labels, addresses: [] };
   const dual = config.ipv4 && config.ipv6;
   const world46 = address.family === 4 ? 'world-ipv4' : 'world-ipv6';
-  return { kind: 'outside', labels: [reserved(dual ? world46 : 'world')], addresses: [address] };
+  return { kind: 'outside', labels: [reserved(dual ? world46 : 'world')], addresses: [hostCidr(address)] };
 }
 
 /** The host is one peer whatever the address: where CIDR rules may match nodes, any of its addresses will do. */
 function hostPeer({ localAddresses, config }: World): Peer {
-  const own = localAddresses.map((text) => parseCidrOrIp(text)?.ip).filter((ip) => ip !== undefined);
-  const enabled = own.filter((ip) => (ip.family === 4 ? config.ipv4 : config.ipv6));
+  const own = localAddresses.map((text) => parseCidrOrIp(text)).filter((cidr) => cidr !== undefined);
+  const enabled = own.filter(({ ip }) => (ip.family === 4 ? config.ipv4 : config.ipv6));
   return { kind: 'host', labels: [reserved('host')], addresses: config.cidrMatchNodes ? enabled : [] };
 }
 
@@ -71,6 +89,7 @@ export function peersInclude(peers: Peers, peer: Peer, world: World): boolean {
 }
 
 function selectorIncludes(selector: PeerSelector, peer: Peer, world: World): boolean {
+  if (peer.kind === 'unknown') return isForEveryone(selector);
   switch (selector.kind) {
     case 'labels':
       return selects(selector.selector, peer.labels, peer.addresses);
@@ -78,29 +97,34 @@ function selectorIncludes(selector: PeerSelector, peer: Peer, world: World): boo
       return isEntity(selector.entity, peer, world);
     case 'cidr':
       return peer.addresses.some(
-        (ip) => cidrContainsIp(selector.cidr, ip) && !selector.except.some((e) => cidrContainsIp(e, ip)),
+        (at) => cidrCovers(selector.cidr, at) && !selector.except.some((except) => cidrCovers(except, at)),
       );
     default:
       return assertNever(selector);
   }
 }
 
+function isForEveryone(selector: PeerSelector): boolean {
+  if (selector.kind === 'entity') return selector.entity === 'all';
+  return selector.kind === 'labels' && selector.selector.requirements.length === 0;
+}
+
 /** Whether every requirement holds for these labels (policy.md §3.2). */
 export function selects(
   selector: Selector,
   labels: readonly Label[],
-  addresses: readonly Ip[] = [],
+  addresses: readonly Cidr[] = [],
 ): boolean {
   return selector.requirements.every((requirement) => holdsFor(requirement, labels, addresses));
 }
 
-function holdsFor(requirement: Requirement, labels: readonly Label[], addresses: readonly Ip[]): boolean {
+function holdsFor(requirement: Requirement, labels: readonly Label[], addresses: readonly Cidr[]): boolean {
   const { source, key, operator, values } = requirement;
   const found = labels
     .filter((label) => label.key === key && (source === 'any' || source === label.source))
     .map((label) => label.value);
   const prefix = source === 'cidr' ? parseCidrOrIp(key.replace(/-/g, ':')) : undefined;
-  if (prefix !== undefined && addresses.some((ip) => cidrContainsIp(prefix, ip))) found.push('');
+  if (prefix !== undefined && addresses.some((at) => cidrCovers(prefix, at))) found.push('');
   const listed = found.some((value) => values.includes(value));
   switch (operator) {
     case 'In':

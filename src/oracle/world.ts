@@ -23,12 +23,17 @@ export interface World {
   readonly config: PolicyConfig;
 }
 
+/**
+ * The other side: an address; or, where only an identity is known, its labels; or an identity that nobody
+ * knows, which only rules for everyone mean.
+ */
+export type FlowPeer = Ip | LabelSet | 'unknown';
+
 /** One packet, as one subject sees it. */
 export interface Flow {
   readonly subject: number | 'host';
   readonly direction: Direction;
-  /** The other side. */
-  readonly peer: Ip;
+  readonly peer: FlowPeer;
   /** IANA number. */
   readonly protocol: number;
   /** Destination port or ICMP type; undefined when unknown: no such thing, or a later fragment without record. */

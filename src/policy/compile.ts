@@ -20,7 +20,7 @@ export interface CompileInput {
   readonly config: PolicyConfig;
 }
 
-/** Compiles everything. Only policies that select a subject of this node count. */
+/** Compiles everything. Only policies that select a subject of this node count. Throws `POLICY_NO_ROOM`. */
 export function compile(input: CompileInput): CompiledPolicy {
   const { config } = input;
   const subjects = subjectsOf(input.policies, input.endpoints, input.nodeLabels, config);

@@ -1,9 +1,13 @@
-/** What a set of rules that all match one packet comes to (policy.md §8, §9, §13.5). */
+/**
+ * What a set of rules that all match one packet comes to (policy.md §8, §9, §13.5). Rules are put in an order
+ * in which the first that matches tells the verdict: by tier, by priority, deny before allow before pass.
+ * Rules of one tier, priority and verdict form a segment; all of a segment that match decide together.
+ */
 import type { Rule } from '#model';
 import type { PortList } from './classes.ts';
 import type { Cell, MatchKind } from './compiled.ts';
 import type { PeerList } from './match.ts';
-import { sortedSet } from './order.ts';
+import { compareText, sortedSet } from './order.ts';
 
 /** A rule with its lists resolved; equal lists are one object. */
 export interface ResolvedRule {
@@ -18,41 +22,56 @@ export interface ResolvedRule {
   readonly log: boolean;
 }
 
-/** How rules are ordered before `decide` may look at them: by tier, then by priority, lower first. */
+const VERDICT_ORDER: Readonly<Record<Rule['verdict'], number>> = { deny: 0, allow: 1, pass: 2 };
+
+/** The order in which the first match tells the verdict; ids make it total. */
 export function compareRules(a: ResolvedRule, b: ResolvedRule): number {
-  return a.tier - b.tier || a.priority - b.priority;
+  return compareSegments(a, b) || compareText(a.id, b.id);
 }
 
-/**
- * The cell for matching rules in the order of `compareRules`: the first tier and priority with a deny or an
- * allow decides, deny first; a pass goes on to the next tier; when nothing decides, `otherwise`.
- */
-export function decide(rules: readonly ResolvedRule[], otherwise: Cell): Cell {
-  let at = 0;
-  while (at < rules.length) {
-    const level = levelAt(rules, at);
-    const decided = cellOf(level, 'deny') ?? cellOf(level, 'allow');
-    if (decided !== undefined) return decided;
-    at += level.length;
-    const tier = level[0]?.tier;
-    while (at < rules.length && rules[at]?.tier === tier) at++;
+function compareSegments(a: ResolvedRule, b: ResolvedRule): number {
+  return a.tier - b.tier || a.priority - b.priority || VERDICT_ORDER[a.verdict] - VERDICT_ORDER[b.verdict];
+}
+
+/** Rules `first` to `end - 1` of one tier, priority and verdict; a pass goes on at rule `next`. */
+export interface Segment {
+  readonly first: number;
+  readonly end: number;
+  readonly passes: boolean;
+  /** First rule of the next tier. */
+  readonly next: number;
+}
+
+/** For each rule, in the order of `compareRules`, the segment it is in. */
+export function segmentsOf(rules: readonly ResolvedRule[]): readonly Segment[] {
+  const segments: Segment[] = [];
+  for (let first = 0; first < rules.length; first = segments.length) {
+    const rule = rules[first];
+    if (rule === undefined) break;
+    const end = endOf(rules, first, (other) => compareSegments(rule, other) === 0);
+    const next = endOf(rules, first, (other) => rule.tier === other.tier);
+    const segment = { first, end, passes: rule.verdict === 'pass', next };
+    for (let i = first; i < end; i++) segments.push(segment);
   }
-  return otherwise;
+  return segments;
 }
 
-function levelAt(rules: readonly ResolvedRule[], start: number): readonly ResolvedRule[] {
-  const first = rules[start];
-  let end = start;
-  while (rules[end]?.tier === first?.tier && rules[end]?.priority === first?.priority && end < rules.length)
-    end++;
-  return start === 0 && end === rules.length ? rules : rules.slice(start, end);
+function endOf(
+  rules: readonly ResolvedRule[],
+  from: number,
+  isSame: (rule: ResolvedRule) => boolean,
+): number {
+  let end = from;
+  for (let rule = rules[end]; rule !== undefined && isSame(rule); rule = rules[end]) end++;
+  return end;
 }
 
-function cellOf(level: readonly ResolvedRule[], verdict: 'deny' | 'allow'): Cell | undefined {
-  const deciding = level.filter((rule) => rule.verdict === verdict);
-  if (deciding.length === 0) return undefined;
+/** The cell of rules of one segment that decide together; none: `otherwise`. */
+export function cellOf(deciding: readonly ResolvedRule[], otherwise: Cell): Cell {
+  const [first] = deciding;
+  if (first === undefined || first.verdict === 'pass') return otherwise;
   return {
-    verdict,
+    verdict: first.verdict,
     origin: sortedSet(deciding.map((rule) => rule.id)),
     match: matchKind(deciding),
     log: deciding.some((rule) => rule.log),
@@ -67,7 +86,7 @@ const MATCH_KINDS: readonly (readonly [wildcard: MatchKind, named: MatchKind])[]
 
 /** What the closest of the deciding rules named: ports before protocols before nothing, then peers. */
 function matchKind(rules: readonly ResolvedRule[]): MatchKind {
-  const detail = Math.max(...rules.map((rule) => rule.portDetail));
+  const detail = rules.reduce((most, rule) => Math.max(most, rule.portDetail), 0);
   const named = rules.some((rule) => rule.portDetail === detail && !rule.peers.wildcard);
   return MATCH_KINDS[detail]?.[named ? 1 : 0] ?? 'none';
 }

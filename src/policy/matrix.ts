@@ -3,11 +3,16 @@
  * row (a column); a cell is decided once for each set of rules that meets in one; equal rows and columns
  * are merged at the end.
  */
+import { MerlonError } from '#kit/errors';
 import type { Direction, Identity } from '#model';
+import { BitSets, Meetings } from './bitset.ts';
 import type { Classes } from './classes.ts';
 import type { Cell, DirectionImage, IdentityClass, PortClass, RuleSetImage } from './compiled.ts';
-import { decide, type ResolvedRule } from './decide.ts';
+import { cellOf, type ResolvedRule, segmentsOf } from './decide.ts';
 import type { DirectionRules, RuleSet } from './subjects.ts';
+
+/** Most places where rows meet columns before equal ones are merged: 64 MiB while compiling. */
+const MAX_CELLS = 1 << 23;
 
 /** Both axes. */
 export interface Axes {
@@ -15,24 +20,44 @@ export interface Axes {
   readonly ports: Classes<PortClass>;
 }
 
-/** The matrices of one rule set. */
+/** The matrices of one rule set. Throws `POLICY_NO_ROOM`. */
 export function ruleSetImage(ruleSet: RuleSet, axes: Axes): RuleSetImage {
   const image = (direction: Direction) => directionImage(ruleSet.directions[direction], axes);
   return { key: ruleSet.key, directions: { ingress: image('ingress'), egress: image('egress') } };
 }
 
-function directionImage(direction: DirectionRules, axes: Axes): DirectionImage {
-  const rows = group(direction.rules, axes.identities, (rule) => rule.peers);
-  const columns = group(direction.rules, axes.ports, (rule) => rule.ports);
-  const cells = new CellTable(direction);
-  const matrix = rows.rules.map((row) => columns.rules.map((column) => cells.meeting(row, column)));
-  return packed(direction.enforced, rows.of, columns.of, matrix, cells.cells);
+function directionImage({ enforced, rules, otherwise }: DirectionRules, axes: Axes): DirectionImage {
+  const rows = group(rules, axes.identities, (rule) => rule.peers);
+  const columns = group(rules, axes.ports, (rule) => rule.ports);
+  if (rows.count * columns.count > MAX_CELLS) {
+    const size = `${rows.count} kinds of peers by ${columns.count} kinds of ports`;
+    throw new MerlonError(
+      'POLICY_NO_ROOM',
+      `the rules of one subject tell ${size} apart, too many for a table`,
+    );
+  }
+  const meetings = new Meetings(segmentsOf(rules));
+  const matrix = Array.from({ length: rows.count }, (_, row) => {
+    const line = new Uint32Array(columns.count);
+    for (let column = 0; column < line.length; column++) {
+      line[column] = meetings.part(rows.sets, row, columns.sets, column);
+    }
+    return line;
+  });
+  const cells = meetings.parts.map((part) =>
+    cellOf(
+      part.map((i) => rules[i]).filter((rule) => rule !== undefined),
+      otherwise,
+    ),
+  );
+  return packed(enforced, rows.of, columns.of, matrix, cells);
 }
 
-/** Where each class stands, and the ascending rule numbers of each place. */
+/** Where each class stands, and the rules of each place. */
 interface Grouping {
   readonly of: Uint16Array;
-  readonly rules: readonly (readonly number[])[];
+  readonly count: number;
+  readonly sets: BitSets;
 }
 
 function group<C>(
@@ -49,59 +74,23 @@ function group<C>(
   });
   const places = new Map<string, number>();
   const of = new Uint16Array(axis.classes.length);
-  const merged: number[][] = [];
+  const own: (readonly number[])[] = [];
   for (let position = 0; position < of.length; position++) {
-    const own = named[position] ?? [];
-    const key = own.join();
+    const numbers = named[position] ?? [];
+    const key = numbers.join();
     let place = places.get(key);
     if (place === undefined) {
-      place = merged.length;
+      place = own.push(numbers) - 1;
       places.set(key, place);
-      merged.push([...own, ...wildcards].sort((a, b) => a - b));
     }
     of[position] = place;
   }
-  return { of, rules: merged };
-}
-
-/** Decides each set of rules once. */
-class CellTable {
-  readonly cells: Cell[] = [];
-  readonly #direction: DirectionRules;
-  readonly #byRules = new Map<string, number>();
-  readonly #byContent = new Map<string, number>();
-
-  constructor(direction: DirectionRules) {
-    this.#direction = direction;
-  }
-
-  /** Number of the cell where a row's rules and a column's rules meet. */
-  meeting(row: readonly number[], column: readonly number[]): number {
-    const both = intersect(row, column);
-    const key = both.join();
-    let number = this.#byRules.get(key);
-    if (number === undefined) {
-      const { rules, otherwise } = this.#direction;
-      number = this.#intern(
-        decide(
-          both.map((i) => rules[i]).filter((rule) => rule !== undefined),
-          otherwise,
-        ),
-      );
-      this.#byRules.set(key, number);
-    }
-    return number;
-  }
-
-  #intern(cell: Cell): number {
-    const content = cellText(cell);
-    let number = this.#byContent.get(content);
-    if (number === undefined) {
-      number = this.cells.push(cell) - 1;
-      this.#byContent.set(content, number);
-    }
-    return number;
-  }
+  const sets = new BitSets(own.length, rules.length);
+  own.forEach((numbers, place) => {
+    for (const number of numbers) sets.add(place, number);
+    for (const number of wildcards) sets.add(place, number);
+  });
+  return { of, count: own.length, sets };
 }
 
 /** Canonical text of a cell; rule ids hold no space. */
@@ -109,45 +98,20 @@ export function cellText(cell: Cell): string {
   return [cell.verdict, cell.match, cell.log ? 'log' : '-', ...cell.origin].join(' ');
 }
 
-/** Elements of both ascending lists. */
-function intersect(a: readonly number[], b: readonly number[]): number[] {
-  const [small, large] = a.length <= b.length ? [a, b] : [b, a];
-  const found: number[] = [];
-  if (small.length * 8 < large.length) {
-    for (const value of small) if (large[lowerBound(large, value)] === value) found.push(value);
-    return found;
-  }
-  let j = 0;
-  for (const value of small) {
-    while (j < large.length && (large[j] ?? 0) < value) j++;
-    if (large[j] === value) found.push(value);
-  }
-  return found;
-}
-
-function lowerBound(list: readonly number[], value: number): number {
-  let low = 0;
-  let high = list.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((list[middle] ?? 0) < value) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
 /** Merges equal rows, then equal columns, and numbers cells as they first appear. */
 function packed(
   enforced: boolean,
   rowOf: Uint16Array,
   columnOf: Uint16Array,
-  matrix: readonly (readonly number[])[],
+  matrix: readonly Uint32Array[],
   cells: readonly Cell[],
 ): DirectionImage {
   const rows = distinct(matrix);
-  const kept = rows.first.map((row) => matrix[row] ?? []);
+  const kept = rows.first.map((row) => matrix[row] ?? new Uint32Array());
   const columnCount = kept[0]?.length ?? 0;
-  const transposed = Array.from({ length: columnCount }, (_, c) => kept.map((row) => row[c] ?? 0));
+  const transposed = Array.from({ length: columnCount }, (_, c) =>
+    Uint32Array.from(kept, (row) => row[c] ?? 0),
+  );
   const columns = distinct(transposed);
   const numbers = new Map<number, number>();
   const out = new Uint32Array(kept.length * columns.first.length);
@@ -172,7 +136,7 @@ function packed(
 }
 
 /** `to`: old number → new; `first`: for each new number the first old one. */
-function distinct(lines: readonly (readonly number[])[]): {
+function distinct(lines: readonly Uint32Array[]): {
   readonly to: number[];
   readonly first: number[];
 } {

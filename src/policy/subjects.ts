@@ -160,7 +160,7 @@ function directionOf(
   if (config.allowLocalhost && direction === 'ingress' && !isHost) rules.push(resolver.rule(LOCALHOST_RULE));
   return {
     enforced: true,
-    rules: rules.sort((a, b) => compareRules(a, b) || compareText(a.id, b.id)),
+    rules: rules.sort(compareRules),
     otherwise: forced || denying.length > 0 ? defaultDeny(denying, mode) : SYNTHESISED_ALLOW,
   };
 }

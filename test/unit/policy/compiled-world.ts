@@ -48,6 +48,11 @@ export function readCompiled(
   const judge = judgeOf(compiled);
   const identityOf = (address: Ip) => ipcache.lookup(address)?.value ?? worldOf(address, world);
   const labelsOf = (identity: Identity) => labels.get(identity);
+  const byLabels = new Map(prefixes.identities.map((row) => [row.labels.key, row.id]));
+  const identityOfPeer = (peer: Flow['peer']): Identity => {
+    if (peer === 'unknown') return RESERVED_IDENTITY.unknown;
+    return 'bytes' in peer ? identityOf(peer) : (byLabels.get(peer.key) ?? RESERVED_IDENTITY.unknown);
+  };
   return {
     compiled,
     identities: prefixes.identities,
@@ -55,7 +60,8 @@ export function readCompiled(
     dump: canonicalDump(compiled, labelsOf),
     identityOf,
     labelsOf,
-    cellOf: (flow) => judge(flow.subject, flow.direction, identityOf(flow.peer), flow.protocol, flow.port),
+    cellOf: (flow) =>
+      judge(flow.subject, flow.direction, identityOfPeer(flow.peer), flow.protocol, flow.port),
   };
 }
 
@@ -69,5 +75,10 @@ function worldOf(address: Ip, { config }: World): Identity {
 export function flowText(flow: Flow): string {
   const side = flow.direction === 'ingress' ? 'from' : 'to';
   const port = flow.port === undefined ? 'unknown' : flow.port;
-  return `${flow.subject} ${flow.direction} ${side} ${formatIp(flow.peer)} protocol ${flow.protocol} port ${port}`;
+  return `${flow.subject} ${flow.direction} ${side} ${peerText(flow.peer)} protocol ${flow.protocol} port ${port}`;
+}
+
+function peerText(peer: Flow['peer']): string {
+  if (peer === 'unknown') return peer;
+  return 'bytes' in peer ? formatIp(peer) : `{${peer.key}}`;
 }

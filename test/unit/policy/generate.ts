@@ -348,8 +348,11 @@ function randomRange(random: Random): PortMatch {
   return { kind: 'ports', protocol: random.pick(WITH_PORTS), first, last: Math.min(first + width, 65535) };
 }
 
+/** A flow whose peer is an address. */
+export type AddressFlow = Flow & { readonly peer: Ip };
+
 /** A flow aimed at the world's rules. Equal seeds give equal flows. */
-export function randomFlow(world: World, seed: number): Flow {
+export function randomFlow(world: World, seed: number): AddressFlow {
   const random = new Random(seed);
   const aim = aimOf(world, random);
   const { protocol, port } = randomPort(random, aim.rule);
@@ -502,7 +505,7 @@ export const COVERAGE = ['allow', 'deny over allow', 'except', 'range edge', 'IC
 export type Coverage = (typeof COVERAGE)[number];
 
 /** What kinds of pair this is. */
-export function classify(world: World, flow: Flow, evaluation: Evaluation): readonly Coverage[] {
+export function classify(world: World, flow: AddressFlow, evaluation: Evaluation): readonly Coverage[] {
   const rules = involvedRules(world, flow.subject, flow.direction);
   const kinds: Coverage[] = [];
   if (evaluation.enforced && evaluation.verdict === 'allow') kinds.push('allow');

@@ -1,0 +1,110 @@
+/**
+ * Sets of rule numbers as bits, and the sets that meet in cells, each known by one number. Hot: a rule set of
+ * a thousand rules has hundreds of thousands of meetings. Benchmark: test/bench/policy.bench.ts.
+ */
+import type { Segment } from './decide.ts';
+
+/** `count` sets of numbers below `size`, one after another. */
+export class BitSets {
+  readonly width: number;
+  readonly words: Uint32Array;
+
+  constructor(count: number, size: number) {
+    this.width = Math.max(1, Math.ceil(size / 32));
+    this.words = new Uint32Array(count * this.width);
+  }
+
+  /** Puts `value` into set `set`. */
+  add(set: number, value: number): void {
+    const at = set * this.width + (value >>> 5);
+    this.words[at] = (this.words[at] ?? 0) | (1 << (value & 31));
+  }
+}
+
+/** The deciding parts of meetings of two sets; equal parts have equal numbers, counted from 0 as they appear. */
+export class Meetings {
+  /** The deciding rules of each part. */
+  readonly parts: (readonly number[])[] = [];
+  readonly #segments: readonly Segment[];
+  readonly #scratch: Uint32Array;
+  readonly #width: number;
+  /** Hash of the bits → numbers of parts with this hash. */
+  readonly #known = new Map<number, number[]>();
+  readonly #bits: Uint32Array[] = [];
+
+  constructor(segments: readonly Segment[]) {
+    this.#segments = segments;
+    this.#width = Math.max(1, Math.ceil(segments.length / 32));
+    this.#scratch = new Uint32Array(this.#width);
+  }
+
+  /** Number of the part that decides where set `i` of `a` meets set `j` of `b`. */
+  part(a: BitSets, i: number, b: BitSets, j: number): number {
+    const { words: left } = a;
+    const { words: right } = b;
+    const x = i * this.#width;
+    const y = j * this.#width;
+    let from = 0;
+    for (let w = 0; w < this.#width; w++) {
+      let both = (left[x + w] ?? 0) & (right[y + w] ?? 0) & fromBit(from - 32 * w);
+      while (both !== 0) {
+        const segment = this.#segments[32 * w + 31 - Math.clz32(both & -both)];
+        if (segment === undefined) return this.#intern(0, 0);
+        if (!segment.passes) return this.#cut(left, x, right, y, segment);
+        from = segment.next;
+        both &= fromBit(from - 32 * w);
+      }
+    }
+    return this.#intern(0, 0);
+  }
+
+  /** Keeps of the meeting only the segment's bits. */
+  #cut(left: Uint32Array, x: number, right: Uint32Array, y: number, { first, end }: Segment): number {
+    const begin = first >>> 5;
+    const stop = (end + 31) >>> 5;
+    for (let w = begin; w < stop; w++) {
+      const mask = fromBit(first - 32 * w) & ~fromBit(end - 32 * w);
+      this.#scratch[w] = (left[x + w] ?? 0) & (right[y + w] ?? 0) & mask;
+    }
+    return this.#intern(begin, stop);
+  }
+
+  /** Number of the bits in scratch words `begin` to `stop - 1`; all others count as zero. */
+  #intern(begin: number, stop: number): number {
+    let hash = 0;
+    for (let w = begin; w < stop; w++)
+      hash = Math.imul(hash ^ (this.#scratch[w] ?? 0), 0x9e3779b1) ^ (hash >>> 15) ^ w;
+    const known = this.#known.get(hash);
+    for (const number of known ?? []) if (this.#isSame(number, begin, stop)) return number;
+    const bits = new Uint32Array(this.#width);
+    for (let w = begin; w < stop; w++) bits[w] = this.#scratch[w] ?? 0;
+    const number = this.#bits.push(bits) - 1;
+    this.parts.push(valuesOf(bits));
+    if (known === undefined) this.#known.set(hash, [number]);
+    else known.push(number);
+    return number;
+  }
+
+  #isSame(number: number, begin: number, stop: number): boolean {
+    const bits = this.#bits[number];
+    for (let w = 0; w < this.#width; w++) {
+      const want = w >= begin && w < stop ? this.#scratch[w] : 0;
+      if (bits?.[w] !== want) return false;
+    }
+    return true;
+  }
+}
+
+/** All bits from `bit` up; every bit when `bit` is not positive, none when it is beyond the word. */
+function fromBit(bit: number): number {
+  if (bit <= 0) return -1;
+  return bit >= 32 ? 0 : -1 << bit;
+}
+
+function valuesOf(bits: Uint32Array): number[] {
+  const values: number[] = [];
+  bits.forEach((word, w) => {
+    for (let left = word; left !== 0; left &= left - 1) values.push(32 * w + 31 - Math.clz32(left & -left));
+  });
+  return values;
+}
