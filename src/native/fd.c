@@ -65,7 +65,10 @@ const struct map_shape *map_shape(napi_env env, int fd, const char *syscall)
 	if (shape->fd == fd && shape->closes == now)
 		return shape;
 	if (bpf_obj_get_info_by_fd(fd, &info, &length)) {
-		throw_errno(env, errno, syscall, "%s on descriptor %d", syscall, fd);
+		/* The kernel's own slip: everywhere else a closed descriptor is EBADF. */
+		int err = errno == EBADFD ? EBADF : errno;
+
+		throw_errno(env, err, syscall, "%s on descriptor %d", syscall, fd);
 		return NULL;
 	}
 	/* A program or link answers too; the call that follows refuses it without touching memory. */

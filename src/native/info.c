@@ -110,7 +110,6 @@ struct link_info {
 		struct {
 			uint64_t target_name;
 			uint32_t target_name_len;
-			uint32_t pad;
 			uint32_t map_id;
 		} iter;
 		uint8_t room[64];

@@ -42,8 +42,9 @@ export interface LinkOptions {
 
 /**
  * Attaches a program by a link. `target` is an ifindex (tcx, XDP), a descriptor (cgroup) or 0 (iterator).
- * The link detaches when its last descriptor and pin are gone. Errors: `ENODEV`, `EBUSY` (XDP has one
- * already), `EINVAL` (unknown attach type: no tcx before 6.6), `ERANGE`, `ESTALE`.
+ * The link detaches when its last descriptor and pin are gone. Errors: `ENODEV` (XDP: `EINVAL`), `EBUSY` (XDP
+ * has one already), `EEXIST` (tcx has this very program), `EINVAL` (unknown attach type: no tcx before 6.6),
+ * `ERANGE`, `ESTALE`.
  */
 export function linkCreate(progFd: Fd, target: number, attachType: number, opts: LinkOptions = {}): Fd {
   const { flags = 0, relative, expectedRevision, iterMapFd } = opts;
@@ -52,7 +53,8 @@ export function linkCreate(progFd: Fd, target: number, attachType: number, opts:
 
 /**
  * Replaces a link's program in place: each packet meets the old or the new, never neither. Waits for RCU
- * (milliseconds) on tcx and XDP. With `oldProgFd` only where that is the present one (`EPERM` else).
+ * (milliseconds) on tcx and XDP. With `oldProgFd` only where that is the present one (`EPERM` else). A hook
+ * takes a program once, so a tcx link refuses one that another link has there (`EEXIST`).
  */
 export function linkUpdate(linkFd: Fd, newProgFd: Fd, oldProgFd?: Fd): void {
   addon().linkUpdate(linkFd, newProgFd, oldProgFd);

@@ -141,9 +141,18 @@ static struct bpf_program *arg_program(struct args *a, struct object *o)
 	return prog;
 }
 
+/* Without the object's name, which libbpf puts before those of global data. */
+static const char *map_name(const struct bpf_map *map)
+{
+	const char *name = bpf_map__name(map);
+	const char *dot = bpf_map__is_internal(map) ? strchr(name, '.') : NULL;
+
+	return dot ? dot : name;
+}
+
 static napi_value fail_map(napi_env env, struct bpf_map *map, int err, const char *call)
 {
-	return throw_errno(env, err, call, "%s for map %s", call, bpf_map__name(map));
+	return throw_errno(env, err, call, "%s for map %s", call, map_name(map));
 }
 
 /* openObject(path): handle */
@@ -214,7 +223,7 @@ static napi_value object_maps(napi_env env, napi_callback_info info)
 		return NULL;
 	bpf_object__for_each_map(map, o->bpf) {
 		napi_create_object(env, &row);
-		put(env, row, "name", to_text(env, bpf_map__name(map)));
+		put(env, row, "name", to_text(env, map_name(map)));
 		put(env, row, "type", to_u32(env, bpf_map__type(map)));
 		put(env, row, "keySize", to_u32(env, bpf_map__key_size(map)));
 		put(env, row, "valueSize", to_u32(env, bpf_map__value_size(map)));
@@ -360,9 +369,19 @@ static napi_value set_autocreate(napi_env env, napi_callback_info info)
 	return err ? fail_map(env, map, err, "bpf_map__set_autocreate") : NULL;
 }
 
+/* libbpf takes any map; a program would then read past the values of a smaller one. */
+static bool same_layout(const struct bpf_map *map, const struct bpf_map_info *other)
+{
+	return bpf_map__type(map) == other->type && bpf_map__key_size(map) == other->key_size &&
+	       bpf_map__value_size(map) == other->value_size &&
+	       bpf_map__map_flags(map) == other->map_flags;
+}
+
 /* reuseMap(object, map, fd): the object takes a duplicate; the caller keeps fd */
 static napi_value reuse_map(napi_env env, napi_callback_info info)
 {
+	struct bpf_map_info other = {};
+	uint32_t length = sizeof(other);
 	struct bpf_map *map;
 	struct object *o;
 	struct args a;
@@ -374,6 +393,16 @@ static napi_value reuse_map(napi_env env, napi_callback_info info)
 	int fd = arg_fd(&a, 2, "fd");
 	if (a.failed)
 		return NULL;
+	if (bpf_obj_get_info_by_fd(fd, &other, &length))
+		return fail_map(env, map, errno, "BPF_OBJ_GET_INFO_BY_FD");
+	if (!same_layout(map, &other))
+		return throw_errno(
+			env, EINVAL, "bpf_map__reuse_fd",
+			"map %s is declared as type %u, key %u, value %u, flags %#x, but descriptor %d "
+			"is type %u, key %u, value %u, flags %#x",
+			map_name(map), bpf_map__type(map), bpf_map__key_size(map),
+			bpf_map__value_size(map), bpf_map__map_flags(map), fd, other.type,
+			other.key_size, other.value_size, other.map_flags);
 	err = bpf_map__reuse_fd(map, fd);
 	return err ? fail_map(env, map, err, "bpf_map__reuse_fd") : NULL;
 }
