@@ -1,0 +1,33 @@
+/** Do the probes see everything? Every cell agrees with the oracle, and every corruption of one is found. */
+import test from 'ava';
+import { compile, EMPTY_NUMBERING, prefixIdentities } from '#policy';
+import { cellMutants } from '../../mutants/cells.ts';
+import { firstMiss, probesOf } from '../../mutants/probes.ts';
+import { flowText } from './compiled-world.ts';
+import { randomWorld } from './generate.ts';
+
+const seed = Number(process.env['MERLON_SEED'] ?? Date.now() % 2 ** 31);
+
+test(`probes – every cell of 40 random worlds is what the oracle says (seed ${seed})`, (t) => {
+  let asked = 0;
+  for (let i = 0; i < 40; i++) {
+    const world = randomWorld(seed + i);
+    const { identities } = prefixIdentities({ ...world, numbering: EMPTY_NUMBERING });
+    const compiled = compile({ ...world, identities });
+    const probes = probesOf(world, compiled, identities);
+    asked += probes.length;
+    const miss = firstMiss(probes, compiled);
+    if (miss === undefined) continue;
+    t.fail(
+      `world ${seed + i}: ${flowText(miss.probe.flow)}: tables say ${miss.got.verdict} (${miss.got.origin.join()}), oracle ${miss.probe.want.verdict} (${miss.probe.want.rules.join()})`,
+    );
+  }
+  t.log(`${asked} probes`);
+  t.true(asked > 40_000);
+});
+
+test(`mutants – 100 seeded corruptions of compiled tables are all found (seed ${seed})`, (t) => {
+  const { found, survivors } = cellMutants(100, seed);
+  t.deepEqual(survivors, []);
+  t.is(found, 100);
+});
