@@ -33,10 +33,28 @@ export function derive<R>(
   inputs: readonly AnyTable[],
   compile: () => Iterable<R>,
   output: Table<R>,
-  { owner, onStatus }: DeriveOptions = {},
+  opts: DeriveOptions = {},
+): Derivation {
+  const { owner } = opts;
+  const source = output.source(owner ?? 'derived');
+  return addDerivation(db, inputs, output, opts, () => {
+    const rows = [...compile()]; // outside the transaction: a compiler only reads
+    db.write((txn) => {
+      output.replace(txn, rows, owner);
+      source.markSynced(txn);
+    });
+  });
+}
+
+/** What both kinds share: waiting for the inputs, status, errors. */
+export function addDerivation(
+  db: Database,
+  inputs: readonly AnyTable[],
+  output: AnyTable,
+  { owner, onStatus }: DeriveOptions,
+  build: () => void,
 ): Derivation {
   const name = owner === undefined ? output.name : `${output.name} (${owner})`;
-  const source = output.source(owner ?? 'derived');
   let status: DeriveStatus = { kind: 'waiting', unsynced: [] };
   const become = (next: DeriveStatus) => {
     const isNews = next.kind !== status.kind || (next.kind === 'error' && next.reason !== reasonOf(status));
@@ -49,11 +67,7 @@ export function derive<R>(
     const startMs = db.clock.nowMs();
     const revision = db.revision; // of the inputs, whatever the output's own commit makes it
     try {
-      const rows = [...compile()]; // outside the transaction: a compiler only reads
-      db.write((txn) => {
-        output.replace(txn, rows, owner);
-        source.markSynced(txn);
-      });
+      build();
     } catch (error) {
       return become({ kind: 'error', reason: errorMessage(error), error, revision });
     }

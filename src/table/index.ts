@@ -23,6 +23,7 @@ export { fakeClock, systemClock } from '#kit/clock';
 export type { Change, ChangeIterator } from './changes.ts';
 export { Database, type DatabaseOptions } from './database.ts';
 export { type Derivation, type DeriveOptions, type DeriveStatus, derive } from './derive.ts';
+export { type DeriveEachOptions, deriveEach } from './derive-each.ts';
 export { dumpDatabase, dumpTable, rowText } from './dump.ts';
 export { deepEqual } from './equal.ts';
 export {
