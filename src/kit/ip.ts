@@ -134,7 +134,7 @@ export function ipFromBytes(bytes: Uint8Array): Ip | undefined {
 }
 
 /** Whether the address is IPv4-mapped IPv6 (`::ffff:a.b.c.d`, RFC 4291 §2.5.5.2). */
-export function isIpv4Mapped(ip: Ip): boolean {
+function isIpv4Mapped(ip: Ip): boolean {
   if (ip.family === 4) return false;
   for (let i = 0; i < 10; i++) if (ip.bytes[i] !== 0) return false;
   return ip.bytes[10] === 0xff && ip.bytes[11] === 0xff;
@@ -190,7 +190,7 @@ export function ipEquals(a: Ip, b: Ip): boolean {
 }
 
 /** IPv4 before IPv6, then by bytes. */
-export function compareIp(a: Ip, b: Ip): number {
+function compareIp(a: Ip, b: Ip): number {
   return a.family - b.family || compareBytes(a.bytes, b.bytes);
 }
 
@@ -290,7 +290,7 @@ export function compareCidr(a: Cidr, b: Cidr): number {
 }
 
 /** The two halves of a prefix; undefined for a single address. */
-export function cidrHalves(cidr: Cidr): readonly [low: Cidr, high: Cidr] | undefined {
+function cidrHalves(cidr: Cidr): readonly [low: Cidr, high: Cidr] | undefined {
   if (cidr.length === ipBits(cidr.ip)) return undefined;
   const bytes = Uint8Array.from(cidr.ip.bytes);
   const index = cidr.length >> 3;

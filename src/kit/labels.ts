@@ -19,25 +19,10 @@ export interface LabelSet {
 }
 
 /** Source of a label written without one; in a selector such a key means every source (`any`). */
-export const DEFAULT_SOURCE = 'unspec';
+const DEFAULT_SOURCE = 'unspec';
 /** The selector-only source that matches every source. */
-export const ANY_SOURCE = 'any';
-export const RESERVED_SOURCE = 'reserved';
-
-/** The sources merlon knows; others are allowed. */
-export const LABEL_SOURCES: readonly string[] = [
-  'k8s',
-  'container',
-  'cni',
-  'reserved',
-  'cidr',
-  'cidrgroup',
-  'fqdn',
-  'node',
-  'directory',
-  'systemd',
-  'unspec',
-];
+const ANY_SOURCE = 'any';
+const RESERVED_SOURCE = 'reserved';
 
 /** A key with the source it was written with. */
 export interface LabelKey {
@@ -49,7 +34,7 @@ export interface LabelKey {
  * `source:key`: the text before the first `:` is the source. `$host` and `reserved.host` are `reserved:host`.
  * A key without source gets `defaultSource`. Undefined when source or key is empty.
  */
-export function parseLabelKey(text: string, defaultSource: string = DEFAULT_SOURCE): LabelKey | undefined {
+function parseLabelKey(text: string, defaultSource: string = DEFAULT_SOURCE): LabelKey | undefined {
   const short = text.startsWith('$') ? 1 : text.startsWith('reserved.') ? 9 : 0;
   if (short > 0) return keyOrNothing(RESERVED_SOURCE, text.slice(short));
   const colon = text.indexOf(':');
@@ -95,9 +80,6 @@ export function labelSet(labels: Iterable<Label>): LabelSet {
   };
 }
 
-/** No labels. */
-export const EMPTY_LABEL_SET: LabelSet = { labels: [], key: '' };
-
 /** By code units, the same everywhere; locales have no say in canonical text. */
 function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
@@ -124,7 +106,7 @@ export function getLabels(set: LabelSet, source: string, key: string): readonly 
 }
 
 /** Whether a selector's `source:key` means this label: `any` in the selector matches every source, never the reverse. */
-export function labelMatchesKey(label: Label, source: string, key: string): boolean {
+function labelMatchesKey(label: Label, source: string, key: string): boolean {
   return label.key === key && (source === ANY_SOURCE || source === label.source);
 }
 

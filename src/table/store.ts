@@ -227,7 +227,7 @@ function linkAfter<R>(previous: Entry<R>, entry: Entry<R>): void {
 }
 
 /** Value → entries; a value with one entry has no set, since most values of most indexes are such. */
-export class Index<R> {
+class Index<R> {
   readonly values: IndexFn<R>;
   readonly #buckets = new Map<Key, Entry<R> | Set<Entry<R>>>();
 

@@ -13,6 +13,7 @@ import {
   formatCidrOrIp,
   formatIp,
   ipBits,
+  ipEquals,
   ipFromBytes,
   ipv4FromNumber,
   ipv4ToNumber,
@@ -257,4 +258,10 @@ test('cidrOverlaps – exactly when one covers the other', (t) => {
       t.is(cidrOverlaps(a, b), cidrCovers(a, b) || cidrCovers(b, a));
     }),
   );
+});
+
+test('ipEquals – same family and bytes, as the same text means', (t) => {
+  fc.assert(fc.property(ip, ip, (a, b) => t.is(ipEquals(a, b), formatIp(a) === formatIp(b))));
+  t.true(ipEquals(parseIp('::1') as Ip, parseIp('0:0::1') as Ip));
+  t.false(ipEquals(parseIp('::ffff:1.2.3.4') as Ip, parseIp('1.2.3.4') as Ip));
 });
