@@ -3,6 +3,7 @@
  * same `key`, and different sets never do: the characters that join labels are escaped inside them.
  */
 import { nearest } from './nearest.ts';
+import { compareText } from './order.ts';
 
 /** One label. `value` is empty for reserved labels and for keys written without `=`. */
 export interface Label {
@@ -78,11 +79,6 @@ export function labelSet(labels: Iterable<Label>): LabelSet {
     labels: sorted.map(([, label]) => label),
     key: sorted.map(([key, label]) => `${key}=${escaped(label.value)}`).join(';'),
   };
-}
-
-/** By code units, the same everywhere; locales have no say in canonical text. */
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 /** Joining characters inside one label's text: a container's label must not be able to look like two. */

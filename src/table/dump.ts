@@ -1,5 +1,6 @@
 /** Tables as text for people and tests: one row a line, sorted by key. */
 import { formatHex } from '#kit/bytes';
+import { compareText } from '#kit/order';
 import type { Database } from './database.ts';
 import type { Key } from './store.ts';
 import type { Table } from './table.ts';
@@ -32,5 +33,5 @@ export function rowText(row: unknown): string {
 function compareKeys(a: Key, b: Key): number {
   if (typeof a === 'number' && typeof b === 'number') return a - b;
   if (typeof a !== typeof b) return typeof a === 'number' ? -1 : 1;
-  return a < b ? -1 : a > b ? 1 : 0;
+  return compareText(String(a), String(b));
 }

@@ -20,12 +20,12 @@
  */
 export type { Clock, FakeClock } from '#kit/clock';
 export { fakeClock, systemClock } from '#kit/clock';
+export { deepEqual } from '#kit/equal';
 export type { Change, ChangeIterator } from './changes.ts';
 export { Database, type DatabaseOptions } from './database.ts';
 export { type Derivation, type DeriveOptions, type DeriveStatus, derive } from './derive.ts';
 export { type DeriveEachOptions, deriveEach } from './derive-each.ts';
 export { dumpDatabase, dumpTable, rowText } from './dump.ts';
-export { deepEqual } from './equal.ts';
 export {
   type BatchOperations,
   type Failures,

@@ -1,7 +1,7 @@
 /** One table: readers get, list and watch; writers need a transaction. */
+import { deepEqual } from '#kit/equal';
 import { MerlonError } from '#kit/errors';
 import { ChangeIterator } from './changes.ts';
-import { deepEqual } from './equal.ts';
 import type { Entry, IndexFn, Key, Store } from './store.ts';
 import { misuse } from './store.ts';
 import type { Txn } from './txn.ts';

@@ -1,4 +1,5 @@
 /** Small texts: units, bytes, nearest words, errors. */
+import { isDeepStrictEqual } from 'node:util';
 import test from 'ava';
 import fc from 'fast-check';
 import {
@@ -13,6 +14,7 @@ import {
   writeU32,
 } from '#kit/bytes';
 import { ERRORS, MerlonError, assertNever, errorCode, exitCode, formatError } from '#kit/errors';
+import { deepEqual } from '#kit/equal';
 import { editDistance, nearest } from '#kit/nearest';
 import { formatDuration, formatSize, parseDuration, parseSize } from '#kit/units';
 
@@ -158,4 +160,37 @@ test('ERRORS – only exit codes that the manual lists, only gRPC statuses that 
 
 test('assertNever – throws what it met', (t) => {
   t.throws(() => assertNever('odd' as never), { message: /"odd"/ });
+});
+
+test('deepEqual – agrees with isDeepStrictEqual on plain data', (t) => {
+  const leaf = fc.oneof(
+    fc.constantFrom(0, -0, Number.NaN, null, '', 1n, true),
+    fc.uint8Array({ maxLength: 2 }),
+  );
+  const { tree } = fc.letrec((tie) => ({
+    tree: fc.oneof(
+      { depthSize: 'small' },
+      leaf,
+      fc.array(tie('tree'), { maxLength: 2 }),
+      fc.dictionary(fc.constantFrom('a', 'b'), tie('tree'), { noNullPrototype: true }),
+      fc.array(fc.tuple(fc.constantFrom('a', 'b'), tie('tree')), { maxLength: 2 }).map((e) => new Map(e)),
+      fc.array(fc.nat(2), { maxLength: 2 }).map((e) => new Set(e)),
+    ),
+  }));
+  fc.assert(
+    fc.property(tree, tree, (a, b) => {
+      t.is(deepEqual(a, b), isDeepStrictEqual(a, b));
+      t.true(deepEqual(a, structuredClone(a)));
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test('deepEqual – absent is undefined, and a missing prototype is none', (t) => {
+  t.true(deepEqual({ a: 1, b: undefined }, { a: 1 }));
+  t.true(deepEqual({ a: 1 }, { a: 1, b: undefined }));
+  t.false(deepEqual({ a: 1 }, { a: 1, b: null }));
+  t.true(deepEqual(Object.assign(Object.create(null), { a: 1 }), { a: 1 }));
+  t.false(deepEqual([], {}));
+  t.false(deepEqual(Uint8Array.of(1), Int8Array.of(1)));
 });

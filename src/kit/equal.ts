@@ -1,4 +1,4 @@
-/** Whether two rows say the same: plain data compared by content. */
+/** Whether two values say the same: plain data compared by content. */
 
 /**
  * Equality of plain data: primitives by `Object.is`, arrays, typed arrays, maps, sets and objects by content.
