@@ -8,7 +8,7 @@ import { rangeText } from './classes.ts';
 import type { CompiledPolicy, DirectionImage, RuleSetImage } from './compiled.ts';
 import { cellText } from './matrix.ts';
 import { compareText } from './order.ts';
-import { PORT_CLASS_ENTRIES } from './port-index.ts';
+import { type IndexRange, mergeRanges, PORT_CLASS_ENTRIES } from './port-index.ts';
 
 /** The dump; `labelsOf` tells what an identity stands for. */
 export function canonicalDump(
@@ -55,35 +55,44 @@ function ruleSetLines(compiled: CompiledPolicy, image: RuleSetImage): string[] {
   );
 }
 
-/** A line a row and column that differ, with the classes that stand there. */
+/** For each row the classes that stand there, then a line for each cell with the ports that lead to it. */
 function directionLines(compiled: CompiledPolicy, direction: Direction, image: DirectionImage): string[] {
   if (!image.enforced) return [`  ${direction} open`];
-  const rows = namesByPlace(compiled.identityClasses, image.rows, image.rowCount);
-  const columns = namesByPlace(compiled.portClasses, image.columns, image.columnCount);
   const word = direction === 'ingress' ? 'from' : 'to';
   const lines = [`  ${direction} enforced`];
-  for (const { label: row, place: r } of rows) {
-    lines.push(`    ${word} ${row}`);
-    for (const { label: column, place: c } of columns) {
-      const cell = image.cells[image.matrix[r * image.columnCount + c] ?? 0];
-      lines.push(`      ${column} ${cell === undefined ? '?' : cellText(cell)}`);
-    }
+  for (const { label, row } of rowsByClasses(compiled, image)) {
+    lines.push(`    ${word} ${label}`);
+    for (const { ports, cell } of cellsOfRow(compiled, image, row)) lines.push(`      ${ports}: ${cell}`);
   }
   return lines;
 }
 
-/** Rows or columns in the order of the classes that stand there. */
-
-function namesByPlace(
-  classes: readonly { readonly name: string }[],
-  places: ArrayLike<number>,
-  count: number,
-): { readonly label: string; readonly place: number }[] {
-  const names: string[][] = Array.from({ length: count }, () => []);
-  classes.forEach(({ name }, position) => {
-    names[places[position] ?? 0]?.push(name);
+function rowsByClasses(compiled: CompiledPolicy, image: DirectionImage) {
+  const names: string[][] = Array.from({ length: image.rowCount }, () => []);
+  compiled.identityClasses.forEach(({ name }, position) => {
+    names[image.rows[position] ?? 0]?.push(name);
   });
   return names
-    .map((list, place) => ({ label: `[${list.sort(compareText).join('] [')}]`, place }))
+    .map((list, row) => ({ label: `[${list.sort(compareText).join('] [')}]`, row }))
     .sort((a, b) => compareText(a.label, b.label));
+}
+
+/** What the unnamed port class meets stands last, as `otherwise`. */
+function cellsOfRow(compiled: CompiledPolicy, image: DirectionImage, row: number) {
+  const ranges = new Map<string, IndexRange[]>();
+  let otherwise: string | undefined;
+  compiled.portClasses.forEach((c, position) => {
+    const at = row * image.columnCount + (image.columns[position] ?? 0);
+    const cell = image.cells[image.matrix[at] ?? 0];
+    const text = cell === undefined ? '?' : cellText(cell);
+    if (c.name === '') otherwise = text;
+    ranges.set(text, [...(ranges.get(text) ?? []), ...c.ranges]);
+  });
+  return [...ranges]
+    .map(([cell, own]) => ({ cell, isLast: cell === otherwise, ranges: mergeRanges(own) }))
+    .sort((a, b) => Number(a.isLast) - Number(b.isLast) || (a.ranges[0]?.[0] ?? 0) - (b.ranges[0]?.[0] ?? 0))
+    .map(({ cell, isLast, ranges: own }) => ({
+      cell,
+      ports: isLast ? 'otherwise' : own.map(rangeText).join(' '),
+    }));
 }

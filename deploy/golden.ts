@@ -1,0 +1,46 @@
+/**
+ * Goldens: what an input must become, as checked-in text. Without arguments compares and prints what differs;
+ * with `--update` rewrites, and the difference is reviewed like code.
+ */
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { policyGolden } from '../test/golden/policy/golden.ts';
+
+/** Folders of test/golden that need no kernel, each with how an input becomes its result. */
+const KINDS: readonly { readonly folder: string; readonly make: (text: string) => string }[] = [
+  { folder: 'policy', make: policyGolden },
+];
+
+const root = join(import.meta.dirname, '..', 'test', 'golden');
+const update = process.argv.includes('--update');
+let different = 0;
+let same = 0;
+for (const { folder, make } of KINDS) {
+  for (const file of readdirSync(join(root, folder))
+    .filter((name) => name.endsWith('.in.yaml'))
+    .sort()) {
+    const input = join(root, folder, file);
+    const output = input.replace(/\.in\.yaml$/, '.ok');
+    const want = make(readFileSync(input, 'utf8'));
+    if (readOrNothing(output) === want) {
+      same++;
+      continue;
+    }
+    different++;
+    if (update) writeFileSync(output, want);
+    console.log(
+      `${update ? 'rewritten' : 'differs'}: test/golden/${folder}/${file.replace('.in.yaml', '.ok')}`,
+    );
+  }
+}
+console.log(`${same} as checked in, ${different} ${update ? 'rewritten' : 'different'}`);
+if (different > 0 && !update) process.exitCode = 1;
+
+function readOrNothing(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
