@@ -163,12 +163,24 @@ function readerOf({ name, fields }: Struct): string[] {
   ];
 }
 
-/** Writes zeroes where nothing is kept, first, so that alternatives may overlap them. */
+/** Bytes that have several readings: from the first alternative's to the end of the longest. */
+function unionOf(fields: readonly Field[]): { readonly from: number; readonly size: number } | undefined {
+  const alternatives = fields.filter((f) => f.isAlternative);
+  if (alternatives.length === 0) return undefined;
+  const from = Math.min(...alternatives.map((f) => f.offset));
+  return { from, size: Math.max(...alternatives.map((f) => f.offset + sizeOf(f.shape))) - from };
+}
+
+/** Padding first, and unions as far as the view reaches: then come the fields, over zeroes. */
 function writerOf({ name, fields }: Struct): string[] {
-  const isFilled = (f: Field) => !f.isAlternative;
   const zeroes = fields
-    .filter((f) => f.isPad && isFilled(f))
+    .filter((f) => f.isPad && !f.isAlternative)
     .map((f) => `  zero(view, ${position('at', f.offset)}, ${sizeOf(f.shape)});`);
+  const union = unionOf(fields);
+  if (union !== undefined) {
+    const room = `view.byteLength - at - ${union.from}`;
+    zeroes.push(`  zero(view, ${position('at', union.from)}, Math.min(${union.size}, ${room}));`);
+  }
   const lines = fields
     .filter((f) => !f.isPad)
     .flatMap((f) => {

@@ -25,7 +25,8 @@ const CONSTANT = /^#define[ \t]+([A-Z]\w*)[ \t]+(?!\/\*)\S/gm;
 const STRUCT = /^struct (\w+) \{/gm;
 const ENUM = /^enum (\w+) \{/gm;
 
-interface Names {
+/** What `types.h` declares. */
+export interface Names {
   readonly structs: readonly string[];
   readonly enums: readonly string[];
   readonly constants: readonly string[];
@@ -47,7 +48,8 @@ function stub({ structs, enums, constants }: Names): string {
   ].join('\n');
 }
 
-async function codecs(): Promise<string> {
+/** What the compiler makes of the headers, and the names that they declare, in their order. */
+export async function readHeaders(): Promise<{ readonly layouts: Layouts; readonly names: Names }> {
   const header = readFileSync(join(ROOT, 'bpf/types.h'), 'utf8');
   const names = {
     structs: declared(header, STRUCT),
@@ -60,7 +62,11 @@ async function codecs(): Promise<string> {
   const text = stub(names);
   if (!existsSync(source) || readFileSync(source, 'utf8') !== text) writeFileSync(source, text);
   await compileBpfFile(source, join(folder, 'wire.bpf.o'));
-  const layouts = new Layouts(btfOfObject(readFileSync(join(folder, 'wire.bpf.o'))));
+  return { layouts: new Layouts(btfOfObject(readFileSync(join(folder, 'wire.bpf.o')))), names };
+}
+
+async function codecs(): Promise<string> {
+  const { layouts, names } = await readHeaders();
   const constants = names.constants.map((name) => ({
     name,
     value: layouts.constant(`wire_constant_${name}`),

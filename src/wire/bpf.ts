@@ -326,6 +326,7 @@ export const STAT = {
   MARK_IGNORED: 18,
   GC_DELETED: 19,
   SYN_PRE_DENY: 20,
+  PASS_NEW: 21,
   MAX: 32,
 } as const;
 export type Stat = (typeof STAT)[keyof typeof STAT];
@@ -352,6 +353,7 @@ export const STAT_NAMES: Readonly<Record<number, keyof typeof STAT>> = {
   18: 'MARK_IGNORED',
   19: 'GC_DELETED',
   20: 'SYN_PRE_DENY',
+  21: 'PASS_NEW',
   32: 'MAX',
 };
 
@@ -1296,6 +1298,30 @@ export function writeUnprovenValue(view: DataView, at: number, value: UnprovenVa
   view.setUint32(at + 108, value.resp_end, LE);
 }
 
+/** Bytes of `struct packet_scratch`. */
+export const PACKET_SCRATCH_SIZE = 160;
+/** Offsets in `struct packet_scratch`. */
+export const PACKET_SCRATCH = {
+  words: 0,
+} as const;
+
+/** `struct packet_scratch`. */
+export interface PacketScratch {
+  readonly words: BigUint64Array;
+}
+
+/** Reads `struct packet_scratch` at byte `at` of the view. */
+export function readPacketScratch(view: DataView, at = 0): PacketScratch {
+  return {
+    words: BigUint64Array.from({ length: 20 }, (_, i) => view.getBigUint64(at + 8 * i, LE)),
+  };
+}
+
+/** Writes `struct packet_scratch` at byte `at` of the view; padding becomes zero. */
+export function writePacketScratch(view: DataView, at: number, value: PacketScratch): void {
+  for (let i = 0; i < 20; i += 1) view.setBigUint64(at + 8 * i, value.words[i]!, LE);
+}
+
 /** Bytes of `struct flow_scratch`. */
 export const FLOW_SCRATCH_SIZE = 136;
 /** Offsets in `struct flow_scratch`. */
@@ -1324,6 +1350,7 @@ export function readFlowScratch(view: DataView, at = 0): FlowScratch {
 /** Writes `struct flow_scratch` at byte `at` of the view; padding becomes zero. */
 export function writeFlowScratch(view: DataView, at: number, value: FlowScratch): void {
   zero(view, at + 132, 4);
+  zero(view, at, Math.min(128, view.byteLength - at - 0));
   if (value.value4 !== undefined) {
     writeFlow4Value(view, at, value.value4);
   }
@@ -1636,6 +1663,7 @@ export function readEvent(view: DataView, at = 0): Event {
 
 /** Writes `struct event` at byte `at` of the view; padding becomes zero. */
 export function writeEvent(view: DataView, at: number, value: Event): void {
+  zero(view, at + 56, Math.min(40, view.byteLength - at - 56));
   view.setUint8(at, value.version);
   view.setUint8(at + 1, value.reason);
   view.setUint16(at + 2, value.cpu, LE);
@@ -1828,6 +1856,7 @@ export const MAPS = {
   local_addrs6: { type: 1, keySize: 16, valueSize: 8, maxEntries: 4096, flags: 0, key: 'addr6_key', value: 'local_addr', inner: undefined, layout: '4c8f4768' },
   overflow4: { type: 9, keySize: 16, valueSize: 128, maxEntries: 4096, flags: 0, key: 'flow4_key', value: 'flow4_value', inner: undefined, layout: '5df4197d' },
   overflow6: { type: 9, keySize: 40, valueSize: 104, maxEntries: 4096, flags: 0, key: 'flow6_key', value: 'flow', inner: undefined, layout: '7f4f8a06' },
+  packet_scratch: { type: 6, keySize: 4, valueSize: 160, maxEntries: 1, flags: 0, key: '', value: 'packet_scratch', inner: undefined, layout: '8595d691' },
   port_class: { type: 2, keySize: 4, valueSize: 8, maxEntries: 49344, flags: 1024, key: '', value: '', inner: undefined, layout: '3833a795' },
   rule_count: { type: 6, keySize: 4, valueSize: 32, maxEntries: 4096, flags: 0, key: '', value: 'rule_counter', inner: undefined, layout: '129478ca' },
   rulesets: { type: 2, keySize: 4, valueSize: 192, maxEntries: 64, flags: 1024, key: '', value: 'ruleset', inner: undefined, layout: '76175a85' },
