@@ -1,9 +1,11 @@
 /** The rules of the tree that no other tool knows: layers, doors, purity, dead names, sizes, words. */
+import { CONFIG_KEY_NAMES, CONFIG_KEYS } from '#model/config';
 import test from 'ava';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { KEY_MEANING, TABLES, withTable } from '../deploy/docs.ts';
 import { type Import, ROOT, readSources, resolveImport, type Source, walk } from './architecture/graph.ts';
-import { FOLDERS, type Folder, layersAsMarkdown, TOOL_PACKAGES, TOOLS } from './architecture/layers.ts';
+import { FOLDERS, type Folder, TOOL_PACKAGES, TOOLS } from './architecture/layers.ts';
 import { ALLOWED, FORBIDDEN_WORDS, IMPURE, isAllowed } from './architecture/words.ts';
 
 interface PackageFile {
@@ -234,10 +236,16 @@ test('allow-list – every exception is still needed for a file that exists', (t
   t.deepEqual(gone, [], listed(gone));
 });
 
-test('docs – docs/architecture.md shows the table', (t) => {
-  const text = readFileSync(join(ROOT, 'docs/architecture.md'), 'utf8');
-  t.true(
-    text.includes(layersAsMarkdown()),
-    'write the table anew with: node test/architecture/write-table.ts',
+for (const [file, name, text] of TABLES) {
+  test(`docs – docs/${file} shows the table ${name}`, (t) => {
+    const document = readFileSync(join(ROOT, 'docs', file), 'utf8');
+    t.true(withTable(document, name, text()) === document, 'write it anew with: node deploy/docs.ts');
+  });
+}
+
+test('docs – every key that does something says what', (t) => {
+  const found = CONFIG_KEY_NAMES.filter(
+    (name) => (CONFIG_KEYS[name].support !== 'default') !== (KEY_MEANING[name] !== undefined),
   );
+  t.deepEqual(found, [], `correct KEY_MEANING in deploy/docs.ts for${listed(found)}`);
 });

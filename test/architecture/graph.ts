@@ -58,7 +58,8 @@ function namesOf(clause: string): readonly string[] {
   return first === null ? named : ['default', ...named];
 }
 
-function importsOf(text: string): readonly Import[] {
+/** The imports of a source text. */
+export function importsOf(text: string): readonly Import[] {
   const found: Import[] = [];
   for (const [, word, type, clause = '', from = ''] of text.matchAll(
     /^(import|export) (type )?([^'";=()]*?)\s*from '([^']+)'/gm,
@@ -76,10 +77,11 @@ function importsOf(text: string): readonly Import[] {
   return found;
 }
 
-function exportsOf(text: string): ReadonlyMap<string, boolean> {
+/** Exported name → whether it is a type. */
+export function exportsOf(text: string): ReadonlyMap<string, boolean> {
   const found = new Map<string, boolean>();
   for (const [, kind, name = ''] of text.matchAll(
-    /^export (?:declare )?(?:async )?(function\*?|class|const|let|interface|type) (\w+)/gm,
+    /^export (?:declare )?(?:async |abstract )?(function\*?|class|const|let|interface|type) (\w+)/gm,
   )) {
     found.set(name, kind === 'interface' || kind === 'type');
   }

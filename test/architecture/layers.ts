@@ -52,7 +52,7 @@ export const FOLDERS: readonly Folder[] = [
   part(1, 'src/model', 'domain types, parsers, the configuration schema', {
     imports: ['kit'],
     packages: ['yaml', 'ajv'],
-    pure: ['node:crypto'],
+    pure: ['node:crypto', 'node:util'],
   }),
   part(1, 'src/table', 'tables and reconcilers', { imports: ['kit'] }),
   part(1, 'src/netlink', 'netlink codecs and requests', { imports: ['native', 'kit'] }),
@@ -119,7 +119,18 @@ export const FOLDERS: readonly Folder[] = [
     isMain: true,
   }),
   part(5, 'src/cli', 'main: the verbs', {
-    imports: ['wire', 'model', 'kit', 'policy', 'oracle', 'service', 'lab', 'api/client', 'agent (late)'],
+    imports: [
+      'wire',
+      'model',
+      'kit',
+      'policy',
+      'oracle',
+      'service',
+      'files',
+      'lab',
+      'api/client',
+      'agent (late)',
+    ],
     packages: ['commander', 'string-width', 'yaml'],
     isMain: true,
   }),
