@@ -261,6 +261,38 @@ struct {
 	});
 } events SEC(".maps");
 
+/* Rate limit of each ring's events, and what it withheld. The datapath; plain stores (see bucket_take). */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1); /* as events */
+	__type(key, __u32);
+	__type(value, struct event_limit);
+} event_limits SEC(".maps");
+
+/* Rate limit of unjudged ICMPv6 errors, by device slot. The datapath. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, DEVICE_SLOTS);
+	__type(key, __u32);
+	__type(value, __u64);
+} icmp6_limits SEC(".maps");
+
+/* What is known of the packet at hand, on the rare paths: the stack has no room. The datapath. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct packet_scratch);
+} packet_scratch SEC(".maps");
+
+/* Where a new record is put together: it would not fit on the stack. The datapath, within one packet. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct flow_scratch);
+} flow_scratch SEC(".maps");
+
 /* Whose pins these are. Agent. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

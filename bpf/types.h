@@ -333,7 +333,7 @@ struct failsafe_entry {
  * The two ends in sorted order (lower address first; equal addresses: lower port first), so that both
  * directions find the record with one lookup.
  */
-struct flow4_key {
+struct __attribute__((aligned(8))) flow4_key {
 	__be32 addr[2];
 	__be16 port[2]; /* ICMP echo: the identifier in both; protocols without ports: 0 */
 	__u8 proto;
@@ -342,7 +342,7 @@ struct flow4_key {
 };
 _Static_assert(sizeof(struct flow4_key) == 16, "flow4_key");
 
-struct flow6_key {
+struct __attribute__((aligned(8))) flow6_key {
 	__u8 addr[2][16];
 	__be16 port[2];
 	__u8 proto;
@@ -386,6 +386,7 @@ struct flow {
 	__u32 number;     /* flow number, low 32 bits: the events' */
 	__u32 created;    /* seconds since boot */
 	__u32 svc_id;
+	__u32 pad;
 };
 _Static_assert(sizeof(struct flow) == 104, "flow");
 
@@ -434,6 +435,22 @@ struct unproven_value {
 };
 _Static_assert(sizeof(struct unproven_value) == 112, "unproven_value");
 
+/* Room of one CPU for what the datapath knows of a packet; its layout is the datapath's own. */
+struct packet_scratch {
+	__u64 words[20];
+};
+
+/* Room of one CPU for a record on its way into a table. */
+struct flow_scratch {
+	union {
+		struct flow4_value value4;
+		struct unproven_value unproven;
+	};
+	__u32 number; /* of the last record made on this CPU */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct flow_scratch) == 136, "flow_scratch");
+
 /* Fragments of one datagram, of both families. */
 struct frag4_key {
 	__be32 saddr;
@@ -456,7 +473,8 @@ struct frag_value {
 	__be16 dport; /* ICMP: type in the low byte of sport's place is not kept; echo has its identifier in both */
 	__u32 seen; /* seconds since boot */
 	__u8 icmp_type;
-	__u8 pad[3];
+	__u8 proto; /* IPv6: found behind further extension headers of the first fragment */
+	__u8 pad[2];
 };
 
 /* ---- Counters and events ---- */
@@ -498,8 +516,16 @@ enum stat {
 	STAT_MARK_IGNORED = 18,
 	STAT_GC_DELETED = 19,
 	STAT_SYN_PRE_DENY = 20,
+	STAT_PASS_NEW = 21, /* judged as new, allowed */
 	STAT_MAX = 32,
 };
+
+/* One ring's limit. */
+struct event_limit {
+	__u64 full_at;         /* of the token bucket */
+	__u16 suppressed[256]; /* withheld since the last one sent, by reason; saturated */
+};
+_Static_assert(sizeof(struct event_limit) == 520, "event_limit");
 
 enum event_type {
 	EVENT_VERDICT = 1,

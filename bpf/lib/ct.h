@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Flow records: how they are found, when they live, and how they are kept. One record a connection, its
+ * key the two ends in sorted order, so that one lookup finds it whichever way the packet travels.
+ */
+#ifndef MERLON_CT_H
+#define MERLON_CT_H
+
+#include "control.h"
+#include "packet.h"
+#include "time.h"
+
+/* Below this age (seconds) no record has expired, whatever its state. */
+#define AGE_SURELY_LIVE 5
+
+#define FLOW_FIN_BOTH (FLOW_FIN_INIT | FLOW_FIN_RESP)
+
+/* Tables that can hold a record. */
+enum flow_home {
+	HOME_MAIN = 0,
+	HOME_UNPROVEN = 1,
+	HOME_OVERFLOW = 2,
+};
+
+/* Does `a` sort behind `b`, by address, then by port? */
+static __always_inline
+bool end4_is_behind(__be32 a, __be16 a_port, __be32 b, __be16 b_port)
+{
+	if (a == b)
+		return bpf_ntohs(a_port) > bpf_ntohs(b_port);
+	return bpf_ntohl(a) > bpf_ntohl(b);
+}
+
+static __always_inline
+bool end6_is_behind(const union address *a, __be16 a_port, const union address *b, __be16 b_port)
+{
+	if (a->d[0] != b->d[0])
+		return bpf_be64_to_cpu(a->d[0]) > bpf_be64_to_cpu(b->d[0]);
+	if (a->d[1] != b->d[1])
+		return bpf_be64_to_cpu(a->d[1]) > bpf_be64_to_cpu(b->d[1]);
+	return bpf_ntohs(a_port) > bpf_ntohs(b_port);
+}
+
+/* Is the packet's source the second end of the key? */
+static __always_inline
+bool key_is_swapped(const struct packet *pkt)
+{
+	if (pkt->family == 4)
+		return end4_is_behind(pkt->saddr.w[3], pkt->sport, pkt->daddr.w[3], pkt->dport);
+	return end6_is_behind(&pkt->saddr, pkt->sport, &pkt->daddr, pkt->dport);
+}
+
+static __always_inline
+void key4_set(struct flow4_key *key, const struct packet *pkt, bool swapped)
+{
+	key->addr[0] = swapped ? pkt->daddr.w[3] : pkt->saddr.w[3];
+	key->addr[1] = swapped ? pkt->saddr.w[3] : pkt->daddr.w[3];
+	key->port[0] = swapped ? pkt->dport : pkt->sport;
+	key->port[1] = swapped ? pkt->sport : pkt->dport;
+	key->proto = pkt->proto;
+	key->kind = FLOW_PLAIN;
+	key->zone = 0;
+}
+
+static __always_inline
+void key6_set(struct flow6_key *key, const struct packet *pkt, bool swapped)
+{
+	union address *end = (union address *)key->addr;
+
+	/* Values are chosen, not pointers: those would force the packet into memory. */
+	end[0].d[0] = swapped ? pkt->daddr.d[0] : pkt->saddr.d[0];
+	end[0].d[1] = swapped ? pkt->daddr.d[1] : pkt->saddr.d[1];
+	end[1].d[0] = swapped ? pkt->saddr.d[0] : pkt->daddr.d[0];
+	end[1].d[1] = swapped ? pkt->saddr.d[1] : pkt->daddr.d[1];
+	key->port[0] = swapped ? pkt->dport : pkt->sport;
+	key->port[1] = swapped ? pkt->sport : pkt->dport;
+	key->proto = pkt->proto;
+	key->kind = FLOW_PLAIN;
+	key->zone = 0;
+}
+
+static __always_inline
+struct flow *flow_main4(const struct flow4_key *key)
+{
+	if (key->proto == IPPROTO_TCP)
+		return bpf_map_lookup_elem(&flow_tcp4, key);
+	return bpf_map_lookup_elem(&flow_any4, key);
+}
+
+static __always_inline
+struct flow *flow_main6(const struct flow6_key *key)
+{
+	if (key->proto == IPPROTO_TCP)
+		return bpf_map_lookup_elem(&flow_tcp6, key);
+	return bpf_map_lookup_elem(&flow_any6, key);
+}
+
+/* Seconds without a packet after which the record is none (HF-3.4). */
+static __always_inline
+__u32 flow_timeout(__u32 flags, __u8 proto, bool is_unproven)
+{
+	if (proto == IPPROTO_TCP) {
+		if (flags & FLOW_RST || (flags & FLOW_FIN_BOTH) == FLOW_FIN_BOTH)
+			return cfg_timeout_tcp_fin;
+		if (is_unproven || !(flags & (FLOW_SEEN_REPLY | FLOW_SEEDED)))
+			return cfg_timeout_tcp_syn;
+		return cfg_timeout_tcp;
+	}
+	if (proto == IPPROTO_UDP)
+		return flags & FLOW_SEEN_REPLY ? cfg_timeout_udp_stream : cfg_timeout_udp;
+	if (proto == IPPROTO_ICMP || proto == PROTO_ICMP6)
+		return cfg_timeout_icmp;
+	return cfg_timeout_generic;
+}
+
+static __always_inline
+bool flow_is_live(const struct flow *flow, __u8 proto, bool is_unproven, __u32 now)
+{
+	__u32 last = *(volatile __u32 *)&flow->last_seen;
+
+	if (last == FLOW_DEAD)
+		return false;
+	if ((__s32)(now - last) <= AGE_SURELY_LIVE)
+		return true;
+	return now - last <= flow_timeout(flow->flags, proto, is_unproven);
+}
+
+static __always_inline
+__u32 epoch_bucket(const union address *addr, __u8 family)
+{
+	__u32 hash = addr->w[3] * EPOCH_MULTIPLIER3;
+
+	if (family == 6)
+		hash += addr->w[0] * EPOCH_MULTIPLIER0 + addr->w[1] * EPOCH_MULTIPLIER1 +
+			addr->w[2] * EPOCH_MULTIPLIER2;
+	return hash >> EPOCH_SHIFT;
+}
+
+static __always_inline
+bool time_is_before(__u32 a, __u32 b)
+{
+	return (__s32)(a - b) < 0;
+}
+
+/* Was the verdict given under this generation, and not before the peer's address last changed hands? */
+static __always_inline
+bool stamp_is_current(const struct stamp *stamp, __u32 generation, const struct live_state *state,
+		      __u32 bucket)
+{
+	return stamp->generation == generation &&
+	       !time_is_before(stamp->time, state->epoch[bucket % EPOCH_BUCKETS]) &&
+	       !time_is_before(stamp->time, state->epoch_wide);
+}
+
+/* Counts the packet; `is_reply` says for which side. */
+static __always_inline
+void flow_count(struct flow *flow, const struct packet *pkt, bool is_reply, __u32 now)
+{
+	/* Plain adds: two CPUs on one flow may lose a packet of the count, never a verdict. */
+	flow->packets[is_reply] += pkt->segments;
+	flow->bytes[is_reply] += pkt->length;
+	flow->last_seen = now;
+}
+
+/* Flags of the state that this packet brings about (HF-2.8, 3.4). */
+static __always_inline
+__u16 flow_flags_next(__u16 flags, const struct packet *pkt, bool is_reply)
+{
+	if (is_reply)
+		flags |= FLOW_SEEN_REPLY;
+	if (pkt->proto != IPPROTO_TCP || pkt->flags & PKT_FRAG_LATER)
+		return flags;
+	if (pkt->tcp_flags & TCP_RST)
+		return flags | FLOW_RST;
+	flags &= ~FLOW_RST; /* the reset was ignored: the connection goes on */
+	if ((flags & FLOW_FIN_BOTH) == FLOW_FIN_BOTH && pkt->tcp_flags & TCP_PSH)
+		flags &= ~FLOW_FIN_BOTH; /* data after the end: the ends were not real */
+	if (pkt->tcp_flags & TCP_SYN)
+		flags |= is_reply ? FLOW_SYN_RESP : FLOW_SYN_INIT;
+	if (pkt->tcp_flags & TCP_FIN)
+		flags |= is_reply ? FLOW_FIN_RESP : FLOW_FIN_INIT;
+	return flags;
+}
+
+/* Stores one subject's verdict in its cell. The stamp goes last: until then the old one is not current. */
+static __always_inline
+void flow_store_verdict(struct flow *flow, const struct packet *pkt, __u32 subject, __u32 cell)
+{
+	const struct judgement *judged = &pkt->judged[subject];
+
+	cell &= 1;
+	flow->stamp[cell].generation = 0;
+	flow->origin[cell] = judged->origin;
+	flow->cell_flags[cell] = judged->flags;
+	flow->verdict[cell] = judged->verdict;
+	if (judged->bits & JUDGED_AUDIT)
+		flow->flags |= FLOW_AUDITED;
+	flow->stamp[cell].time = pkt->clock;
+	*(volatile __u32 *)&flow->stamp[cell].generation = pkt->subject[subject].generation;
+}
+
+/*
+ * Makes `flow` the record of this packet's connection, from nothing or over an expired one. The verdicts
+ * are void while the rest changes.
+ */
+__noinline int flow_write(struct flow *flow, const struct packet *pkt, __u32 is_reply)
+{
+	bool swapped;
+	__u32 now = now_seconds();
+	__u16 flags;
+
+	if (!flow || !pkt)
+		return 0;
+	swapped = key_is_swapped(pkt);
+	flow->verdict[0] = VERDICT_NONE;
+	flow->verdict[1] = VERDICT_NONE;
+	flow->verdict[2] = VERDICT_NONE;
+	flow->stamp[0].generation = 0;
+	flow->stamp[1].generation = 0;
+	flow->stamp[2].generation = 0;
+
+	flags = swapped != (is_reply != 0) ? FLOW_INITIATOR : 0;
+	flags = flow_flags_next(flags, pkt, is_reply);
+	if (pkt->flags & PKT_SOCKET)
+		flags |= FLOW_SEEDED | FLOW_PROVEN;
+	if ((pkt->subject[0].flags & SUBJECT_PRESENT) && (pkt->subject[1].flags & SUBJECT_PRESENT))
+		flags |= FLOW_HOST;
+	if ((pkt->judged[0].bits | pkt->judged[1].bits) & JUDGED_FAILSAFE)
+		flags |= FLOW_FAILSAFE;
+	flow->flags = flags;
+	flow->last_seen = now;
+	flow->created = now;
+	flow->last_report[0] = 0;
+	flow->last_report[1] = 0;
+	flow->bytes[0] = 0;
+	flow->bytes[1] = 0;
+	flow->packets[0] = 0;
+	flow->packets[1] = 0;
+	flow->identity[0] = is_reply ? pkt->dst_identity : pkt->src_identity;
+	flow->identity[1] = is_reply ? pkt->src_identity : pkt->dst_identity;
+	flow->origin[0] = 0;
+	flow->origin[1] = 0;
+	flow->origin[2] = 0;
+	flow->rs_port[0] = 0;
+	flow->rs_port[1] = 0;
+	flow->svc_id = 0;
+	flow->number = pkt->flow;
+	flow_count(flow, pkt, is_reply, now);
+	for (__u32 i = 0; i < SUBJECTS; i++) {
+		if (pkt->subject[i].flags & SUBJECT_PRESENT)
+			flow_store_verdict(flow, pkt, i, subject_dir(pkt, i) ^ (is_reply & 1));
+	}
+	return 0;
+}
+
+#define EEXIST 17
+#define EBUSY 16
+
+/* Inserts the record in the scratch room; a table that is full or busy sends it to the overflow table.
+ * 0, 1 = the key is taken, negative = nowhere. */
+#define FLOW_STORE(map, overflow, key, value, family_index)                        \
+	({                                                                         \
+		int __rc = bpf_map_update_elem(map, key, value, BPF_NOEXIST);      \
+		if (__rc == -EBUSY)                                                \
+			__rc = bpf_map_update_elem(map, key, value, BPF_NOEXIST);  \
+		if (__rc && __rc != -EEXIST) {                                     \
+			count(STAT_CT_INSERT_FAILED, 1);                           \
+			__rc = bpf_map_update_elem(overflow, key, value, BPF_ANY); \
+			if (!__rc && !state->overflow_used[family_index])          \
+				state->overflow_used[family_index] = 1;            \
+		}                                                                  \
+		__rc == -EEXIST ? 1 : __rc;                                        \
+	})
+
+static __always_inline
+int flow_insert4(const struct packet *pkt, struct flow_scratch *scratch, struct live_state *state,
+		 __u32 home)
+{
+	struct flow4_key key = {};
+
+	key4_set(&key, pkt, key_is_swapped(pkt));
+	if (home == HOME_UNPROVEN) {
+		if (!state->unproven_used[0])
+			state->unproven_used[0] = 1;
+		return bpf_map_update_elem(&unproven4, &key, &scratch->unproven, BPF_ANY);
+	}
+	__builtin_memset(&scratch->value4.extra, 0, sizeof(scratch->value4.extra));
+	if (home == HOME_OVERFLOW) {
+		state->overflow_used[0] = 1;
+		return bpf_map_update_elem(&overflow4, &key, &scratch->value4, BPF_ANY);
+	}
+	if (pkt->proto == IPPROTO_TCP)
+		return FLOW_STORE(&flow_tcp4, &overflow4, &key, &scratch->value4, 0);
+	return FLOW_STORE(&flow_any4, &overflow4, &key, &scratch->value4, 0);
+}
+
+static __always_inline
+int flow_insert6(const struct packet *pkt, struct flow_scratch *scratch, struct live_state *state,
+		 __u32 home)
+{
+	struct flow6_key key = {};
+
+	key6_set(&key, pkt, key_is_swapped(pkt));
+	if (home == HOME_UNPROVEN) {
+		if (!state->unproven_used[1])
+			state->unproven_used[1] = 1;
+		return bpf_map_update_elem(&unproven6, &key, &scratch->unproven, BPF_ANY);
+	}
+	if (home == HOME_OVERFLOW) {
+		state->overflow_used[1] = 1;
+		return bpf_map_update_elem(&overflow6, &key, &scratch->value4.flow, BPF_ANY);
+	}
+	if (pkt->proto == IPPROTO_TCP)
+		return FLOW_STORE(&flow_tcp6, &overflow6, &key, &scratch->value4.flow, 1);
+	return FLOW_STORE(&flow_any6, &overflow6, &key, &scratch->value4.flow, 1);
+}
+
+static __always_inline
+struct flow_scratch *scratch_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&flow_scratch, &zero);
+}
+
+/* A number for a record: of this CPU, then the CPU; never 0. */
+static __always_inline
+__u32 flow_number(struct flow_scratch *scratch)
+{
+	scratch->number++;
+	return (scratch->number << 8 | (bpf_get_smp_processor_id() & 0xff)) ?: 1;
+}
+
+/* A new record of this packet's connection in `home`; what does not fit overflows. Negative: nowhere. */
+__noinline int flow_create(struct packet *pkt, __u32 is_reply, __u32 home)
+{
+	struct flow_scratch *scratch = scratch_get();
+	struct live_state *state = live_get();
+
+	if (!pkt || !scratch || !state)
+		return -1;
+	pkt->flow = flow_number(scratch);
+	flow_write(&scratch->value4.flow, pkt, is_reply);
+	if (home == HOME_UNPROVEN) {
+		scratch->unproven.resp_first = pkt->resp_first;
+		scratch->unproven.resp_end = pkt->resp_end;
+	}
+	if (pkt->family == 4)
+		return flow_insert4(pkt, scratch, state, home);
+	return flow_insert6(pkt, scratch, state, home);
+}
+
+#endif

@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The full path of a packet through the flow table, once a hook knows its subjects: find the record, judge
+ * what is stale or new, keep the record, report (HF-3.2, 3.3, 3.7, 3.9). Established packets of the common
+ * kind never come here: fast.h.
+ */
+#ifndef MERLON_DECIDE_H
+#define MERLON_DECIDE_H
+
+#include "ct.h"
+#include "event.h"
+#include "frag.h"
+#include "policy.h"
+#include "proof.h"
+#include "sock.h"
+
+/* A refusal and whose it is, as one number; 0 = none. */
+#define REFUSAL(subject, reason) ((subject) << 8 | (reason))
+#define REFUSAL_SUBJECT(refusal) ((refusal) >> 8)
+#define REFUSAL_REASON(refusal) ((refusal) & 0xff)
+
+static __always_inline
+bool subject_is_present(const struct packet *pkt, __u32 i)
+{
+	return pkt->subject[i].flags & SUBJECT_PRESENT;
+}
+
+/* Every subject judges the connection as new, the pod first; all must allow. 0, or the first refusal. */
+static __always_inline
+int judge_all(struct packet *pkt, __u32 is_reply)
+{
+	int reason;
+
+	if (subject_is_present(pkt, SUBJECT_POD)) {
+		reason = policy_judge(pkt, SUBJECT_POD, is_reply);
+		if (reason)
+			return REFUSAL(SUBJECT_POD, reason);
+	}
+	if (subject_is_present(pkt, SUBJECT_HOST)) {
+		reason = policy_judge(pkt, SUBJECT_HOST, is_reply);
+		if (reason)
+			return REFUSAL(SUBJECT_HOST, reason);
+	}
+	return 0;
+}
+
+/* Tells people of what one subject allowed as new. */
+static __always_inline
+void announce(const struct packet *pkt, __u32 i)
+{
+	const struct judgement *judged = &pkt->judged[i];
+	__u32 type = judged->bits & JUDGED_FAILSAFE ? EVENT_FAILSAFE : EVENT_VERDICT;
+
+	if (pkt->subject[i].flags & SUBJECT_OPEN || !(judged->bits & JUDGED_NOW))
+		return;
+	count(STAT_FLOW_NEW, 1);
+	if (!(judged->bits & JUDGED_FAILSAFE))
+		rule_flow(judged->origin);
+	event_emit(pkt, i, type << 8);
+}
+
+static __always_inline
+void announce_all(const struct packet *pkt)
+{
+	for (__u32 i = 0; i < SUBJECTS; i++) {
+		if (subject_is_present(pkt, i))
+			announce(pkt, i);
+	}
+}
+
+/* The path by which a packet passed that was judged as new. */
+static __always_inline
+int pass_new(const struct packet *pkt)
+{
+	__u8 bits = pkt->judged[0].bits | pkt->judged[1].bits;
+
+	if (bits & JUDGED_FAILSAFE)
+		return pass(STAT_PASS_FAILSAFE);
+	if ((pkt->subject[0].flags | pkt->subject[1].flags) & SUBJECT_OPEN)
+		return pass(STAT_PASS_UNENFORCED);
+	if (pkt->flags & PKT_FORWARDED)
+		return pass(STAT_PASS_FORWARDED);
+	return pass(STAT_PASS_NEW);
+}
+
+/* Is the end that began the connection of this node? Then it needs no proof (HF-1.18). */
+static __always_inline
+bool initiator_is_here(const struct packet *pkt, bool is_reply)
+{
+	bool is_towards_owner = pkt->dir == DIR_INGRESS;
+
+	if (subject_is_present(pkt, 0) && subject_is_present(pkt, 1))
+		return true;
+	if (is_towards_owner == is_reply)
+		return true; /* the owner of the hook began */
+	return pkt->flags & (is_reply ? PKT_DST_ENDPOINT : PKT_SRC_ENDPOINT);
+}
+
+/* Moves a proven record to the main table; while an expired one is still there, a later packet does. */
+__noinline int flow_promote(const struct packet *pkt, const struct flow *flow)
+{
+	struct flow_scratch *scratch = scratch_get();
+	struct live_state *state = live_get();
+	int rc;
+
+	if (!pkt || !flow || !scratch || !state)
+		return 0;
+	scratch->value4.flow = *flow;
+	scratch->value4.flow.flags |= FLOW_PROVEN;
+	if (pkt->family == 4) {
+		struct flow4_key key = {};
+
+		rc = flow_insert4(pkt, scratch, state, HOME_MAIN);
+		key4_set(&key, pkt, key_is_swapped(pkt));
+		if (!rc)
+			bpf_map_delete_elem(&unproven4, &key);
+	} else {
+		struct flow6_key key = {};
+
+		rc = flow_insert6(pkt, scratch, state, HOME_MAIN);
+		key6_set(&key, pkt, key_is_swapped(pkt));
+		if (!rc)
+			bpf_map_delete_elem(&unproven6, &key);
+	}
+	if (!rc)
+		count(STAT_FLOW_PROVEN, 1);
+	return 0;
+}
+
+/* Notes what an unproven record's packet shows; true once the initiator has proved itself. */
+static __always_inline
+bool proof_advance(struct __sk_buff *skb, struct packet *pkt, struct unproven_value *unproven,
+		   bool is_reply)
+{
+	if (pkt->proto != IPPROTO_TCP)
+		return !is_reply && unproven->flow.flags & FLOW_SEEN_REPLY;
+	if (!is_reply)
+		return proof_is_given(skb, pkt, unproven->resp_first, unproven->resp_end);
+	proof_note_reply(skb, pkt, unproven->resp_first, unproven->resp_end);
+	unproven->resp_first = pkt->resp_first;
+	unproven->resp_end = pkt->resp_end;
+	return false;
+}
+
+/*
+ * One subject's word on a packet of a live record: the cached verdict while it is current, else a new one,
+ * kept in the cell. 0, or a refusal. `must_judge`: an unproven record's forward packets are judged each time.
+ */
+__noinline int flow_judge(struct packet *pkt, struct flow *flow, __u32 i, __u32 reply,
+			  __u32 must_judge)
+{
+	const struct live_state *state = live_get();
+	__u32 dir, cell, bucket;
+	bool is_reply = reply & 1;
+	struct subject *subject;
+	__u8 before, flags;
+	int reason;
+
+	if (!pkt || !flow || !state || i >= SUBJECTS)
+		return REFUSAL(SUBJECT_HOST, DROP_INTERNAL);
+	subject = &pkt->subject[i];
+	if (!(subject->flags & SUBJECT_PRESENT))
+		return 0;
+	dir = subject_dir(pkt, i);
+	cell = (dir ^ is_reply) & 1;
+	before = flow->verdict[cell] & 0xf;
+	flags = flow->cell_flags[cell];
+	bucket = epoch_bucket(dir == DIR_INGRESS ? &pkt->saddr : &pkt->daddr, pkt->family);
+	if (subject->flags & SUBJECT_LOCKED && is_reply && before == VERDICT_ALLOW)
+		return 0;
+	if (before != VERDICT_NONE && !must_judge &&
+	    stamp_is_current(&flow->stamp[cell], subject->generation, state, bucket)) {
+		reason = verdict_reason(before);
+		if (reason_is_policy(reason) &&
+		    (subject->flags & SUBJECT_AUDIT || flags & CELL_AUDIT))
+			reason = 0;
+	} else {
+		reason = policy_judge(pkt, i, is_reply);
+		if (reason == DROP_POLICY_DENIED && before == VERDICT_ALLOW && flags & CELL_KEEP) {
+			pkt->judged[i].verdict = VERDICT_ALLOW; /* it outlives its rule */
+			pkt->judged[i].flags = flags;
+			pkt->judged[i].origin = flow->origin[cell];
+			reason = 0;
+		}
+		flow_store_verdict(flow, pkt, i, cell);
+		if (!reason && before == VERDICT_NONE)
+			announce(pkt, i);
+	}
+	if (!reason)
+		return 0;
+	pkt->judged[i].origin = flow->origin[cell];
+	pkt->judged[i].verdict = flow->verdict[cell];
+	pkt->judged[i].flags = flow->cell_flags[cell];
+	if (before == VERDICT_ALLOW && !must_judge)
+		flow->flags |= FLOW_REVOKED;
+	if (flow->flags & FLOW_REVOKED && reason_is_policy(reason))
+		reason = DROP_FLOW_REVOKED;
+	return REFUSAL(i, reason);
+}
+
+/* A packet of a live record. `unproven` is the same record where it stands in that table. */
+__noinline int flow_continue(struct __sk_buff *skb, struct packet *pkt, struct flow *flow,
+			     struct unproven_value *unproven, __u32 reply)
+{
+	__u32 now = now_seconds();
+	bool is_proven, is_reply = reply & 1;
+	int refusal = 0;
+
+	if (!pkt || !flow)
+		return TC_ACT_SHOT;
+
+	pkt->flow = flow->number;
+	if (is_reply)
+		pkt->flags |= PKT_REPLY;
+	if (pkt->flags & PKT_SYN) {
+		/* Judged as new already. Only what is over anyway begins again: a forged SYN ends nothing. */
+		if (flow->flags & FLOW_RST || (flow->flags & FLOW_FIN_BOTH) == FLOW_FIN_BOTH) {
+			flow_write(flow, pkt, 0);
+			announce_all(pkt);
+			return pass_new(pkt);
+		}
+	} else {
+		bool must_judge = unproven && !is_reply;
+
+		refusal = flow_judge(pkt, flow, SUBJECT_POD, is_reply, must_judge);
+		if (!refusal)
+			refusal = flow_judge(pkt, flow, SUBJECT_HOST, is_reply, must_judge);
+		if (refusal)
+			return drop_for(pkt, REFUSAL_SUBJECT(refusal), REFUSAL_REASON(refusal));
+		flow->flags = flow_flags_next(flow->flags & ~FLOW_REVOKED, pkt, is_reply);
+	}
+	if (unproven) {
+		is_proven = proof_advance(skb, pkt, unproven, is_reply);
+		flow_count(flow, pkt, is_reply, now);
+		if (is_proven)
+			flow_promote(pkt, flow);
+	} else {
+		flow_count(flow, pkt, is_reply, now);
+	}
+	return pass(is_reply ? STAT_PASS_REPLY : STAT_PASS_ESTABLISHED);
+}
+
+/* Which way a TCP packet without record travels; more than that the flags and sockets do not tell. */
+static __always_inline
+bool orient_tcp(struct __sk_buff *skb, struct packet *pkt)
+{
+	__u32 dir = subject_dir(pkt, SUBJECT_HOST);
+	int answer;
+
+	if (pkt->tcp_flags & TCP_RST) { /* judged as an answer; never begins a flow */
+		pkt->flags |= PKT_NO_RECORD;
+		return true;
+	}
+	if (!subject_is_present(pkt, SUBJECT_HOST)) {
+		if (pkt->tcp_flags & TCP_SYN)
+			proof_note_reply(skb, pkt, 0, 0);
+		return pkt->tcp_flags & TCP_SYN;
+	}
+	if (pkt->tcp_flags & TCP_SYN && dir == DIR_EGRESS) {
+		proof_note_reply(skb, pkt, 0,
+				 0); /* under SYN cookies nothing else stands behind it */
+		return true;
+	}
+	answer = sock_orient_tcp(skb, pkt, dir);
+	if (answer != SOCK_UNKNOWN) {
+		pkt->flags |= PKT_SOCKET;
+		count(STAT_FLOW_SEEDED, 1);
+	}
+	if (pkt->tcp_flags & TCP_SYN) {
+		if (answer == SOCK_UNKNOWN)
+			pkt->flags |= PKT_NO_RECORD; /* nobody here asked */
+		return true;
+	}
+	if (answer == SOCK_INBOUND)
+		return dir == DIR_EGRESS;
+	if (answer == SOCK_OUTBOUND)
+		return dir == DIR_INGRESS;
+	return false;
+}
+
+/* A datagram refused as new may still answer a connected socket that we have no record of. */
+static __always_inline
+bool answers_udp_socket(struct __sk_buff *skb, struct packet *pkt)
+{
+	__u32 dir = subject_dir(pkt, SUBJECT_HOST);
+
+	if (pkt->proto != IPPROTO_UDP || pkt->flags & PKT_NO_PORTS || dir != DIR_INGRESS ||
+	    !subject_is_present(pkt, SUBJECT_HOST))
+		return false;
+	if (sock_orient_udp(skb, pkt, dir) != SOCK_OUTBOUND)
+		return false;
+	pkt->flags |= PKT_SOCKET;
+	count(STAT_FLOW_SEEDED, 1);
+	return true;
+}
+
+/* Takes an expired record over in place, unless the collector was first. */
+static __always_inline
+bool flow_take_over(struct flow *expired, struct packet *pkt, bool is_reply)
+{
+	struct flow_scratch *scratch = scratch_get();
+	__u32 last = *(volatile __u32 *)&expired->last_seen;
+
+	if (last == FLOW_DEAD || !scratch ||
+	    __sync_val_compare_and_swap(&expired->last_seen, last, now_seconds()) != last)
+		return false;
+	pkt->flow = flow_number(scratch);
+	flow_write(expired, pkt, is_reply);
+	return true;
+}
+
+/* Could an answer not be recognised without the record? A socket of the node's is one. */
+static __always_inline
+bool record_is_indispensable(const struct packet *pkt, bool is_reply)
+{
+	if (pkt->dir != DIR_EGRESS || is_reply)
+		return false;
+	return pkt->owner != SUBJECT_HOST || pkt->proto != IPPROTO_TCP ||
+	       pkt->flags & PKT_FORWARDED;
+}
+
+/* A packet without a live record. */
+__noinline int flow_begin(struct __sk_buff *skb, struct packet *pkt, struct flow *expired)
+{
+	bool is_reply = false;
+	__u32 home = HOME_MAIN;
+	int refusal, rc;
+
+	if (!pkt)
+		return TC_ACT_SHOT;
+	if (!(pkt->flags & PKT_SYN)) {
+		if (pkt->proto == IPPROTO_TCP && pkt->flags & PKT_FRAG_LATER)
+			pkt->flags |= PKT_NO_RECORD;
+		else if (pkt->proto == IPPROTO_TCP)
+			is_reply = orient_tcp(skb, pkt);
+		if (pkt->flags & PKT_ICMP_REPLY)
+			pkt->flags |= PKT_NO_RECORD;
+		refusal = judge_all(pkt, is_reply);
+		if (refusal && answers_udp_socket(skb, pkt)) {
+			is_reply = true;
+			refusal = judge_all(pkt, is_reply);
+		}
+		if (is_reply)
+			pkt->flags |= PKT_REPLY;
+		if (refusal)
+			return drop_for(pkt, REFUSAL_SUBJECT(refusal), REFUSAL_REASON(refusal));
+	}
+	if (!(pkt->flags & PKT_NO_RECORD)) {
+		if (!initiator_is_here(pkt, is_reply) && !(pkt->flags & PKT_SOCKET))
+			home = HOME_UNPROVEN;
+		if (home == HOME_UNPROVEN || !expired || !flow_take_over(expired, pkt, is_reply)) {
+			rc = flow_create(pkt, is_reply, home);
+			if (rc > 0 && expired) /* the dead one is still in the way */
+				rc = flow_create(pkt, is_reply, HOME_OVERFLOW);
+			if (rc < 0 && record_is_indispensable(pkt, is_reply))
+				return drop(pkt, DROP_CT_FULL);
+		}
+	}
+	announce_all(pkt);
+	return pass_new(pkt);
+}
+
+/* A record that this packet may continue: not one that another's echo request would make an answer. */
+static __always_inline
+bool flow_fits(const struct packet *pkt, const struct flow *flow, bool swapped)
+{
+	bool is_reply = swapped != !!(flow->flags & FLOW_INITIATOR);
+
+	return !(pkt->flags & (is_reply ? PKT_ICMP_REQUEST : PKT_ICMP_REPLY));
+}
+
+/* The packet's way from the flow table to its verdict. The hook has filled in subjects and identities. */
+__noinline int flow_decide(struct __sk_buff *skb, struct packet *pkt)
+{
+	struct live_state *state = live_get();
+	struct flow *flow = NULL, *expired = NULL;
+	struct unproven_value *unproven = NULL;
+	bool swapped;
+	__u32 now = now_seconds();
+	int refusal;
+
+	if (!pkt || !state)
+		return TC_ACT_SHOT;
+	if (pkt->flags & PKT_SYN) {
+		refusal = judge_all(pkt, 0);
+		if (refusal)
+			return drop_for(pkt, REFUSAL_SUBJECT(refusal), REFUSAL_REASON(refusal));
+	}
+	if (pkt->flags & PKT_NO_RECORD)
+		return flow_begin(skb, pkt, NULL);
+
+	swapped = key_is_swapped(pkt);
+	if (pkt->family == 4) {
+		struct flow4_key key = {};
+
+		key4_set(&key, pkt, swapped);
+		if (!(pkt->flags & PKT_MISS))
+			flow = flow_main4(&key);
+		if (!flow || !flow_is_live(flow, pkt->proto, false, now)) {
+			expired = flow;
+			flow = NULL;
+			if (state->unproven_used[0])
+				unproven = bpf_map_lookup_elem(&unproven4, &key);
+			if (!unproven && state->overflow_used[0])
+				flow = bpf_map_lookup_elem(&overflow4, &key);
+		}
+	} else {
+		struct flow6_key key = {};
+
+		key6_set(&key, pkt, swapped);
+		if (!(pkt->flags & PKT_MISS))
+			flow = flow_main6(&key);
+		if (!flow || !flow_is_live(flow, pkt->proto, false, now)) {
+			expired = flow;
+			flow = NULL;
+			if (state->unproven_used[1])
+				unproven = bpf_map_lookup_elem(&unproven6, &key);
+			if (!unproven && state->overflow_used[1])
+				flow = bpf_map_lookup_elem(&overflow6, &key);
+		}
+	}
+	if (unproven)
+		flow = &unproven->flow;
+	if (!flow || !flow_is_live(flow, pkt->proto, unproven != NULL, now))
+		return flow_begin(skb, pkt, expired);
+	if (!flow_fits(pkt, flow, swapped)) {
+		pkt->flags |= PKT_NO_RECORD;
+		return flow_begin(skb, pkt, NULL);
+	}
+	return flow_continue(skb, pkt, flow, unproven, swapped != !!(flow->flags & FLOW_INITIATOR));
+}
+
+#endif

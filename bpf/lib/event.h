@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What people get to know: one ring record a packet and direction at most (HF-5.5), behind a token bucket
+ * a ring. Sent, suppressed and lost are counted, so that they add up to what happened. Also the only way
+ * to refuse a packet: drop().
+ */
+#ifndef MERLON_EVENT_H
+#define MERLON_EVENT_H
+
+#include "control.h"
+#include "packet.h"
+#include "time.h"
+
+#define EVENTS_A_WAKEUP 64
+
+/* BTF keeps only types that something names. */
+struct event *event_type_anchor __hidden;
+enum event_type event_kind_anchor __hidden;
+enum drop_reason drop_reason_anchor __hidden;
+enum verdict verdict_anchor __hidden;
+
+static __always_inline
+void event_fill(struct event *event, const struct packet *pkt, const struct judgement *judged)
+{
+	event->origin = judged->origin;
+	event->verdict = (judged->verdict & 0xf) | (judged->flags & CELL_MATCH_MASK) << 4;
+	event->src_identity = pkt->src_identity;
+	event->dst_identity = pkt->dst_identity;
+	event->flow = pkt->flow;
+	event->ifindex = pkt->ifindex;
+	event->length = pkt->length > 0xffff ? 0xffff : pkt->length;
+	event->proto = pkt->proto;
+	event->tcp_flags = pkt->tcp_flags;
+	event->sport = pkt->sport;
+	event->dport = pkt->dport;
+	if (pkt->proto == IPPROTO_ICMP || pkt->proto == PROTO_ICMP6) {
+		event->sport = bpf_htons(pkt->icmp_type | pkt->icmp_code << 8);
+		event->dport = pkt->dport;
+	}
+	event->proxy_port = 0;
+	if (pkt->dir == DIR_INGRESS) {
+		event->src_endpoint = 0;
+		event->dst_endpoint = pkt->endpoint;
+	} else {
+		event->src_endpoint = pkt->endpoint;
+		event->dst_endpoint = 0;
+	}
+}
+
+/* Room in the ring with the addresses in it: their size is that of the record. */
+static __always_inline
+struct event *event_reserve(void *ring, const struct packet *pkt)
+{
+	struct event *event;
+
+	if (pkt->family == 6) {
+		event = bpf_ringbuf_reserve(ring, EVENT_SIZE6, 0);
+		if (!event)
+			return NULL;
+		__builtin_memcpy(event->saddr6, &pkt->saddr, 16);
+		__builtin_memcpy(event->daddr6, &pkt->daddr, 16);
+		__builtin_memset(event->pad, 0, sizeof(event->pad));
+		return event;
+	}
+	event = bpf_ringbuf_reserve(ring, EVENT_SIZE4, 0);
+	if (!event)
+		return NULL;
+	event->saddr4 = pkt->saddr.w[3];
+	event->daddr4 = pkt->daddr.w[3];
+	return event;
+}
+
+static __always_inline
+__u8 event_flags(const struct packet *pkt, __u32 subject, const struct judgement *judged)
+{
+	__u8 flags = subject_dir(pkt, subject) == DIR_INGRESS ? EVENT_F_INGRESS : 0;
+
+	if (pkt->family == 6)
+		flags |= EVENT_F_IPV6;
+	if (judged->bits & JUDGED_AUDIT)
+		flags |= EVENT_F_AUDIT;
+	if (pkt->flags & PKT_REPLY)
+		flags |= EVENT_F_REPLY;
+	if (pkt->flags & PKT_XDP)
+		flags |= EVENT_F_XDP;
+	return flags;
+}
+
+/* Says of `subject` that `what` = event type << 8 | drop reason happened. Never fails the packet's path. */
+__noinline int event_emit(const struct packet *pkt, __u32 subject, __u32 what)
+{
+	__u32 type = (what >> 8) & 0xf, reason = what & 0xff;
+	__u32 cpu = bpf_get_smp_processor_id(), ring_index = cpu >> cfg_ring_shift;
+	__u32 sent_key = STAT_EVENT_SENT;
+	struct event_limit *limit = bpf_map_lookup_elem(&event_limits, &ring_index);
+	struct live_state *state = live_get();
+	const struct judgement *judged;
+	struct event *event;
+	__u64 *sent;
+	void *ring;
+
+	if (!pkt || !limit || !state || subject >= SUBJECTS)
+		return 0;
+	judged = &pkt->judged[subject];
+	if (!(state->interest & 1U << type) ||
+	    !bucket_take(&limit->full_at, cfg_event_rate, cfg_event_burst)) {
+		if (limit->suppressed[reason] != 0xffff)
+			limit->suppressed[reason]++;
+		count(STAT_EVENT_SUPPRESSED, 1);
+		return 0;
+	}
+	ring = bpf_map_lookup_elem(&events, &ring_index);
+	sent = bpf_map_lookup_elem(&stat_count, &sent_key);
+	if (!ring || !sent)
+		return 0;
+	event = event_reserve(ring, pkt);
+	if (!event) {
+		count(STAT_EVENT_LOST, 1);
+		return 0;
+	}
+	event->version = EVENT_VERSION | type << 4;
+	event->reason = reason;
+	event->cpu = cpu;
+	event->seq = *sent;
+	event->time_ns = bpf_ktime_get_ns();
+	event->generation = pkt->subject[subject].generation;
+	event->suppressed = limit->suppressed[reason];
+	event->flags = event_flags(pkt, subject, judged);
+	event_fill(event, pkt, judged);
+	limit->suppressed[reason] = 0;
+	*sent += 1;
+	/* Readers also poll by a timer: one wake-up for many records. */
+	bpf_ringbuf_submit(event, *sent % EVENTS_A_WAKEUP ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP);
+	return 0;
+}
+
+/*
+ * The only way to refuse a packet: counts the reason on its device and reports it, so that no drop is
+ * silent. `subject` is whose judgement refused.
+ */
+__noinline int drop_for(const struct packet *pkt, __u32 subject, __u32 reason)
+{
+	struct drop_counter *counter;
+	__u32 key;
+
+	if (!pkt)
+		return TC_ACT_SHOT;
+	key = (pkt->slot % DEVICE_SLOTS) << 8 | (reason & 0xff);
+	counter = bpf_map_lookup_elem(&drop_count, &key);
+	if (counter) {
+		counter->packets += pkt->segments; /* per-CPU */
+		counter->bytes += pkt->length;
+	}
+	event_emit(pkt, subject, EVENT_DROP << 8 | (reason & 0xff));
+	return TC_ACT_SHOT;
+}
+
+static __always_inline
+int drop(const struct packet *pkt, enum drop_reason reason)
+{
+	return drop_for(pkt, pkt->owner, reason);
+}
+
+/* Lets the packet pass, by a path that is counted. */
+static __always_inline
+int pass(enum stat stat)
+{
+	count(stat, 1);
+	return PASS;
+}
+
+#endif

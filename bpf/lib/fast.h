@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The established packet of the common kind, straight: TCP or UDP, no options, no fragment, nothing that
+ * changes the connection's state; one flow lookup; the cached verdict current. Everything stays in
+ * registers. Whatever is not so takes the full path, which decides alike.
+ */
+#ifndef MERLON_FAST_H
+#define MERLON_FAST_H
+
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include "control.h"
+#include "ct.h"
+#include "event.h"
+#include "packet.h"
+
+#define IPV4_VERSION_IHL 0x45
+#define UDP_HEADER 8
+#define TCP_HEADER 20
+#define TCP_STATE_FLAGS (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK)
+
+/* What the fast path knows of a packet. */
+struct fast {
+	struct flow *flow;
+	__u32 bucket;     /* epoch bucket of the peer of the hook's owner */
+	__u32 own_bucket; /* of the other end */
+	bool swapped;     /* the source is the second end of the key */
+	bool was_looked_up;
+	__u8 proto;
+};
+
+/* Is there a TCP segment that only acknowledges, or a datagram, at `l4`? */
+static __always_inline
+bool fast_l4(__u8 proto, void *l4, void *end)
+{
+	__u8 *bytes = l4;
+
+	if (l4 + UDP_HEADER > end)
+		return false;
+	if (proto == IPPROTO_UDP)
+		return true;
+	return proto == IPPROTO_TCP && l4 + TCP_HEADER <= end && bytes[12] >= 0x50 &&
+	       (bytes[13] & TCP_STATE_FLAGS) == TCP_ACK;
+}
+
+static __always_inline
+void fast_find4(struct fast *fast, void *l3, void *end, __u32 room, __u32 dir)
+{
+	struct flow4_key key = {};
+	struct iphdr *ip = l3;
+	__be16 *port = (void *)(ip + 1);
+	__u32 total, source, target;
+	bool swapped;
+
+	if ((void *)(ip + 1) > end || *(__u8 *)ip != IPV4_VERSION_IHL || !ip->ttl ||
+	    ip->frag_off & bpf_htons(0x3fff) || !fast_l4(ip->protocol, port, end))
+		return;
+	total = bpf_ntohs(ip->tot_len);
+	if (total > room || total < sizeof(*ip) + UDP_HEADER)
+		return;
+	swapped = end4_is_behind(ip->saddr, port[0], ip->daddr, port[1]);
+	if (swapped) {
+		key.addr[0] = ip->daddr;
+		key.addr[1] = ip->saddr;
+		key.port[0] = port[1];
+		key.port[1] = port[0];
+	} else {
+		key.addr[0] = ip->saddr;
+		key.addr[1] = ip->daddr;
+		key.port[0] = port[0];
+		key.port[1] = port[1];
+	}
+	key.proto = ip->protocol;
+	source = ip->saddr * EPOCH_MULTIPLIER3 >> EPOCH_SHIFT;
+	target = ip->daddr * EPOCH_MULTIPLIER3 >> EPOCH_SHIFT;
+	fast->bucket = dir == DIR_INGRESS ? source : target;
+	fast->own_bucket = dir == DIR_INGRESS ? target : source;
+	fast->swapped = swapped;
+	fast->proto = ip->protocol;
+	fast->flow = flow_main4(&key);
+	fast->was_looked_up = true;
+}
+
+static __always_inline
+void fast_find6(struct fast *fast, void *l3, void *end, __u32 room, __u32 dir)
+{
+	struct flow6_key key = {};
+	union address *low = (union address *)key.addr;
+	struct ipv6hdr *ip = l3;
+	union address *source = (void *)&ip->saddr, *target = (void *)&ip->daddr;
+	__be16 *port = (void *)(ip + 1);
+	__u32 total;
+	bool swapped;
+
+	if ((void *)(ip + 1) > end || ip->version != 6 || !ip->hop_limit ||
+	    !fast_l4(ip->nexthdr, port, end))
+		return;
+	total = bpf_ntohs(ip->payload_len) + sizeof(*ip);
+	if (total > room || total < sizeof(*ip) + UDP_HEADER)
+		return;
+	swapped = end6_is_behind(source, port[0], target, port[1]);
+	if (swapped) {
+		low[0] = *target;
+		low[1] = *source;
+		key.port[0] = port[1];
+		key.port[1] = port[0];
+	} else {
+		low[0] = *source;
+		low[1] = *target;
+		key.port[0] = port[0];
+		key.port[1] = port[1];
+	}
+	key.proto = ip->nexthdr;
+	fast->bucket = epoch_bucket(dir == DIR_INGRESS ? source : target, 6);
+	fast->own_bucket = epoch_bucket(dir == DIR_INGRESS ? target : source, 6);
+	fast->swapped = swapped;
+	fast->proto = ip->nexthdr;
+	fast->flow = flow_main6(&key);
+	fast->was_looked_up = true;
+}
+
+/* Looks up the record, if the frame is of the common kind. */
+static __always_inline
+void fast_find(struct __sk_buff *skb, struct fast *fast, bool has_ethernet, __u32 dir)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	__u32 room = skb->len;
+	struct ethhdr *eth = data;
+	__be16 type;
+
+	if (has_ethernet) {
+		if ((void *)(eth + 1) > end || skb->vlan_present)
+			return;
+		type = eth->h_proto;
+		data = eth + 1;
+		room -= sizeof(*eth);
+	} else {
+		if (data + 1 > end)
+			return;
+		type = *(__u8 *)data >> 4 == 4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
+	}
+	if (type == bpf_htons(ETH_P_IP))
+		fast_find4(fast, data, end, room, dir);
+	else if (type == bpf_htons(ETH_P_IPV6))
+		fast_find6(fast, data, end, room, dir);
+}
+
+static __always_inline
+bool fast_is_reply(const struct fast *fast)
+{
+	return fast->swapped != !!(fast->flow->flags & FLOW_INITIATOR);
+}
+
+/* Live, past its beginning and before its end: this packet changes nothing of its state. */
+static __always_inline
+bool fast_is_steady(const struct fast *fast, bool is_reply, __u32 now)
+{
+	__u16 flags = fast->flow->flags;
+
+	if (flags & (FLOW_RST | FLOW_FIN_INIT | FLOW_FIN_RESP | FLOW_REVOKED) ||
+	    (is_reply && !(flags & FLOW_SEEN_REPLY)))
+		return false;
+	return flow_is_live(fast->flow, fast->proto, false, now);
+}
+
+/* Does the cell admit the packet, and is it current? */
+static __always_inline
+bool fast_allows(const struct flow *flow, __u32 cell, __u32 generation,
+		 const struct live_state *state, __u32 bucket)
+{
+	cell &= 1;
+	return (flow->verdict[cell] & 0xf) == VERDICT_ALLOW &&
+	       stamp_is_current(&flow->stamp[cell], generation, state, bucket);
+}
+
+static __always_inline
+int fast_pass(struct __sk_buff *skb, struct flow *flow, bool is_reply, __u32 now)
+{
+	struct packet pkt = { .length = skb->len, .segments = skb->gso_segs ?: 1 };
+
+	flow_count(flow, &pkt, is_reply, now);
+	return pass(is_reply ? STAT_PASS_REPLY : STAT_PASS_ESTABLISHED);
+}
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Who an address is: exact addresses first, then the longest prefix, else the world of its family. */
+#ifndef MERLON_IPCACHE_H
+#define MERLON_IPCACHE_H
+
+#include "packet.h"
+
+static __always_inline
+struct ipcache_entry *ipcache_find4(__be32 addr)
+{
+	struct addr4_key host = { .addr = addr };
+	struct lpm4_key net = { .prefixlen = 32, .addr = addr };
+	struct ipcache_entry *entry = bpf_map_lookup_elem(&ipcache_host4, &host);
+
+	return entry ?: bpf_map_lookup_elem(&ipcache_net4, &net);
+}
+
+static __always_inline
+struct ipcache_entry *ipcache_find6(const union address *addr)
+{
+	struct addr6_key host;
+	struct lpm6_key net = { .prefixlen = 128 };
+	struct ipcache_entry *entry;
+
+	__builtin_memcpy(host.addr, addr, sizeof(host.addr));
+	entry = bpf_map_lookup_elem(&ipcache_host6, &host);
+	if (entry)
+		return entry;
+	__builtin_memcpy(net.addr, addr, sizeof(net.addr));
+	return bpf_map_lookup_elem(&ipcache_net6, &net);
+}
+
+/* Identity and flags (<< 32) of an address, as one word: they change by one store. */
+static __always_inline
+__u64 ipcache_lookup(const union address *addr, __u8 family)
+{
+	struct ipcache_entry *entry = family == 4 ? ipcache_find4(addr->w[3]) : ipcache_find6(addr);
+
+	if (entry)
+		return *(volatile __u64 *)entry;
+	return family == 4 ? cfg_identity_world4 : cfg_identity_world6;
+}
+
+/* Fills in the peer's identity: the source's for DIR_INGRESS, else the destination's. */
+__noinline int identity_resolve(struct packet *pkt, __u32 dir)
+{
+	__u64 word;
+
+	if (!pkt)
+		return 0;
+	word = ipcache_lookup(dir == DIR_INGRESS ? &pkt->saddr : &pkt->daddr, pkt->family);
+	if (dir == DIR_INGRESS) {
+		pkt->src_identity = word;
+		if (word >> 32 & IPCACHE_ENDPOINT)
+			pkt->flags |= PKT_SRC_ENDPOINT;
+	} else {
+		pkt->dst_identity = word;
+		if (word >> 32 & IPCACHE_ENDPOINT)
+			pkt->flags |= PKT_DST_ENDPOINT;
+	}
+	return 0;
+}
+
+/* Is the address one of the node's? */
+static __always_inline
+bool address_is_local(const union address *addr, __u8 family)
+{
+	if (family == 4) {
+		struct addr4_key key = { .addr = addr->w[3] };
+
+		return bpf_map_lookup_elem(&local_addrs4, &key);
+	} else {
+		struct addr6_key key;
+
+		__builtin_memcpy(key.addr, addr, sizeof(key.addr));
+		return bpf_map_lookup_elem(&local_addrs6, &key);
+	}
+}
+
+#endif
