@@ -91,19 +91,14 @@ export class Layouts {
 
   #shape(id: number, where: string): Shape {
     const { type, isBigEndian } = this.#behind(id);
-    switch (type.kind) {
-      case 'int':
-      case 'enum': {
-        const { size } = type;
-        if (size !== 1 && size !== 2 && size !== 4 && size !== 8) break;
+    if (type.kind === 'int' || type.kind === 'enum') {
+      const { size } = type;
+      if (size === 1 || size === 2 || size === 4 || size === 8) {
         return { kind: 'int', size, isSigned: type.kind === 'int' && type.isSigned, isBigEndian };
       }
-      case 'struct':
-        if (type.name !== '') return { kind: 'struct', name: type.name, size: type.size };
-        break;
-      case 'array':
-        return { kind: 'array', of: this.#shape(type.of, where), length: type.length };
     }
+    if (type.kind === 'struct' && type.name !== '') return { kind: 'struct', name: type.name, size: type.size };
+    if (type.kind === 'array') return { kind: 'array', of: this.#shape(type.of, where), length: type.length };
     throw new Error(`${where} is a ${type.kind}, which does not cross into user space`);
   }
 

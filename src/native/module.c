@@ -28,8 +28,8 @@ static bool define(napi_env env, napi_value exports, const struct function *tabl
 NAPI_MODULE_INIT(/* env, exports */)
 {
 	const struct function *const tables[] = {
-		object_functions, map_functions,    view_functions,
-		info_functions,   link_functions,   run_functions,
+		object_functions, adjust_functions, load_functions,   map_functions,
+		view_functions,   info_functions,   link_functions,   run_functions,
 		watch_functions,  socket_functions, system_functions,
 	};
 	struct instance *instance = calloc(1, sizeof(*instance));

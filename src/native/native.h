@@ -94,6 +94,8 @@ bool fd_watched(struct instance *instance, int fd);
 
 /* Each concern's functions, ended by a NULL name. */
 extern const struct function object_functions[];
+extern const struct function adjust_functions[];
+extern const struct function load_functions[];
 extern const struct function map_functions[];
 extern const struct function view_functions[];
 extern const struct function info_functions[];

@@ -1,16 +1,11 @@
-/**
- * The addon against the real kernel. The file's process lives in a network namespace of its own, in which a
- * veth pair ends on both sides:
- *
- *   near ─── far        programs sit on near; packet sockets send from far
- */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+/** The addon against the real kernel: objects, maps, memory, rings, test runs, threads. */
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { constants, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { constants, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import fc from 'fast-check';
 import { until } from '#kit/async';
 import {
@@ -18,24 +13,18 @@ import {
   BPF_EXIST,
   BPF_NOEXIST,
   batchCursor,
-  bind,
   bootId,
   bpfStatsEnable,
   closeFd,
   closeObject,
   dupFd,
   type Fd,
-  fdById,
   flock,
   iterCreate,
-  LINK_FLAG,
   LOCK,
   LOG_STATS,
   linkCreate,
-  linkDetach,
-  linkIds,
   linkInfo,
-  linkUpdate,
   loadObject,
   mapCreate,
   mapDelete,
@@ -52,119 +41,34 @@ import {
   mapUpdate,
   mapUpdateBatch,
   mapView,
-  NAMESPACE,
-  netnsCookie,
-  netnsCreate,
-  type Obj,
   objectMaps,
   objectPrograms,
   objectVariables,
-  objGet,
-  objPin,
   openFd,
   openObject,
   possibleCpus,
   programFd,
   programLog,
   progInfo,
-  progQuery,
   readFd,
-  recv,
   reuseMap,
   ringView,
-  send,
-  setAutoload,
   setInnerMap,
   setMapMaxEntries,
-  setns,
-  setsockopt,
-  sockName,
-  socketIn,
-  tcAttach,
-  tcDetach,
-  tcQuery,
   testRun,
   unwatch,
   viewRelease,
   watch,
 } from '#native';
-import { compileAddon, compileBpfFile } from '../../deploy/compile.ts';
+import { OBJECT, frame, load, prepare, u32, u64, waiting } from './native-kit.ts';
 
-const OBJECT = 'build/test/native.bpf.o';
-const PINS = `/sys/fs/bpf/ml-b${process.pid}`;
 const HASH = 1;
 const ARRAY = 2;
 const PERCPU_ARRAY = 6;
 const RINGBUF = 27;
 const MMAPABLE = 1 << 10;
-const AF_NETLINK = 16;
-const AF_PACKET = 17;
-const SOCK_RAW = 3;
 
-const u32 = (...n: number[]) => Uint32Array.of(...n);
-const u64 = (...n: bigint[]) => BigUint64Array.of(...n);
-
-let near = 0;
-let far = 0;
-
-/** An Ethernet frame with an IPv4 header that nobody wants. */
-function frame(first = 0xff): Uint8Array {
-  const bytes = new Uint8Array(64);
-  bytes.fill(0xff, 0, 6);
-  bytes[0] = first;
-  bytes.set([2, 0, 0, 0, 0, 9, 8, 0, 0x45, 0, 0, 50], 6);
-  bytes.set([64, 17], 22);
-  return bytes;
-}
-
-test.before(async () => {
-  await compileAddon();
-  await compileBpfFile('test/netns/native.bpf.c', OBJECT);
-  setns(netnsCreate(), NAMESPACE.network);
-  execFileSync('ip', ['link', 'add', 'near', 'type', 'veth', 'peer', 'name', 'far']);
-  execFileSync('ip', ['link', 'set', 'near', 'up']);
-  execFileSync('ip', ['link', 'set', 'far', 'up']);
-  const links: { ifname: string; ifindex: number }[] = JSON.parse(
-    execFileSync('ip', ['-j', 'link'], { encoding: 'utf8' }),
-  );
-  near = links.find(({ ifname }) => ifname === 'near')?.ifindex ?? 0;
-  far = links.find(({ ifname }) => ifname === 'far')?.ifindex ?? 0;
-  mkdirSync(PINS);
-});
-
-test.after.always(() => {
-  rmSync(PINS, { recursive: true, force: true });
-});
-
-/** The test object, loaded but for the program that is refused. */
-function load(t: ExecutionContext, adjust: (object: Obj) => void = () => undefined, logLevel = 0): Obj {
-  const object = openObject(OBJECT);
-  t.teardown(() => closeObject(object));
-  setAutoload(object, 'broken', false);
-  adjust(object);
-  loadObject(object, { logLevel });
-  return object;
-}
-
-/** How often the test programs counted into entry `index` of `seen`, over all CPUs. */
-function seen(fd: Fd, index: number): number {
-  const values = new Uint32Array(2 * possibleCpus());
-  mapLookup(fd, u32(index), values);
-  return values.filter((_, i) => i % 2 === 0).reduce((a, b) => a + b, 0);
-}
-
-/** A packet socket bound to a device; it receives only where a protocol is given. */
-function packetSocket(ifindex: number, protocol = 0): Fd {
-  const fd = socketIn(-1, AF_PACKET, SOCK_RAW, protocol);
-  const address = new DataView(new ArrayBuffer(20));
-  address.setUint16(0, AF_PACKET, true);
-  address.setUint16(2, protocol, true);
-  address.setUint32(4, ifindex, true);
-  bind(fd, address);
-  return fd;
-}
-
-const waiting = { signal: new AbortController().signal, timeoutMs: 5000 };
+test.before(prepare);
 
 test('openObject – tells maps, programs and settings before anything is in the kernel', (t) => {
   const object = openObject(OBJECT);
@@ -314,6 +218,8 @@ function dump(fd: Fd, chunk: number): Map<number, bigint> {
   return all;
 }
 
+const byKey = ([a]: readonly [number, bigint], [b]: readonly [number, bigint]) => a - b;
+
 test('batches – equal a Map after any updates and deletions, in chunks of any size', (t) => {
   const fd = mapCreate({ type: HASH, name: 'batch', keySize: 4, valueSize: 8, maxEntries: 4096 });
   const entry = fc.tuple(fc.nat({ max: 500 }), fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }));
@@ -321,11 +227,11 @@ test('batches – equal a Map after any updates and deletions, in chunks of any 
     fc.property(fc.array(entry, { maxLength: 300 }), fc.integer({ min: 64, max: 400 }), (entries, chunk) => {
       const twin = new Map(entries);
       mapUpdateBatch(fd, u32(...entries.map(([k]) => k)), u64(...entries.map(([, v]) => v)), entries.length);
-      t.deepEqual(new Map([...dump(fd, chunk)].sort()), new Map([...twin].sort()));
+      t.deepEqual(new Map([...dump(fd, chunk)].sort(byKey)), new Map([...twin].sort(byKey)));
       const gone = [...twin.keys()].filter((k) => k % 3 === 0);
       mapDeleteBatch(fd, u32(...gone), gone.length);
       for (const k of gone) twin.delete(k);
-      t.deepEqual(new Map([...dump(fd, chunk)].sort()), new Map([...twin].sort()));
+      t.deepEqual(new Map([...dump(fd, chunk)].sort(byKey)), new Map([...twin].sort(byKey)));
       const cursor = batchCursor(4);
       let drained = 0;
       while (!cursor.isDone) {
@@ -466,11 +372,14 @@ test('iterator – walks the elements of the map it was made for', (t) => {
     for (let n = readFd(iter, out); n > 0; n = readFd(iter, out)) {
       for (let i = 0; i < n / 4; i += 2) pairs.push([out[i] ?? 0, out[i + 1] ?? 0]);
     }
-    t.deepEqual(pairs.sort(), [
-      [1, 10],
-      [2, 20],
-      [3, 30],
-    ]);
+    t.deepEqual(
+      pairs.sort(([a], [b]) => a - b),
+      [
+        [1, 10],
+        [2, 20],
+        [3, 30],
+      ],
+    );
     closeFd(iter);
   }
   closeFd(link);
@@ -497,177 +406,6 @@ test('testRun – a syscall program writes its context back', (t) => {
   const sum = u64(40n, 2n, 0n);
   t.is(testRun(programFd(object, 'add'), { ctxIn: sum }).retval, 7);
   t.deepEqual([...sum], [40n, 2n, 42n]);
-});
-
-test.serial('tcx – first and last place, foreign programs told, replaced in place, detached', async (t) => {
-  const object = load(t);
-  const [first, second, third] = ['first', 'second', 'third'].map((name) => programFd(object, name)) as [
-    Fd,
-    Fd,
-    Fd,
-  ];
-  const counters = mapFd(object, 'seen');
-  const sender = packetSocket(far);
-  const theirs = linkCreate(second, near, ATTACH.tcxIngress);
-  const { revision } = progQuery(near, ATTACH.tcxIngress);
-  const ours = linkCreate(first, near, ATTACH.tcxIngress, {
-    flags: LINK_FLAG.before,
-    expectedRevision: revision,
-  });
-  t.throws(
-    () => linkCreate(first, near, ATTACH.tcxIngress, { flags: LINK_FLAG.before, expectedRevision: revision }),
-    { code: 'ESTALE' },
-  );
-  t.deepEqual(
-    progQuery(near, ATTACH.tcxIngress).programs.map(({ linkId }) => linkId),
-    [linkInfo(ours).id, linkInfo(theirs).id],
-  );
-  t.like(linkInfo(ours), {
-    type: 11,
-    ifindex: near,
-    attachType: ATTACH.tcxIngress,
-    progId: progInfo(first).id,
-  });
-  t.true(linkIds().includes(linkInfo(ours).id));
-  send(sender, frame());
-  await until(() => seen(counters, 1) >= 1, { ...waiting, what: 'the frame came' });
-  const before = seen(counters, 0);
-  t.true(before >= 1);
-  // A hook holds a program once, whatever the link.
-  t.throws(() => linkUpdate(ours, second, first), { code: 'EEXIST' });
-  linkUpdate(ours, third, first);
-  t.throws(() => linkUpdate(ours, first, first), { code: 'EPERM' });
-  send(sender, frame());
-  await until(() => seen(counters, 3) >= 1, { ...waiting, what: 'the new program counts' });
-  t.is(seen(counters, 0), before);
-  linkDetach(ours);
-  t.is(linkInfo(ours).ifindex, 0);
-  t.deepEqual(
-    progQuery(near, ATTACH.tcxIngress).programs.map(({ linkId }) => linkId),
-    [linkInfo(theirs).id],
-  );
-  for (const fd of [ours, theirs, sender]) closeFd(fd);
-  t.deepEqual(progQuery(near, ATTACH.tcxIngress).programs, []);
-});
-
-test.serial('XDP – attaches by link, refuses a second, names the device that is not there', (t) => {
-  const object = load(t);
-  const link = linkCreate(programFd(object, 'pass'), near, ATTACH.xdp);
-  t.like(linkInfo(link), { type: 6, ifindex: near });
-  t.throws(() => linkCreate(programFd(object, 'pass'), near, ATTACH.xdp), { code: 'EBUSY' });
-  t.throws(() => linkCreate(programFd(object, 'first'), 9999, ATTACH.tcxIngress), {
-    code: 'ENODEV',
-    message: /target 9999/,
-  });
-  closeFd(link);
-});
-
-test.serial('clsact – attach, replace in place, query, detach', (t) => {
-  const object = load(t);
-  const place = { priority: 7, handle: 1 };
-  t.is(tcQuery(near, 'ingress', place), 0);
-  t.false(tcDetach(near, 'ingress', place));
-  tcAttach(near, 'ingress', programFd(object, 'first'), place);
-  tcAttach(near, 'egress', programFd(object, 'first'), place);
-  tcAttach(near, 'ingress', programFd(object, 'second'), place);
-  t.is(tcQuery(near, 'ingress', place), progInfo(programFd(object, 'second')).id);
-  t.is(tcQuery(near, 'egress', place), progInfo(programFd(object, 'first')).id);
-  t.true(tcDetach(near, 'ingress', place));
-  t.false(tcDetach(near, 'ingress', place));
-  t.true(tcDetach(near, 'egress', place));
-  t.throws(() => tcAttach(9999, 'ingress', programFd(object, 'first'), place), { message: /ifindex 9999/ });
-});
-
-test.serial(
-  'pins – programs, links and maps survive SIGKILL of who made them, and are taken over',
-  async (t) => {
-    const script = `
-    import { ATTACH, linkCreate, loadObject, mapFd, objPin, openObject, programFd, setAutoload } from '#native';
-    const object = openObject('${OBJECT}');
-    setAutoload(object, 'broken', false);
-    loadObject(object);
-    const link = linkCreate(programFd(object, 'first'), ${near}, ATTACH.tcxIngress);
-    objPin(link, '${PINS}/link');
-    objPin(programFd(object, 'second'), '${PINS}/second');
-    objPin(mapFd(object, 'seen'), '${PINS}/seen');
-    console.log('pinned');
-    setInterval(() => {}, 1000);`;
-    const child: ChildProcess = spawn(process.execPath, ['--input-type=module', '-e', script], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    await once(child.stdout ?? child, 'data');
-    child.kill('SIGKILL');
-    await once(child, 'exit');
-    const [link, second, counters] = ['link', 'second', 'seen'].map((name) => objGet(`${PINS}/${name}`)) as [
-      Fd,
-      Fd,
-      Fd,
-    ];
-    const sender = packetSocket(far);
-    send(sender, frame());
-    await until(() => seen(counters, 0) >= 1, { ...waiting, what: 'the pinned program counts' });
-    linkUpdate(link, second);
-    send(sender, frame());
-    await until(() => seen(counters, 1) >= 1, { ...waiting, what: 'the new program counts' });
-    linkDetach(link);
-    for (const fd of [link, second, counters, sender]) closeFd(fd);
-    t.throws(() => objGet(`${PINS}/none`), {
-      code: 'ENOENT',
-      message: `open pin ${PINS}/none: No such file or directory (ENOENT)`,
-    });
-  },
-);
-
-test('pins – what is there already, and what is no bpffs', (t) => {
-  const fd = mapCreate({ type: HASH, name: 'pin', keySize: 4, valueSize: 8, maxEntries: 2 });
-  objPin(fd, `${PINS}/pin`);
-  t.throws(() => objPin(fd, `${PINS}/pin`), { code: 'EEXIST' });
-  t.throws(() => objPin(fd, `${PINS}/with.dot`), { code: 'EPERM' });
-  t.throws(() => objPin(fd, join(tmpdir(), 'ml-b-pin')), { message: /ml-b-pin/ });
-  const again = fdById('map', mapInfo(fd).id);
-  t.is(mapInfo(again).id, mapInfo(fd).id);
-  closeFd(again);
-  closeFd(fd);
-});
-
-test.serial('sockets – netlink and packets in another namespace, without leaving this one', async (t) => {
-  const home = netnsCookie();
-  const there = netnsCreate();
-  t.not(netnsCookie(there), home);
-  const netlink = socketIn(there, AF_NETLINK, SOCK_RAW, 0);
-  t.is(netnsCookie(), home);
-  bind(netlink, new Uint8Array(Uint16Array.of(AF_NETLINK, 0, 0, 0, 0, 0).buffer));
-  const name = new Uint8Array(12);
-  t.is(sockName(netlink, name), 12);
-  t.not(new DataView(name.buffer).getUint32(4, true), 0);
-  const out = new Uint8Array(65536);
-  t.is(recv(netlink, out), -1);
-  const request = new DataView(new ArrayBuffer(32));
-  request.setUint32(0, 32, true);
-  request.setUint16(4, 18, true); /* RTM_GETLINK */
-  request.setUint16(6, 0x301, true); /* NLM_F_REQUEST | NLM_F_DUMP */
-  t.is(send(netlink, request), 32);
-  const from = new Uint8Array(12);
-  const n = recv(netlink, out, from);
-  t.true(n > 32);
-  t.is(new DataView(from.buffer).getUint32(4, true), 0);
-  t.true(Buffer.from(out.subarray(0, n)).includes('lo\0'));
-  t.false(Buffer.from(out.subarray(0, n)).includes('near\0'));
-  t.throws(() => setsockopt(netlink, 270, 999, 1), {
-    code: 'ENOPROTOOPT',
-    message: /option 999 of level 270/,
-  });
-  const [sender, receiver] = [packetSocket(far), packetSocket(near, 0x0300)];
-  send(sender, frame(0x33));
-  const got = await until(
-    () => {
-      const m = recv(receiver, out);
-      return m === 64 && out[0] === 0x33 && out.slice(0, 64);
-    },
-    { ...waiting, what: 'the frame came' },
-  );
-  t.deepEqual(got, frame(0x33));
-  for (const fd of [netlink, there, sender, receiver]) closeFd(fd);
 });
 
 test('system – a lock is somebody’s; a duplicate is the same; a boot has an id', (t) => {
