@@ -37,7 +37,7 @@ esac
 # What single test folders use, installed once the folder exists.
 if [ "$level" = test ]; then
 	for line in \
-		'test/vm qemu-system-x86 debootstrap' \
+		'test/vm qemu-system-x86 busybox-static cpio kmod' \
 		'test/fuzz libclang-rt-19-dev' \
 		'test/setup debootstrap'; do
 		if [ -d "$root/${line%% *}" ]; then

@@ -113,8 +113,9 @@ export async function sweepLab(): Promise<readonly string[]> {
     const text = await readFile(join(LAB_DIR, prefix, 'owner.json'), 'utf8').catch(() => undefined);
     if (text === undefined) {
       // Being claimed this moment, or torn: judged by the pid in its name.
-      const pid = Number(/-(\d+)-\d+$/.exec(prefix)?.[1] ?? 0);
-      if (pid > 0 && (await startTimeOf(pid)) !== undefined) continue;
+      const [, pid] = /-(\d+)-\d+$/.exec(prefix) ?? [];
+      if (pid === undefined) continue; // no topology's, such as the cache of compiled code
+      if ((await startTimeOf(Number(pid))) !== undefined) continue;
     } else if (await isAlive(text)) continue;
     await removeTopology(prefix);
     removed.push(prefix);
