@@ -1,0 +1,464 @@
+/**
+ * The endpoints of this node and their life.
+ *
+ *   add ──▶ record on disk ──▶ device ──▶ row ready ──device gone──▶ disconnected ──30 s──▶ removed
+ *   workload row ──▶ record (keeps the id) ──▶ row, as long as its device is there
+ *
+ * Additions and removals happen one at a time. The record is written before the device is made: what a crash
+ * leaves half done is finished or cleared at the next start.
+ */
+import { Mutex } from '#kit/async';
+import { errorMessage, MerlonError } from '#kit/errors';
+import type { LabelSet } from '#kit/labels';
+import type { AddressRow, EndpointRow, Identity, LinkRow, WorkloadRow } from '#model';
+import { type Netlink, openNetlink } from '#netlink';
+import { netnsCookie } from '#native';
+import type { Clock, Database, Table } from '#table';
+import { deviceName, type PlumbedDevice, plumb, unplumb } from './device.ts';
+import { type OpenNetns, openNetns } from './netns.ts';
+import { type EndpointRecord, nextId, Records } from './record.ts';
+import { type EndpointRequest, type EndpointSpec, endpointSpec } from './spec.ts';
+import { enableForwarding } from './sysctl.ts';
+
+/** Name under which the table is marked synced. */
+export const ENDPOINT_SOURCE = 'endpoints';
+/** How long an endpoint whose device is gone keeps its row (HF-11.7). */
+export const GRACE_MS = 30_000;
+/** Smallest MTU with which IPv6 works (RFC 8200 §5). */
+const MTU_MIN = 1280;
+const PEER = 'eth0';
+
+export interface EndpointOptions {
+  readonly db: Database;
+  readonly endpoints: Table<EndpointRow>;
+  /** Links of the node's namespace; must be synced. */
+  readonly links: Table<LinkRow>;
+  /** The node's own addresses: no endpoint may have one of them. */
+  readonly addresses?: Table<AddressRow>;
+  readonly workloads?: Table<WorkloadRow>;
+  readonly stateDir: string;
+  readonly clock: Clock;
+  /** The number of a label set; called inside no transaction, once or more for the same set. */
+  readonly identityOf: (labels: LabelSet) => Identity | Promise<Identity>;
+  readonly cluster?: string;
+  /** `cni.devicePrefix`; default `lxc`. */
+  readonly devicePrefix?: string;
+  /** Of the devices made; default 1500. */
+  readonly mtu?: number;
+  /** Something is degraded: a record put aside, an endpoint that could not be restored. */
+  readonly onProblem: (problem: MerlonError) => void;
+}
+
+/** Makes the table of endpoints; it waits for `Endpoints.open`. */
+export function endpointTable(db: Database): Table<EndpointRow> {
+  return db.table<EndpointRow>({
+    name: 'endpoints',
+    key: (row) => row.id,
+    indexes: {
+      name: (row) => [`${row.namespace}/${row.name}`],
+      device: (row) => [row.device],
+      address: (row) => row.addresses,
+    },
+    sources: [ENDPOINT_SOURCE],
+  });
+}
+
+const nameOf = (of: { readonly namespace: string; readonly name: string }) => `${of.namespace}/${of.name}`;
+
+function asProblem(e: unknown, what: string): MerlonError {
+  return new MerlonError(e instanceof MerlonError ? e.code : 'INTERNAL', `${what}: ${errorMessage(e)}`, {
+    cause: e,
+  });
+}
+
+export class Endpoints implements AsyncDisposable {
+  readonly #options: EndpointOptions;
+  readonly #netlink: Netlink;
+  readonly #records: Records;
+  readonly #byName = new Map<string, EndpointRecord>();
+  readonly #mutex = new Mutex();
+  readonly #ending = new AbortController();
+  readonly #graces = new Map<number, AbortController>();
+  readonly #problems = new Map<string, MerlonError>();
+  readonly #listeners = new DisposableStack();
+  #isLookDue = false;
+  #lastId = 0;
+
+  private constructor(options: EndpointOptions) {
+    this.#options = options;
+    this.#netlink = openNetlink();
+    this.#records = new Records(options.stateDir);
+  }
+
+  /**
+   * Restores what the state folder remembers, marks the table synced and goes on watching links and workloads.
+   * A record that is unreadable, or whose namespace is another one now, is told and passed over.
+   */
+  static async open(options: EndpointOptions): Promise<Endpoints> {
+    const self = new Endpoints(options);
+    const { onProblem, db, endpoints, links, workloads } = options;
+    self.#lastId = await self.#records.lastId(onProblem);
+    for (const record of await self.#records.read(onProblem)) {
+      self.#byName.set(nameOf(record), record);
+      if (record.kind === 'made') await self.#restore(record);
+    }
+    if (workloads?.isSynced === true) await self.#syncWorkloads();
+    db.write((txn) => endpoints.source(ENDPOINT_SOURCE).markSynced(txn));
+    self.#listeners.use(links.onChange(() => self.#lookSoon()));
+    if (workloads !== undefined) self.#listeners.use(workloads.onChange(() => self.#lookSoon()));
+    self.#lookSoon();
+    return self;
+  }
+
+  /** What is wrong with an endpoint or workload, by `namespace/name`. */
+  problemOf(name: string): MerlonError | undefined {
+    return this.#problems.get(name);
+  }
+
+  /** Adds an endpoint; once more with the same request is the same endpoint, its device repaired. */
+  async add(request: EndpointRequest): Promise<EndpointRow> {
+    const spec = endpointSpec(request, this.#options.cluster ?? 'default');
+    using _ = await this.#mutex.lock(this.#ending.signal);
+    using netns = openNetns(spec.netns);
+    this.#checkNetns(spec, netns);
+    const known = this.#byName.get(nameOf(spec));
+    if (known !== undefined) {
+      this.#checkSame(known, spec, netns);
+      return this.#plumbed(known, netns);
+    }
+    await this.#checkAddresses(spec);
+    const record = await this.#newRecord({
+      ...spec,
+      kind: 'made',
+      device: deviceName(this.#options.devicePrefix ?? 'lxc', spec.namespace, spec.name),
+      netns: netns.path,
+      netnsCookie: netns.cookie,
+      peer: PEER,
+      mtu: this.#mtu(spec),
+    });
+    try {
+      return await this.#plumbed(record, netns);
+    } catch (e) {
+      await this.#forget(record);
+      throw e;
+    }
+  }
+
+  /** Removes an endpoint that `add` made: device, record and row. Errors: ENDPOINT_NOT_FOUND, FAILED. */
+  async remove(name: string): Promise<void> {
+    using _ = await this.#mutex.lock(this.#ending.signal);
+    const record = this.#find(name);
+    if (record.kind === 'workload') {
+      throw new MerlonError('FAILED', `${nameOf(record)} is described by a manifest`, {
+        hint: 'remove the Workload from the manifest folder',
+      });
+    }
+    unplumb(this.#netlink, record.device);
+    await this.#forget(record);
+  }
+
+  #find(name: string): EndpointRecord {
+    const all = [...this.#byName.values()];
+    const found = all.filter((r) => nameOf(r) === name || r.name === name || String(r.id) === name);
+    if (found.length > 1) {
+      const names = found.map(nameOf).join(', ');
+      throw new MerlonError('ENDPOINT_NOT_FOUND', `"${name}" may be ${names}`, {
+        hint: 'name it with its namespace',
+      });
+    }
+    const [record] = found;
+    if (record === undefined) throw new MerlonError('ENDPOINT_NOT_FOUND', `there is no endpoint "${name}"`);
+    return record;
+  }
+
+  #mtu({ addresses, ...spec }: EndpointSpec): number {
+    const mtu = this.#options.mtu ?? 1500;
+    if (mtu < MTU_MIN && addresses.some((address) => address.includes(':'))) {
+      throw new MerlonError(
+        'ENDPOINT_DEVICE',
+        `${nameOf(spec)} has IPv6, which needs an MTU of ${MTU_MIN}, not ${mtu}`,
+      );
+    }
+    return mtu;
+  }
+
+  #checkNetns(spec: EndpointSpec, netns: OpenNetns): void {
+    if (netns.cookie === netnsCookie()) {
+      throw new MerlonError(
+        'NETNS_NOT_FOUND',
+        `${netns.path} is the node's own namespace: it is the host, no endpoint`,
+      );
+    }
+    for (const record of this.#byName.values()) {
+      if (record.netnsCookie === netns.cookie && nameOf(record) !== nameOf(spec)) {
+        throw new MerlonError(
+          'ENDPOINT_EXISTS',
+          `namespace ${spec.netns} belongs to endpoint ${nameOf(record)}`,
+        );
+      }
+    }
+  }
+
+  #checkSame(known: EndpointRecord, spec: EndpointSpec, netns: OpenNetns): void {
+    const differs =
+      known.kind === 'workload'
+        ? 'which a manifest describes'
+        : known.netnsCookie !== netns.cookie
+          ? `in namespace ${known.netns}`
+          : known.labels.key !== spec.labels.key
+            ? 'with other labels'
+            : [...known.addresses].sort().join() !== [...spec.addresses].sort().join()
+              ? `with the addresses ${known.addresses.join(', ')}`
+              : undefined;
+    if (differs === undefined) return;
+    throw new MerlonError('ENDPOINT_EXISTS', `there is an endpoint ${nameOf(spec)} already, ${differs}`, {
+      hint: `remove it first: \`merlon endpoint remove ${nameOf(spec)}\``,
+    });
+  }
+
+  /** An address has one owner. One whose device is gone makes way at once. */
+  async #checkAddresses(spec: Pick<EndpointSpec, 'addresses' | 'namespace' | 'name'>): Promise<void> {
+    const { endpoints, addresses } = this.#options;
+    const own = new Set([...(addresses?.all() ?? [])].map(({ address }) => address));
+    for (const address of spec.addresses) {
+      if (own.has(address))
+        throw new MerlonError('ENDPOINT_ADDRESS', `${address} is an address of this node`);
+      for (const other of [...endpoints.by('address', address)]) {
+        if (nameOf(other) === nameOf(spec)) continue;
+        if (other.state === 'ready') {
+          throw new MerlonError('ENDPOINT_ADDRESS', `${address} belongs to endpoint ${nameOf(other)}`);
+        }
+        const record = this.#byName.get(nameOf(other));
+        if (record?.kind === 'made') await this.#forget(record);
+        else this.#dropRow(other.id);
+      }
+    }
+  }
+
+  /** Gives it an id and writes it down. */
+  async #newRecord(fields: Omit<EndpointRecord, 'id'>): Promise<EndpointRecord> {
+    const taken = new Set([...this.#byName.values()].map(({ id }) => id));
+    const id = nextId(this.#lastId, (candidate) => taken.has(candidate));
+    if (id === undefined) throw new MerlonError('ENDPOINT_LIMIT', 'all 65,535 endpoint numbers are in use');
+    const {
+      kind,
+      name,
+      namespace,
+      labels,
+      addresses,
+      device,
+      netns,
+      netnsCookie: cookie,
+      peer,
+      mtu,
+    } = fields;
+    const record = {
+      id,
+      kind,
+      name,
+      namespace,
+      labels,
+      addresses,
+      device,
+      netns,
+      netnsCookie: cookie,
+      peer,
+      mtu,
+    };
+    await this.#records.write(record);
+    await this.#records.writeLastId(id);
+    this.#lastId = id;
+    this.#byName.set(nameOf(record), record);
+    return record;
+  }
+
+  /** Device and row of a made endpoint. */
+  async #plumbed(record: EndpointRecord, netns: OpenNetns): Promise<EndpointRow> {
+    const { stateDir, onProblem } = this.#options;
+    await enableForwarding(stateDir, onProblem);
+    const device = plumb(this.#netlink, netns, record);
+    return this.#putRow(record, 'ready', device);
+  }
+
+  async #putRow(
+    record: EndpointRecord,
+    state: EndpointRow['state'],
+    device: Partial<PlumbedDevice>,
+  ): Promise<EndpointRow> {
+    const { db, endpoints, identityOf } = this.#options;
+    const row: EndpointRow = {
+      id: record.id,
+      name: record.name,
+      namespace: record.namespace,
+      ifindex: device.ifindex ?? 0,
+      device: record.device,
+      addresses: record.addresses,
+      labels: record.labels,
+      identity: await identityOf(record.labels),
+      mac: device.mac ?? '',
+      netns: record.kind === 'made' ? record.netns : undefined,
+      netnsCookie: record.netnsCookie,
+      state,
+    };
+    this.#endGrace(record.id);
+    db.write((txn) => endpoints.putIfChanged(txn, row));
+    return row;
+  }
+
+  #dropRow(id: number): void {
+    this.#endGrace(id);
+    this.#options.db.write((txn) => this.#options.endpoints.delete(txn, id));
+  }
+
+  async #forget(record: EndpointRecord): Promise<void> {
+    this.#byName.delete(nameOf(record));
+    this.#problems.delete(nameOf(record));
+    this.#dropRow(record.id);
+    await this.#records.remove(record.id);
+  }
+
+  /** Puts a remembered endpoint in place again; where that fails it is disconnected and has its grace. */
+  async #restore(record: EndpointRecord): Promise<void> {
+    try {
+      using netns = openNetns(record.netns);
+      const isSame = netns.cookie === record.netnsCookie;
+      // A name may be given to a new namespace, after a reboot too; a process id means somebody else then.
+      if (!isSame && record.netns.startsWith('/proc/')) {
+        throw new MerlonError('NETNS_NOT_FOUND', `${record.netns} is another namespace now`);
+      }
+      const current = isSame ? record : { ...record, netnsCookie: netns.cookie };
+      if (!isSame) {
+        await this.#records.write(current);
+        this.#byName.set(nameOf(current), current);
+      }
+      await this.#plumbed(current, netns);
+      this.#problems.delete(nameOf(record));
+    } catch (e) {
+      const problem = asProblem(e, `endpoint ${nameOf(record)} is disconnected`);
+      this.#problems.set(nameOf(record), problem);
+      this.#options.onProblem(problem);
+      await this.#putRow(record, 'disconnected', {});
+      this.#beginGrace(record);
+    }
+  }
+
+  #beginGrace(record: EndpointRecord): void {
+    this.#endGrace(record.id);
+    const grace = new AbortController();
+    this.#graces.set(record.id, grace);
+    const signal = AbortSignal.any([grace.signal, this.#ending.signal]);
+    this.#options.clock
+      .sleep(GRACE_MS, signal)
+      .then(() => this.#graceOver(record, signal))
+      .catch((e: unknown) => {
+        if (!signal.aborted) this.#options.onProblem(asProblem(e, `removal of endpoint ${nameOf(record)}`));
+      });
+  }
+
+  #endGrace(id: number): void {
+    this.#graces.get(id)?.abort();
+    this.#graces.delete(id);
+  }
+
+  async #graceOver(record: EndpointRecord, signal: AbortSignal): Promise<void> {
+    using _ = await this.#mutex.lock(signal);
+    if (signal.aborted || this.#byName.get(nameOf(record))?.id !== record.id) return;
+    if (record.kind === 'made') {
+      unplumb(this.#netlink, record.device);
+      await this.#forget(record);
+    } else this.#dropRow(record.id);
+  }
+
+  /** Looks at links and workloads once what is going on now has been done; many calls make one look. */
+  #lookSoon(): void {
+    if (this.#isLookDue || this.#ending.signal.aborted) return;
+    this.#isLookDue = true;
+    this.#look().catch((e: unknown) => {
+      if (!this.#ending.signal.aborted)
+        this.#options.onProblem(asProblem(e, 'endpoints cannot be brought up to date'));
+    });
+  }
+
+  async #look(): Promise<void> {
+    using _ = await this.#mutex.lock(this.#ending.signal);
+    this.#isLookDue = false;
+    const { endpoints, links, workloads } = this.#options;
+    for (const row of [...endpoints.all()]) {
+      const record = this.#byName.get(nameOf(row));
+      if (record?.kind !== 'made' || row.state !== 'ready' || links.get(row.ifindex) !== undefined) continue;
+      // The table may lag behind: our own new devices are in the kernel before they are in it.
+      if (this.#netlink.link(row.ifindex) === undefined) await this.#restore(record);
+    }
+    if (workloads?.isSynced === true) await this.#syncWorkloads();
+  }
+
+  async #syncWorkloads(): Promise<void> {
+    const wanted = new Map([...(this.#options.workloads?.all() ?? [])].map((row) => [row.key, row]));
+    for (const [name, record] of [...this.#byName]) {
+      if (record.kind === 'workload' && !wanted.has(name)) await this.#forget(record);
+    }
+    for (const [name, workload] of wanted) {
+      try {
+        await this.#syncWorkload(workload);
+        this.#problems.delete(name);
+      } catch (e) {
+        if (!(e instanceof MerlonError)) throw e;
+        this.#problems.set(
+          name,
+          new MerlonError(e.code, e.message, { cause: e, at: workload.at, hint: e.hint }),
+        );
+      }
+    }
+  }
+
+  /** A workload is an endpoint while its device is there. A change keeps its id. */
+  async #syncWorkload(workload: WorkloadRow): Promise<void> {
+    const { endpoints, links } = this.#options;
+    const { name, namespace, labels, addresses, hostDevice } = workload;
+    const known = this.#byName.get(workload.key);
+    if (known?.kind === 'made') {
+      throw new MerlonError('ENDPOINT_EXISTS', `endpoint ${workload.key} was added by hand`);
+    }
+    await this.#checkAddresses(workload);
+    const fields = { name, namespace, labels, addresses, device: hostDevice };
+    const rest = { kind: 'workload' as const, netns: '', netnsCookie: 0n, peer: '', mtu: 0 };
+    let record = known ?? (await this.#newRecord({ ...fields, ...rest }));
+    if (isOther(record, fields)) {
+      record = { ...record, ...fields };
+      await this.#records.write(record);
+      this.#byName.set(workload.key, record);
+    }
+    const device = [...links.all()].find((link) => link.name === hostDevice);
+    const row = endpoints.get(record.id);
+    if (device !== undefined) await this.#putRow(record, 'ready', { ifindex: device.ifindex });
+    else if (row?.state === 'ready') {
+      await this.#putRow(record, 'disconnected', {});
+      this.#beginGrace(record);
+    }
+    if (device === undefined) {
+      throw new MerlonError('ENDPOINT_DEVICE', `the node has no device ${hostDevice}`, {
+        hint: 'the endpoint begins when it appears',
+      });
+    }
+  }
+
+  /** Stops watching; devices, records and rows stay. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ending.abort(new MerlonError('AGENT_STOPPING', 'the agent is stopping'));
+    this.#listeners.dispose();
+    for (const id of [...this.#graces.keys()]) this.#endGrace(id);
+    using _ = await this.#mutex.lock();
+    this.#netlink[Symbol.dispose]();
+  }
+}
+
+function isOther(
+  record: EndpointRecord,
+  fields: Pick<EndpointRecord, 'labels' | 'addresses' | 'device'>,
+): boolean {
+  return (
+    record.labels.key !== fields.labels.key ||
+    record.device !== fields.device ||
+    record.addresses.join() !== fields.addresses.join()
+  );
+}

@@ -1,0 +1,112 @@
+/** What is kept of an endpoint on disk: `<state-dir>/endpoints/<id>.json`. */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { MerlonError } from '#kit/errors';
+import { formatLabel, type LabelSet, labelSet, parseLabel } from '#kit/labels';
+import { type StateFile, stateFile } from './state-file.ts';
+
+/** An endpoint we made, or a workload that a manifest describes. */
+export interface EndpointRecord {
+  readonly id: number;
+  readonly kind: 'made' | 'workload';
+  readonly name: string;
+  readonly namespace: string;
+  readonly labels: LabelSet;
+  readonly addresses: readonly string[];
+  /** Device on the node. */
+  readonly device: string;
+  /** Path of the namespace; empty for workloads. */
+  readonly netns: string;
+  /** Of the namespace in which the device was made; 0 for workloads. Unique per boot. */
+  readonly netnsCookie: bigint;
+  /** Device inside the namespace; empty for workloads. */
+  readonly peer: string;
+  readonly mtu: number;
+}
+
+const VERSION = 1;
+const FILE = /^(\d{1,5})\.json$/;
+
+const isText = (value: unknown): value is string => typeof value === 'string';
+const isTexts = (value: unknown): value is string[] => Array.isArray(value) && value.every(isText);
+
+function recordOf(content: unknown): EndpointRecord | undefined {
+  const r = content as Record<string, unknown> | null;
+  if (typeof r !== 'object' || r === null) return undefined;
+  const { id, kind, name, namespace, addresses, device, netns, netnsCookie, peer, mtu, labels } = r;
+  if (typeof id !== 'number' || !isEndpointId(id) || typeof mtu !== 'number') return undefined;
+  if (kind !== 'made' && kind !== 'workload') return undefined;
+  if (!isText(name) || !isText(namespace) || !isText(device) || !isText(netns) || !isText(peer))
+    return undefined;
+  if (!isTexts(addresses) || !isTexts(labels) || typeof netnsCookie !== 'bigint') return undefined;
+  const parsed = labels.map((text) => parseLabel(text)).filter((label) => label !== undefined);
+  if (parsed.length !== labels.length) return undefined;
+  return {
+    id,
+    kind,
+    name,
+    namespace,
+    addresses,
+    device,
+    netns,
+    netnsCookie,
+    peer,
+    mtu,
+    labels: labelSet(parsed),
+  };
+}
+
+/** Ids of endpoints: 16 bits, 0 is the host's. */
+export function isEndpointId(id: number): boolean {
+  return Number.isInteger(id) && id >= 1 && id <= 0xffff;
+}
+
+/** The lowest id after `last` that is not taken, going round at the end; undefined when all are taken. */
+export function nextId(last: number, taken: (id: number) => boolean): number | undefined {
+  for (let step = 1; step <= 0xffff; step++) {
+    const id = ((last + step - 1) % 0xffff) + 1;
+    if (!taken(id)) return id;
+  }
+  return undefined;
+}
+
+/** The records of a state folder, and the last id given. */
+export class Records {
+  readonly #dir: string;
+  readonly #last: StateFile<number>;
+
+  constructor(stateDir: string) {
+    this.#dir = join(stateDir, 'endpoints');
+    const isId = (value: unknown) => (typeof value === 'number' && isEndpointId(value) ? value : undefined);
+    this.#last = stateFile(join(this.#dir, 'last-id'), VERSION, isId);
+  }
+
+  #file(id: number): StateFile<EndpointRecord> {
+    return stateFile(join(this.#dir, `${id}.json`), VERSION, recordOf);
+  }
+
+  /** All that can be read, by id; the faults of the others go to `onBad`. */
+  async read(onBad: (problem: MerlonError) => void): Promise<readonly EndpointRecord[]> {
+    const names = await readdir(this.#dir).catch(() => []);
+    const ids = names.map((name) => Number(FILE.exec(name)?.[1])).filter(isEndpointId);
+    const records = await Promise.all(ids.sort((a, b) => a - b).map((id) => this.#file(id).read(onBad)));
+    return records.filter((record, at) => record !== undefined && record.id === ids[at]) as EndpointRecord[];
+  }
+
+  async lastId(onBad: (problem: MerlonError) => void): Promise<number> {
+    return (await this.#last.read(onBad)) ?? 0;
+  }
+
+  async write(record: EndpointRecord): Promise<void> {
+    const labels = record.labels.labels.map(formatLabel);
+    await this.#file(record.id).write({ ...record, labels } as unknown as EndpointRecord);
+  }
+
+  writeLastId(id: number): Promise<void> {
+    return this.#last.write(id);
+  }
+
+  remove(id: number): Promise<void> {
+    return this.#file(id).remove();
+  }
+}
