@@ -22,7 +22,7 @@ function declared(header: string, pattern: RegExp): string[] {
 
 /** Object-like macros with a value; those of types.h are all integers, which the compiler checks. */
 const CONSTANT = /^#define[ \t]+([A-Z]\w*)[ \t]+(?!\/\*)\S/gm;
-const STRUCT = /^struct (\w+) \{/gm;
+const STRUCT = /^struct (?:__attribute__\(\(.*\)\) )?(\w+) \{/gm;
 const ENUM = /^enum (\w+) \{/gm;
 
 /** What `types.h` declares. */
@@ -72,12 +72,17 @@ async function codecs(): Promise<string> {
     value: layouts.constant(`wire_constant_${name}`),
   }));
   const schema = constants.find(({ name }) => name === 'MERLON_SCHEMA')?.value ?? 0n;
+  const maps = layouts.maps(schema);
+  for (const { name, key, value } of maps) {
+    const missing = [key, value].find((type) => type !== '' && !names.structs.includes(type));
+    if (missing !== undefined) throw new Error(`map ${name}: struct ${missing} was not found in bpf/types.h`);
+  }
   return printWire({
     structs: names.structs.map((name) => layouts.struct(name)),
     enums: names.enums.map((name) => layouts.enumeration(name)),
     constants,
     settings: layouts.variables('.rodata'),
-    maps: layouts.maps(schema),
+    maps,
   });
 }
 

@@ -995,6 +995,90 @@ export function writeFailsafeEntry(view: DataView, at: number, value: FailsafeEn
   view.setUint32(at + 4, value.entry, LE);
 }
 
+/** Bytes of `struct flow4_key`. */
+export const FLOW4_KEY_SIZE = 16;
+/** Offsets in `struct flow4_key`. */
+export const FLOW4_KEY = {
+  addr: 0,
+  port: 8,
+  proto: 12,
+  kind: 13,
+  zone: 14,
+} as const;
+
+/** `struct flow4_key`. */
+export interface Flow4Key {
+  readonly addr: readonly [number, number];
+  readonly port: readonly [number, number];
+  readonly proto: number;
+  readonly kind: number;
+  readonly zone: number;
+}
+
+/** Reads `struct flow4_key` at byte `at` of the view. */
+export function readFlow4Key(view: DataView, at = 0): Flow4Key {
+  return {
+    addr: [view.getUint32(at, false), view.getUint32(at + 4, false)],
+    port: [view.getUint16(at + 8, false), view.getUint16(at + 10, false)],
+    proto: view.getUint8(at + 12),
+    kind: view.getUint8(at + 13),
+    zone: view.getUint16(at + 14, LE),
+  };
+}
+
+/** Writes `struct flow4_key` at byte `at` of the view; padding becomes zero. */
+export function writeFlow4Key(view: DataView, at: number, value: Flow4Key): void {
+  view.setUint32(at, value.addr[0], false);
+  view.setUint32(at + 4, value.addr[1], false);
+  view.setUint16(at + 8, value.port[0], false);
+  view.setUint16(at + 10, value.port[1], false);
+  view.setUint8(at + 12, value.proto);
+  view.setUint8(at + 13, value.kind);
+  view.setUint16(at + 14, value.zone, LE);
+}
+
+/** Bytes of `struct flow6_key`. */
+export const FLOW6_KEY_SIZE = 40;
+/** Offsets in `struct flow6_key`. */
+export const FLOW6_KEY = {
+  addr: 0,
+  port: 32,
+  proto: 36,
+  kind: 37,
+  zone: 38,
+} as const;
+
+/** `struct flow6_key`. */
+export interface Flow6Key {
+  readonly addr: readonly [Uint8Array, Uint8Array];
+  readonly port: readonly [number, number];
+  readonly proto: number;
+  readonly kind: number;
+  readonly zone: number;
+}
+
+/** Reads `struct flow6_key` at byte `at` of the view. */
+export function readFlow6Key(view: DataView, at = 0): Flow6Key {
+  return {
+    addr: [bytes(view, at, 16), bytes(view, at + 16, 16)],
+    port: [view.getUint16(at + 32, false), view.getUint16(at + 34, false)],
+    proto: view.getUint8(at + 36),
+    kind: view.getUint8(at + 37),
+    zone: view.getUint16(at + 38, LE),
+  };
+}
+
+/** Writes `struct flow6_key` at byte `at` of the view; padding becomes zero. */
+export function writeFlow6Key(view: DataView, at: number, value: Flow6Key): void {
+  putBytes(view, at, 16, value.addr[0]);
+  putBytes(view, at + 16, 16, value.addr[1]);
+  view.setUint16(at + 32, value.port[0], false);
+  view.setUint16(at + 34, value.port[1], false);
+  view.setUint8(at + 36, value.proto);
+  view.setUint8(at + 37, value.kind);
+  view.setUint16(at + 38, value.zone, LE);
+}
+
 /** Bytes of `struct stamp`. */
 export const STAMP_SIZE = 8;
 /** Offsets in `struct stamp`. */
