@@ -50,7 +50,10 @@ function isInside(outer: Cidr, key: string): boolean {
 
 /** A selector in canonical form: requirements and values sorted, without repetitions. */
 export function selectorOf(requirements: readonly Requirement[]): Selector {
-  const canonical = requirements.map((r) => ({ ...r, values: [...new Set(r.values)].sort() }));
+  const canonical = requirements.map((r) => {
+    const hasValues = r.operator === 'In' || r.operator === 'NotIn';
+    return { ...r, values: hasValues ? [...new Set(r.values)].sort() : [] };
+  });
   const byText = new Map(canonical.map((r) => [formatRequirement(r), r]));
   const texts = [...byText.keys()].sort();
   return { requirements: texts.map((text) => byText.get(text) as Requirement) };
