@@ -68,9 +68,10 @@ interface Ended {
 }
 
 const running = new Set<ChildProcess>();
+let isStopping = false;
 
-/** Runs a command in a process group of its own, which ends with us; standard output goes line by line. */
-function run(command: readonly string[], onLine: (line: string) => void): Promise<Ended> {
+/** Starts a command in a process group of its own, which ends with us; standard output goes line by line. */
+function start(command: readonly string[], onLine: (line: string) => void): Promise<Ended> {
   return new Promise((resolve) => {
     const child = spawn('setpriv', ['--pdeathsig', 'TERM', ...command], {
       cwd: root,
@@ -92,6 +93,12 @@ function run(command: readonly string[], onLine: (line: string) => void): Promis
   });
 }
 
+/** Runs a command. Once a signal came, what waits for it waits for ever: nothing is counted or printed then. */
+async function run(command: readonly string[], onLine: (line: string) => void): Promise<Ended> {
+  const ended = await start(command, onLine);
+  return isStopping ? new Promise<never>(() => {}) : ended;
+}
+
 function signalAll(signal: NodeJS.Signals): void {
   for (const { pid } of running) {
     try {
@@ -103,8 +110,6 @@ function signalAll(signal: NodeJS.Signals): void {
   }
 }
 
-let isStopping = false;
-
 /** Ends what runs, waits for it, and removes what it left. */
 async function stop(signal: NodeJS.Signals): Promise<never> {
   isStopping = true;
@@ -114,7 +119,7 @@ async function stop(signal: NodeJS.Signals): Promise<never> {
   const force = setTimeout(() => signalAll('SIGKILL'), 5000);
   await Promise.all(closed);
   clearTimeout(force);
-  if (isRoot) await run(['node', 'deploy/sweep.ts'], (line) => console.log(`swept   ${line}`));
+  if (isRoot) await start(['node', 'deploy/sweep.ts'], (line) => console.log(`swept   ${line}`));
   process.exit(128 + constants.signals[signal]);
 }
 
@@ -125,8 +130,8 @@ const seconds = (since: number): string => `${((performance.now() - since) / 100
 // ---- the parts of a run ----
 
 async function runSuite(suite: Suite): Promise<void> {
-  if (filesOf(suite.name).length === 0 || isStopping) return;
-  const start = performance.now();
+  if (filesOf(suite.name).length === 0) return;
+  const since = performance.now();
   const details: string[] = [];
   let count = 0;
   let failures = 0;
@@ -142,12 +147,11 @@ async function runSuite(suite: Suite): Promise<void> {
     if (one.kind === 'failed') failures += 1;
     outcomes.push({ suite: suite.name, title: one.title, kind: one.kind, detail: '' });
   });
-  if (isStopping) return;
   if (failures > 0) console.log(details.join('\n').trimEnd());
   if (failures > 0 && ended.errors !== '') console.log(ended.errors.replace(/^/gm, '    '));
   if (failures === 0 && !ended.ok) record(suite.name, 'the suite runs to its end', 'failed', ended.errors);
   if (count === 0 && ended.ok) record(suite.name, 'the suite holds tests', 'failed');
-  console.log(`${ended.ok ? 'ok    ' : 'FAILED'}  ${suite.name} (${count} tests, ${seconds(start)})`);
+  console.log(`${ended.ok ? 'ok    ' : 'FAILED'}  ${suite.name} (${count} tests, ${seconds(since)})`);
 }
 
 async function build(): Promise<void> {
@@ -157,14 +161,14 @@ async function build(): Promise<void> {
     record('build', 'build', 'skipped', `${missing.join(', ')} not installed, which needs root`);
     return;
   }
-  const start = performance.now();
+  const since = performance.now();
   const ended = await run(['./merlon', 'build', '--quiet'], () => {});
   record('build', 'build', ended.ok ? 'passed' : 'failed', ended.errors);
-  if (ended.ok) console.log(`ok      build (${seconds(start)})`);
+  if (ended.ok) console.log(`ok      build (${seconds(since)})`);
 }
 
 async function runOk(): Promise<void> {
-  const start = performance.now();
+  const since = performance.now();
   const ended = await run(['./merlon', 'ok', '--json'], (line) => {
     const check = JSON.parse(line) as { name: string; passed?: boolean; output?: string; skipped?: string };
     if (check.skipped !== undefined) record('ok', check.name, 'skipped', check.skipped);
@@ -172,7 +176,7 @@ async function runOk(): Promise<void> {
   });
   const isReported = outcomes.some(({ suite }) => suite === 'ok');
   if (!isReported) record('ok', 'the checks run', 'failed', ended.errors);
-  console.log(`${ended.ok ? 'ok    ' : 'FAILED'}  ok (${seconds(start)})`);
+  console.log(`${ended.ok ? 'ok    ' : 'FAILED'}  ok (${seconds(since)})`);
 }
 
 /** What a killed run left behind goes before; that the tests leave nothing themselves is a test. */
@@ -229,7 +233,7 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 const isWanted = (name: string): boolean => wanted.length === 0 || wanted.includes(name);
-const start = performance.now();
+const since = performance.now();
 
 const homeless = globSync('test/*/', { cwd: root })
   .map((path) => path.split('/')[1] ?? '')
@@ -261,6 +265,6 @@ const count = (kind: Outcome['kind']): number => outcomes.filter((one) => one.ki
 const failures = outcomes.filter(({ kind }) => kind === 'failed');
 if (failures.length > 0) console.log('\nfailed:');
 for (const { suite, title } of failures) console.log(`  ${suite}: ${title}`);
-console.log(`\nin all ${seconds(start)}`);
+console.log(`\nin all ${seconds(since)}`);
 console.log(`${count('passed')} passed, ${count('failed')} failed, ${count('skipped')} skipped`);
 process.exitCode = failures.length === 0 ? 0 : 1;
