@@ -17,8 +17,7 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /* A tagged frame is its sub-device's business, if our program is there. */
-static __always_inline
-bool vlan_has_program(const struct packet *pkt)
+static __always_inline bool vlan_has_program(const struct packet *pkt)
 {
 	struct vlan_key key = {
 		.ifindex = pkt->ifindex,
@@ -30,8 +29,7 @@ bool vlan_has_program(const struct packet *pkt)
 }
 
 /* Built-ins of the node, above any policy: ICMP_PASS, ICMP_JUDGE or a drop reason. */
-static __always_inline
-int host_builtin(struct __sk_buff *skb, struct packet *pkt)
+static __always_inline int host_builtin(struct __sk_buff *skb, struct packet *pkt)
 {
 	if (cfg_builtin_dhcp && (is_dhcp4(pkt) || is_dhcp6(pkt)))
 		return ICMP_PASS;
@@ -45,8 +43,7 @@ int host_builtin(struct __sk_buff *skb, struct packet *pkt)
 }
 
 /* Common to both directions: what comes before the judgement of a packet that is the node's. */
-static __always_inline
-int host_judge(struct __sk_buff *skb, struct packet *pkt)
+static __always_inline int host_judge(struct __sk_buff *skb, struct packet *pkt)
 {
 	int rc = host_builtin(skb, pkt);
 
@@ -62,8 +59,7 @@ int host_judge(struct __sk_buff *skb, struct packet *pkt)
 }
 
 /* Sources that the wire may not show (HF-1.5); 0, or a drop reason. */
-static __always_inline
-int host_check_source(struct __sk_buff *skb, struct packet *pkt)
+static __always_inline int host_check_source(struct __sk_buff *skb, struct packet *pkt)
 {
 	struct device *device;
 
@@ -116,8 +112,7 @@ __noinline int host_ingress_full(struct __sk_buff *skb, struct packet *pkt)
  * Forwarded with a source of the node's: rewritten on its way (row 5), or the answer of a foreign DNAT
  * (row 16). Not judged, but its record tells the answers from new connections.
  */
-static __always_inline
-int host_egress_forwarded(struct __sk_buff *skb, struct packet *pkt)
+static __always_inline int host_egress_forwarded(struct __sk_buff *skb, struct packet *pkt)
 {
 	if (!address_is_local(&pkt->saddr, pkt->family))
 		return pass(STAT_PASS_FORWARDED);
@@ -146,8 +141,8 @@ __noinline int host_egress_full(struct __sk_buff *skb, struct packet *pkt)
 }
 
 /* Whatever the fast path does not settle. */
-static __always_inline
-int host_rest(struct __sk_buff *skb, enum direction dir, bool has_ethernet, bool is_missed)
+static __always_inline int host_rest(struct __sk_buff *skb, enum direction dir, bool has_ethernet,
+				     bool is_missed)
 {
 	struct packet *pkt = packet_room();
 	struct device *device;
@@ -176,15 +171,14 @@ int host_rest(struct __sk_buff *skb, enum direction dir, bool has_ethernet, bool
 }
 
 /* A record without verdicts was made for what merely passes. */
-static __always_inline
-bool flow_is_unjudged(const struct flow *flow)
+static __always_inline bool flow_is_unjudged(const struct flow *flow)
 {
 	return !(flow->verdict[DIR_EGRESS] | flow->verdict[DIR_INGRESS]);
 }
 
 /* The established packet: one lookup, one comparison of stamps. */
-static __always_inline
-bool host_fast(struct __sk_buff *skb, const struct fast *fast, enum direction dir, int *action)
+static __always_inline bool host_fast(struct __sk_buff *skb, const struct fast *fast,
+				      enum direction dir, int *action)
 {
 	struct live_state *state = live_get();
 	struct subject subject = {};
@@ -205,8 +199,7 @@ bool host_fast(struct __sk_buff *skb, const struct fast *fast, enum direction di
 	return true;
 }
 
-static __always_inline
-int handle_host_ingress(struct __sk_buff *skb, bool has_ethernet)
+static __always_inline int handle_host_ingress(struct __sk_buff *skb, bool has_ethernet)
 {
 	struct fast fast = {};
 	int action;
@@ -215,21 +208,20 @@ int handle_host_ingress(struct __sk_buff *skb, bool has_ethernet)
 		return pass(STAT_PASS_FORWARDED);
 	if (skb->mark & cfg_mark_mask)
 		skb->mark &= ~cfg_mark_mask;
-	fast_find(skb, &fast, has_ethernet, DIR_INGRESS);
+	fast_find(skb, &fast, has_ethernet, DIR_INGRESS, NULL);
 	if (host_fast(skb, &fast, DIR_INGRESS, &action))
 		return action;
 	return host_rest(skb, DIR_INGRESS, has_ethernet, fast.was_looked_up && !fast.flow);
 }
 
-static __always_inline
-int handle_host_egress(struct __sk_buff *skb, bool has_ethernet)
+static __always_inline int handle_host_egress(struct __sk_buff *skb, bool has_ethernet)
 {
 	struct fast fast = {};
 	int action;
 
 	/* What merely passes has a source elsewhere and most often no record of the node's. */
 	if (!skb->ingress_ifindex)
-		fast_find(skb, &fast, has_ethernet, DIR_EGRESS);
+		fast_find(skb, &fast, has_ethernet, DIR_EGRESS, NULL);
 	if (host_fast(skb, &fast, DIR_EGRESS, &action))
 		return action;
 	return host_rest(skb, DIR_EGRESS, has_ethernet, fast.was_looked_up && !fast.flow);

@@ -43,9 +43,8 @@ __noinline int control_resolve(void)
 	return flags << 8 | (slot % HOST_SLOTS);
 }
 
-static __always_inline
-void subject_take(struct subject *subject, struct ruleset *set, __u32 index, __u32 slot,
-		  __u32 flags)
+static __always_inline void subject_take(struct subject *subject, struct ruleset *set, __u32 index,
+					 __u32 slot, __u32 flags)
 {
 	subject->ruleset = index;
 	subject->slot = slot;
@@ -60,8 +59,7 @@ void subject_take(struct subject *subject, struct ruleset *set, __u32 index, __u
 }
 
 /* The host endpoint as a subject of this packet. */
-static __always_inline
-void subject_host(struct subject *subject)
+static __always_inline void subject_host(struct subject *subject)
 {
 	__u32 zero = 0, index = RULESET_HOST, resolved;
 	struct hostfw_control *control = bpf_map_lookup_elem(&hostfw_control, &zero);
@@ -80,8 +78,7 @@ void subject_host(struct subject *subject)
 }
 
 /* A pod as a subject: its rule set switches by a word of its own, unguarded. */
-static __always_inline
-void subject_pod(struct subject *subject, const struct endpoint *endpoint)
+static __always_inline void subject_pod(struct subject *subject, const struct endpoint *endpoint)
 {
 	__u32 index = endpoint->ruleset, flags = 0;
 	struct ruleset *set = bpf_map_lookup_elem(&rulesets, &index);
@@ -95,8 +92,7 @@ void subject_pod(struct subject *subject, const struct endpoint *endpoint)
 }
 
 /* Does any policy select the subject in this direction? */
-static __always_inline
-bool subject_is_selected(const struct subject *subject, __u32 dir)
+static __always_inline bool subject_is_selected(const struct subject *subject, __u32 dir)
 {
 	__u32 index = subject->ruleset;
 	struct ruleset *set;
@@ -110,14 +106,12 @@ bool subject_is_selected(const struct subject *subject, __u32 dir)
 }
 
 /* The direction of a subject's judgement: the owner of the hook sees `dir`, the other one its reverse. */
-static __always_inline
-__u32 subject_dir(const struct packet *pkt, __u32 subject)
+static __always_inline __u32 subject_dir(const struct packet *pkt, __u32 subject)
 {
 	return (subject == pkt->owner ? pkt->dir : !pkt->dir) & 1;
 }
 
-static __always_inline
-struct live_state *live_get(void)
+static __always_inline struct live_state *live_get(void)
 {
 	__u32 zero = 0;
 

@@ -23,16 +23,15 @@ enum flow_home {
 };
 
 /* Does `a` sort behind `b`, by address, then by port? */
-static __always_inline
-bool end4_is_behind(__be32 a, __be16 a_port, __be32 b, __be16 b_port)
+static __always_inline bool end4_is_behind(__be32 a, __be16 a_port, __be32 b, __be16 b_port)
 {
 	if (a == b)
 		return bpf_ntohs(a_port) > bpf_ntohs(b_port);
 	return bpf_ntohl(a) > bpf_ntohl(b);
 }
 
-static __always_inline
-bool end6_is_behind(const union address *a, __be16 a_port, const union address *b, __be16 b_port)
+static __always_inline bool end6_is_behind(const union address *a, __be16 a_port,
+					   const union address *b, __be16 b_port)
 {
 	if (a->d[0] != b->d[0])
 		return bpf_be64_to_cpu(a->d[0]) > bpf_be64_to_cpu(b->d[0]);
@@ -42,16 +41,14 @@ bool end6_is_behind(const union address *a, __be16 a_port, const union address *
 }
 
 /* Is the packet's source the second end of the key? */
-static __always_inline
-bool key_is_swapped(const struct packet *pkt)
+static __always_inline bool key_is_swapped(const struct packet *pkt)
 {
 	if (pkt->family == 4)
 		return end4_is_behind(pkt->saddr.w[3], pkt->sport, pkt->daddr.w[3], pkt->dport);
 	return end6_is_behind(&pkt->saddr, pkt->sport, &pkt->daddr, pkt->dport);
 }
 
-static __always_inline
-void key4_set(struct flow4_key *key, const struct packet *pkt, bool swapped)
+static __always_inline void key4_set(struct flow4_key *key, const struct packet *pkt, bool swapped)
 {
 	key->addr[0] = swapped ? pkt->daddr.w[3] : pkt->saddr.w[3];
 	key->addr[1] = swapped ? pkt->saddr.w[3] : pkt->daddr.w[3];
@@ -62,8 +59,7 @@ void key4_set(struct flow4_key *key, const struct packet *pkt, bool swapped)
 	key->zone = 0;
 }
 
-static __always_inline
-void key6_set(struct flow6_key *key, const struct packet *pkt, bool swapped)
+static __always_inline void key6_set(struct flow6_key *key, const struct packet *pkt, bool swapped)
 {
 	union address *end = (union address *)key->addr;
 
@@ -79,16 +75,14 @@ void key6_set(struct flow6_key *key, const struct packet *pkt, bool swapped)
 	key->zone = 0;
 }
 
-static __always_inline
-struct flow *flow_main4(const struct flow4_key *key)
+static __always_inline struct flow *flow_main4(const struct flow4_key *key)
 {
 	if (key->proto == IPPROTO_TCP)
 		return bpf_map_lookup_elem(&flow_tcp4, key);
 	return bpf_map_lookup_elem(&flow_any4, key);
 }
 
-static __always_inline
-struct flow *flow_main6(const struct flow6_key *key)
+static __always_inline struct flow *flow_main6(const struct flow6_key *key)
 {
 	if (key->proto == IPPROTO_TCP)
 		return bpf_map_lookup_elem(&flow_tcp6, key);
@@ -96,8 +90,7 @@ struct flow *flow_main6(const struct flow6_key *key)
 }
 
 /* Seconds without a packet after which the record is none (HF-3.4). */
-static __always_inline
-__u32 flow_timeout(__u32 flags, __u8 proto, bool is_unproven)
+static __always_inline __u32 flow_timeout(__u32 flags, __u8 proto, bool is_unproven)
 {
 	if (proto == IPPROTO_TCP) {
 		if (flags & FLOW_RST || (flags & FLOW_FIN_BOTH) == FLOW_FIN_BOTH)
@@ -113,8 +106,8 @@ __u32 flow_timeout(__u32 flags, __u8 proto, bool is_unproven)
 	return cfg_timeout_generic;
 }
 
-static __always_inline
-bool flow_is_live(const struct flow *flow, __u8 proto, bool is_unproven, __u32 now)
+static __always_inline bool flow_is_live(const struct flow *flow, __u8 proto, bool is_unproven,
+					 __u32 now)
 {
 	__u32 last = *(volatile __u32 *)&flow->last_seen;
 
@@ -125,8 +118,7 @@ bool flow_is_live(const struct flow *flow, __u8 proto, bool is_unproven, __u32 n
 	return now - last <= flow_timeout(flow->flags, proto, is_unproven);
 }
 
-static __always_inline
-__u32 epoch_bucket(const union address *addr, __u8 family)
+static __always_inline __u32 epoch_bucket(const union address *addr, __u8 family)
 {
 	__u32 hash = addr->w[3] * EPOCH_MULTIPLIER3;
 
@@ -136,16 +128,14 @@ __u32 epoch_bucket(const union address *addr, __u8 family)
 	return hash >> EPOCH_SHIFT;
 }
 
-static __always_inline
-bool time_is_before(__u32 a, __u32 b)
+static __always_inline bool time_is_before(__u32 a, __u32 b)
 {
 	return (__s32)(a - b) < 0;
 }
 
 /* Was the verdict given under this generation, and not before the peer's address last changed hands? */
-static __always_inline
-bool stamp_is_current(const struct stamp *stamp, __u32 generation, const struct live_state *state,
-		      __u32 bucket)
+static __always_inline bool stamp_is_current(const struct stamp *stamp, __u32 generation,
+					     const struct live_state *state, __u32 bucket)
 {
 	return stamp->generation == generation &&
 	       !time_is_before(stamp->time, state->epoch[bucket % EPOCH_BUCKETS]) &&
@@ -153,8 +143,8 @@ bool stamp_is_current(const struct stamp *stamp, __u32 generation, const struct 
 }
 
 /* Counts the packet; `is_reply` says for which side. */
-static __always_inline
-void flow_count(struct flow *flow, const struct packet *pkt, bool is_reply, __u32 now)
+static __always_inline void flow_count(struct flow *flow, const struct packet *pkt, bool is_reply,
+				       __u32 now)
 {
 	/* Plain adds: two CPUs on one flow may lose a packet of the count, never a verdict. */
 	flow->packets[is_reply] += pkt->segments;
@@ -163,8 +153,7 @@ void flow_count(struct flow *flow, const struct packet *pkt, bool is_reply, __u3
 }
 
 /* Flags of the state that this packet brings about (HF-2.8, 3.4). */
-static __always_inline
-__u16 flow_flags_next(__u16 flags, const struct packet *pkt, bool is_reply)
+static __always_inline __u16 flow_flags_next(__u16 flags, const struct packet *pkt, bool is_reply)
 {
 	if (is_reply)
 		flags |= FLOW_SEEN_REPLY;
@@ -183,8 +172,8 @@ __u16 flow_flags_next(__u16 flags, const struct packet *pkt, bool is_reply)
 }
 
 /* Stores one subject's verdict in its cell. The stamp goes last: until then the old one is not current. */
-static __always_inline
-void flow_store_verdict(struct flow *flow, const struct packet *pkt, __u32 subject, __u32 cell)
+static __always_inline void flow_store_verdict(struct flow *flow, const struct packet *pkt,
+					       __u32 subject, __u32 cell)
 {
 	const struct judgement *judged = &pkt->judged[subject];
 
@@ -272,9 +261,8 @@ __noinline int flow_write(struct flow *flow, const struct packet *pkt, __u32 is_
 		__rc == -EEXIST ? 1 : __rc;                                        \
 	})
 
-static __always_inline
-int flow_insert4(const struct packet *pkt, struct flow_scratch *scratch, struct live_state *state,
-		 __u32 home)
+static __always_inline int flow_insert4(const struct packet *pkt, struct flow_scratch *scratch,
+					struct live_state *state, __u32 home)
 {
 	struct flow4_key key = {};
 
@@ -294,9 +282,8 @@ int flow_insert4(const struct packet *pkt, struct flow_scratch *scratch, struct 
 	return FLOW_STORE(&flow_any4, &overflow4, &key, &scratch->value4, 0);
 }
 
-static __always_inline
-int flow_insert6(const struct packet *pkt, struct flow_scratch *scratch, struct live_state *state,
-		 __u32 home)
+static __always_inline int flow_insert6(const struct packet *pkt, struct flow_scratch *scratch,
+					struct live_state *state, __u32 home)
 {
 	struct flow6_key key = {};
 
@@ -315,8 +302,7 @@ int flow_insert6(const struct packet *pkt, struct flow_scratch *scratch, struct 
 	return FLOW_STORE(&flow_any6, &overflow6, &key, &scratch->value4.flow, 1);
 }
 
-static __always_inline
-struct flow_scratch *scratch_get(void)
+static __always_inline struct flow_scratch *scratch_get(void)
 {
 	__u32 zero = 0;
 
@@ -324,8 +310,7 @@ struct flow_scratch *scratch_get(void)
 }
 
 /* A number for a record: of this CPU, then the CPU; never 0. */
-static __always_inline
-__u32 flow_number(struct flow_scratch *scratch)
+static __always_inline __u32 flow_number(struct flow_scratch *scratch)
 {
 	scratch->number++;
 	return (scratch->number << 8 | (bpf_get_smp_processor_id() & 0xff)) ?: 1;

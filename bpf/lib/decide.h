@@ -19,15 +19,13 @@
 #define REFUSAL_SUBJECT(refusal) ((refusal) >> 8)
 #define REFUSAL_REASON(refusal) ((refusal) & 0xff)
 
-static __always_inline
-bool subject_is_present(const struct packet *pkt, __u32 i)
+static __always_inline bool subject_is_present(const struct packet *pkt, __u32 i)
 {
 	return pkt->subject[i].flags & SUBJECT_PRESENT;
 }
 
 /* Every subject judges the connection as new, the pod first; all must allow. 0, or the first refusal. */
-static __always_inline
-int judge_all(struct packet *pkt, __u32 is_reply)
+static __always_inline int judge_all(struct packet *pkt, __u32 is_reply)
 {
 	int reason;
 
@@ -45,8 +43,7 @@ int judge_all(struct packet *pkt, __u32 is_reply)
 }
 
 /* Tells people of what one subject allowed as new. */
-static __always_inline
-void announce(const struct packet *pkt, __u32 i)
+static __always_inline void announce(const struct packet *pkt, __u32 i)
 {
 	const struct judgement *judged = &pkt->judged[i];
 	__u32 type = judged->bits & JUDGED_FAILSAFE ? EVENT_FAILSAFE : EVENT_VERDICT;
@@ -59,8 +56,7 @@ void announce(const struct packet *pkt, __u32 i)
 	event_emit(pkt, i, type << 8);
 }
 
-static __always_inline
-void announce_all(const struct packet *pkt)
+static __always_inline void announce_all(const struct packet *pkt)
 {
 	for (__u32 i = 0; i < SUBJECTS; i++) {
 		if (subject_is_present(pkt, i))
@@ -69,8 +65,7 @@ void announce_all(const struct packet *pkt)
 }
 
 /* The path by which a packet passed that was judged as new. */
-static __always_inline
-int pass_new(const struct packet *pkt)
+static __always_inline int pass_new(const struct packet *pkt)
 {
 	__u8 bits = pkt->judged[0].bits | pkt->judged[1].bits;
 
@@ -84,8 +79,7 @@ int pass_new(const struct packet *pkt)
 }
 
 /* Is the end that began the connection of this node? Then it needs no proof (HF-1.18). */
-static __always_inline
-bool initiator_is_here(const struct packet *pkt, bool is_reply)
+static __always_inline bool initiator_is_here(const struct packet *pkt, bool is_reply)
 {
 	bool is_towards_owner = pkt->dir == DIR_INGRESS;
 
@@ -128,9 +122,8 @@ __noinline int flow_promote(const struct packet *pkt, const struct flow *flow)
 }
 
 /* Notes what an unproven record's packet shows; true once the initiator has proved itself. */
-static __always_inline
-bool proof_advance(struct __sk_buff *skb, struct packet *pkt, struct unproven_value *unproven,
-		   bool is_reply)
+static __always_inline bool proof_advance(struct __sk_buff *skb, struct packet *pkt,
+					  struct unproven_value *unproven, bool is_reply)
 {
 	if (pkt->proto != IPPROTO_TCP)
 		return !is_reply && unproven->flow.flags & FLOW_SEEN_REPLY;
@@ -241,8 +234,7 @@ __noinline int flow_continue(struct __sk_buff *skb, struct packet *pkt, struct f
 }
 
 /* Which way a TCP packet without record travels; more than that the flags and sockets do not tell. */
-static __always_inline
-bool orient_tcp(struct __sk_buff *skb, struct packet *pkt)
+static __always_inline bool orient_tcp(struct __sk_buff *skb, struct packet *pkt)
 {
 	__u32 dir = subject_dir(pkt, SUBJECT_HOST);
 	int answer;
@@ -279,8 +271,7 @@ bool orient_tcp(struct __sk_buff *skb, struct packet *pkt)
 }
 
 /* A datagram refused as new may still answer a connected socket that we have no record of. */
-static __always_inline
-bool answers_udp_socket(struct __sk_buff *skb, struct packet *pkt)
+static __always_inline bool answers_udp_socket(struct __sk_buff *skb, struct packet *pkt)
 {
 	__u32 dir = subject_dir(pkt, SUBJECT_HOST);
 
@@ -295,8 +286,7 @@ bool answers_udp_socket(struct __sk_buff *skb, struct packet *pkt)
 }
 
 /* Takes an expired record over in place, unless the collector was first. */
-static __always_inline
-bool flow_take_over(struct flow *expired, struct packet *pkt, bool is_reply)
+static __always_inline bool flow_take_over(struct flow *expired, struct packet *pkt, bool is_reply)
 {
 	struct flow_scratch *scratch = scratch_get();
 	__u32 last = *(volatile __u32 *)&expired->last_seen;
@@ -310,8 +300,7 @@ bool flow_take_over(struct flow *expired, struct packet *pkt, bool is_reply)
 }
 
 /* Could an answer not be recognised without the record? A socket of the node's is one. */
-static __always_inline
-bool record_is_indispensable(const struct packet *pkt, bool is_reply)
+static __always_inline bool record_is_indispensable(const struct packet *pkt, bool is_reply)
 {
 	if (pkt->dir != DIR_EGRESS || is_reply)
 		return false;
@@ -361,8 +350,8 @@ __noinline int flow_begin(struct __sk_buff *skb, struct packet *pkt, struct flow
 }
 
 /* A record that this packet may continue: not one that another's echo request would make an answer. */
-static __always_inline
-bool flow_fits(const struct packet *pkt, const struct flow *flow, bool swapped)
+static __always_inline bool flow_fits(const struct packet *pkt, const struct flow *flow,
+				      bool swapped)
 {
 	bool is_reply = swapped != !!(flow->flags & FLOW_INITIATOR);
 

@@ -19,8 +19,8 @@ enum event_type event_kind_anchor __hidden;
 enum drop_reason drop_reason_anchor __hidden;
 enum verdict verdict_anchor __hidden;
 
-static __always_inline
-void event_fill(struct event *event, const struct packet *pkt, const struct judgement *judged)
+static __always_inline void event_fill(struct event *event, const struct packet *pkt,
+				       const struct judgement *judged)
 {
 	event->origin = judged->origin;
 	event->verdict = (judged->verdict & 0xf) | (judged->flags & CELL_MATCH_MASK) << 4;
@@ -48,8 +48,7 @@ void event_fill(struct event *event, const struct packet *pkt, const struct judg
 }
 
 /* Room in the ring with the addresses in it: their size is that of the record. */
-static __always_inline
-struct event *event_reserve(void *ring, const struct packet *pkt)
+static __always_inline struct event *event_reserve(void *ring, const struct packet *pkt)
 {
 	struct event *event;
 
@@ -70,8 +69,8 @@ struct event *event_reserve(void *ring, const struct packet *pkt)
 	return event;
 }
 
-static __always_inline
-__u8 event_flags(const struct packet *pkt, __u32 subject, const struct judgement *judged)
+static __always_inline __u8 event_flags(const struct packet *pkt, __u32 subject,
+					const struct judgement *judged)
 {
 	__u8 flags = subject_dir(pkt, subject) == DIR_INGRESS ? EVENT_F_INGRESS : 0;
 
@@ -155,15 +154,13 @@ __noinline int drop_for(const struct packet *pkt, __u32 subject, __u32 reason)
 	return TC_ACT_SHOT;
 }
 
-static __always_inline
-int drop(const struct packet *pkt, enum drop_reason reason)
+static __always_inline int drop(const struct packet *pkt, enum drop_reason reason)
 {
 	return drop_for(pkt, pkt->owner, reason);
 }
 
 /* Lets the packet pass, by a path that is counted. */
-static __always_inline
-int pass(enum stat stat)
+static __always_inline int pass(enum stat stat)
 {
 	count(stat, 1);
 	return PASS;

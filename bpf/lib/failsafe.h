@@ -9,8 +9,7 @@
 
 #include "packet.h"
 
-static __always_inline
-__u32 failsafe_group(__u32 slot, __u32 inbound, __u32 port_index)
+static __always_inline __u32 failsafe_group(__u32 slot, __u32 inbound, __u32 port_index)
 {
 	__u32 index = (slot * 2 + inbound) * FAILSAFE_PORTS + port_index;
 	__u32 word = index / 8;
@@ -19,9 +18,8 @@ __u32 failsafe_group(__u32 slot, __u32 inbound, __u32 port_index)
 	return groups ? *groups >> (index % 8 * 8) & 0xff : 0;
 }
 
-static __always_inline
-bool failsafe_peer(const struct packet *pkt, __u32 slot, __u32 inbound, __u32 group,
-		   const union address *peer)
+static __always_inline bool failsafe_peer(const struct packet *pkt, __u32 slot, __u32 inbound,
+					  __u32 group, const union address *peer)
 {
 	struct failsafe_key key = {
 		.prefixlen = 32 + 128,
@@ -36,8 +34,7 @@ bool failsafe_peer(const struct packet *pkt, __u32 slot, __u32 inbound, __u32 gr
 	return entry && (!entry->ifindex || entry->ifindex == pkt->ifindex);
 }
 
-static __always_inline
-int failsafe_port_index(const struct packet *pkt, __be16 port)
+static __always_inline int failsafe_port_index(const struct packet *pkt, __be16 port)
 {
 	if (pkt->flags & PKT_NO_PORTS)
 		return -1;
@@ -52,8 +49,7 @@ int failsafe_port_index(const struct packet *pkt, __be16 port)
 }
 
 /* Could this packet, of which no record tells the direction, be an answer to what a rule lets pass? */
-static __always_inline
-bool failsafe_may_answer(const struct packet *pkt, __u32 inbound)
+static __always_inline bool failsafe_may_answer(const struct packet *pkt, __u32 inbound)
 {
 	__u16 port = bpf_ntohs(pkt->dport);
 
@@ -72,8 +68,8 @@ bool failsafe_may_answer(const struct packet *pkt, __u32 inbound)
  * Does a failsafe rule cover the tuple? `cell` is the direction in which its connection is judged, `dir`
  * that in which this packet travels; they differ for a reply.
  */
-static __always_inline
-bool failsafe_match(const struct packet *pkt, __u32 slot, __u32 cell, __u32 dir)
+static __always_inline bool failsafe_match(const struct packet *pkt, __u32 slot, __u32 cell,
+					   __u32 dir)
 {
 	const union address *peer = dir == DIR_INGRESS ? &pkt->saddr : &pkt->daddr;
 	int index = failsafe_port_index(pkt, cell == dir ? pkt->dport : pkt->sport);

@@ -30,8 +30,7 @@ struct fast {
 };
 
 /* Is there a TCP segment that only acknowledges, or a datagram, at `l4`? */
-static __always_inline
-bool fast_l4(__u8 proto, void *l4, void *end)
+static __always_inline bool fast_l4(__u8 proto, void *l4, void *end)
 {
 	__u8 *bytes = l4;
 
@@ -43,8 +42,8 @@ bool fast_l4(__u8 proto, void *l4, void *end)
 	       (bytes[13] & TCP_STATE_FLAGS) == TCP_ACK;
 }
 
-static __always_inline
-void fast_find4(struct fast *fast, void *l3, void *end, __u32 room, __u32 dir)
+static __always_inline void fast_find4(struct fast *fast, void *l3, void *end, __u32 room,
+				       __u32 dir, const struct endpoint *sender)
 {
 	struct flow4_key key = {};
 	struct iphdr *ip = l3;
@@ -57,6 +56,8 @@ void fast_find4(struct fast *fast, void *l3, void *end, __u32 room, __u32 dir)
 		return;
 	total = bpf_ntohs(ip->tot_len);
 	if (total > room || total < sizeof(*ip) + UDP_HEADER)
+		return;
+	if (sender && ip->saddr != sender->addr4)
 		return;
 	swapped = end4_is_behind(ip->saddr, port[0], ip->daddr, port[1]);
 	if (swapped) {
@@ -81,8 +82,8 @@ void fast_find4(struct fast *fast, void *l3, void *end, __u32 room, __u32 dir)
 	fast->was_looked_up = true;
 }
 
-static __always_inline
-void fast_find6(struct fast *fast, void *l3, void *end, __u32 room, __u32 dir)
+static __always_inline void fast_find6(struct fast *fast, void *l3, void *end, __u32 room,
+				       __u32 dir, const struct endpoint *sender)
 {
 	struct flow6_key key = {};
 	union address *low = (union address *)key.addr;
@@ -97,6 +98,8 @@ void fast_find6(struct fast *fast, void *l3, void *end, __u32 room, __u32 dir)
 		return;
 	total = bpf_ntohs(ip->payload_len) + sizeof(*ip);
 	if (total > room || total < sizeof(*ip) + UDP_HEADER)
+		return;
+	if (sender && !address_equal(source, (const union address *)sender->addr6))
 		return;
 	swapped = end6_is_behind(source, port[0], target, port[1]);
 	if (swapped) {
@@ -119,9 +122,9 @@ void fast_find6(struct fast *fast, void *l3, void *end, __u32 room, __u32 dir)
 	fast->was_looked_up = true;
 }
 
-/* Looks up the record, if the frame is of the common kind. */
-static __always_inline
-void fast_find(struct __sk_buff *skb, struct fast *fast, bool has_ethernet, __u32 dir)
+/* Looks up the record, if the frame is of the common kind and from `sender`, where one is given. */
+static __always_inline void fast_find(struct __sk_buff *skb, struct fast *fast, bool has_ethernet,
+				      __u32 dir, const struct endpoint *sender)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	__u32 room = skb->len;
@@ -140,20 +143,18 @@ void fast_find(struct __sk_buff *skb, struct fast *fast, bool has_ethernet, __u3
 		type = *(__u8 *)data >> 4 == 4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
 	}
 	if (type == bpf_htons(ETH_P_IP))
-		fast_find4(fast, data, end, room, dir);
+		fast_find4(fast, data, end, room, dir, sender);
 	else if (type == bpf_htons(ETH_P_IPV6))
-		fast_find6(fast, data, end, room, dir);
+		fast_find6(fast, data, end, room, dir, sender);
 }
 
-static __always_inline
-bool fast_is_reply(const struct fast *fast)
+static __always_inline bool fast_is_reply(const struct fast *fast)
 {
 	return fast->swapped != !!(fast->flow->flags & FLOW_INITIATOR);
 }
 
 /* Live, past its beginning and before its end: this packet changes nothing of its state. */
-static __always_inline
-bool fast_is_steady(const struct fast *fast, bool is_reply, __u32 now)
+static __always_inline bool fast_is_steady(const struct fast *fast, bool is_reply, __u32 now)
 {
 	__u16 flags = fast->flow->flags;
 
@@ -164,17 +165,16 @@ bool fast_is_steady(const struct fast *fast, bool is_reply, __u32 now)
 }
 
 /* Does the cell admit the packet, and is it current? */
-static __always_inline
-bool fast_allows(const struct flow *flow, __u32 cell, __u32 generation,
-		 const struct live_state *state, __u32 bucket)
+static __always_inline bool fast_allows(const struct flow *flow, __u32 cell, __u32 generation,
+					const struct live_state *state, __u32 bucket)
 {
 	cell &= 1;
 	return (flow->verdict[cell] & 0xf) == VERDICT_ALLOW &&
 	       stamp_is_current(&flow->stamp[cell], generation, state, bucket);
 }
 
-static __always_inline
-int fast_pass(struct __sk_buff *skb, struct flow *flow, bool is_reply, __u32 now)
+static __always_inline int fast_pass(struct __sk_buff *skb, struct flow *flow, bool is_reply,
+				     __u32 now)
 {
 	struct packet pkt = { .length = skb->len, .segments = skb->gso_segs ?: 1 };
 

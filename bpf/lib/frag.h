@@ -9,8 +9,7 @@
 #include "packet.h"
 #include "time.h"
 
-static __always_inline
-void frag_set(struct frag_value *value, const struct packet *pkt)
+static __always_inline void frag_set(struct frag_value *value, const struct packet *pkt)
 {
 	value->sport = pkt->sport;
 	value->dport = pkt->dport;
@@ -19,8 +18,7 @@ void frag_set(struct frag_value *value, const struct packet *pkt)
 	value->seen = now_seconds();
 }
 
-static __always_inline
-void frag_key4(struct frag4_key *key, const struct packet *pkt)
+static __always_inline void frag_key4(struct frag4_key *key, const struct packet *pkt)
 {
 	key->saddr = pkt->saddr.w[3];
 	key->daddr = pkt->daddr.w[3];
@@ -29,8 +27,7 @@ void frag_key4(struct frag4_key *key, const struct packet *pkt)
 }
 
 /* Later fragments name the protocol of their own first header only: not part of the key. */
-static __always_inline
-void frag_key6(struct frag6_key *key, const struct packet *pkt)
+static __always_inline void frag_key6(struct frag6_key *key, const struct packet *pkt)
 {
 	__builtin_memcpy(key->saddr, &pkt->saddr, 16);
 	__builtin_memcpy(key->daddr, &pkt->daddr, 16);

@@ -9,8 +9,7 @@ typedef struct xdp_md frame_t;
 
 #define FRAME_LINEAR_MAX 511 /* headers end before; keeps the verifier's bounds small */
 
-static __always_inline
-int frame_load(frame_t *ctx, __u32 offset, void *to, __u32 size)
+static __always_inline int frame_load(frame_t *ctx, __u32 offset, void *to, __u32 size)
 {
 	void *at = (void *)(long)ctx->data;
 	void *end = (void *)(long)ctx->data_end;
@@ -24,22 +23,19 @@ int frame_load(frame_t *ctx, __u32 offset, void *to, __u32 size)
 	return 0;
 }
 
-static __always_inline
-__u32 frame_length(frame_t *ctx)
+static __always_inline __u32 frame_length(frame_t *ctx)
 {
 	if (cfg_xdp_buff_len)
 		return bpf_xdp_get_buff_len(ctx);
 	return ctx->data_end - ctx->data;
 }
 
-static __always_inline
-bool frame_is_gso(frame_t *ctx)
+static __always_inline bool frame_is_gso(frame_t *ctx)
 {
 	return false;
 }
 
-static __always_inline
-__be16 frame_tag(frame_t *ctx, __u16 *id)
+static __always_inline __be16 frame_tag(frame_t *ctx, __u16 *id)
 {
 	return 0;
 }

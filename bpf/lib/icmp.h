@@ -29,14 +29,12 @@
 	(ICMP6_MLD | ICMP6_NDP | ICMP6_BIT(138) | ICMP6_BIT(141) | ICMP6_BIT(142) | \
 	 ICMP6_BIT(148) | ICMP6_BIT(149) | ICMP6_BIT(151) | ICMP6_BIT(152) | ICMP6_BIT(153))
 
-static __always_inline
-bool icmp6_is_in(__u8 type, __u32 set)
+static __always_inline bool icmp6_is_in(__u8 type, __u32 set)
 {
 	return type >= 128 && type < 160 && set >> (type - 128) & 1;
 }
 
-static __always_inline
-bool icmp6_errors_within_limit(const struct packet *pkt)
+static __always_inline bool icmp6_errors_within_limit(const struct packet *pkt)
 {
 	__u32 slot = pkt->slot % DEVICE_SLOTS;
 	__u64 *full_at = bpf_map_lookup_elem(&icmp6_limits, &slot);
@@ -45,15 +43,13 @@ bool icmp6_errors_within_limit(const struct packet *pkt)
 }
 
 /* Neighbour discovery comes from the link or not at all. */
-static __always_inline
-bool ndp_is_invalid(const struct packet *pkt)
+static __always_inline bool ndp_is_invalid(const struct packet *pkt)
 {
 	return pkt->icmp_type >= ND_FIRST && pkt->icmp_type <= ND_LAST && pkt->ttl != ND_HOP_LIMIT;
 }
 
 /* The table for packets that host policy would judge: ICMP_PASS, ICMP_JUDGE or a drop reason. */
-static __always_inline
-int icmp6_host(const struct packet *pkt)
+static __always_inline int icmp6_host(const struct packet *pkt)
 {
 	if (pkt->proto != PROTO_ICMP6 || pkt->family != 6 || pkt->flags & PKT_FRAG_LATER)
 		return ICMP_JUDGE;
@@ -70,8 +66,7 @@ int icmp6_host(const struct packet *pkt)
 }
 
 /* On a pod's device: what the link needs passes, redirects do not, the rest is the pod's policy. */
-static __always_inline
-int icmp6_pod(const struct packet *pkt)
+static __always_inline int icmp6_pod(const struct packet *pkt)
 {
 	if (pkt->proto != PROTO_ICMP6 || pkt->family != 6 || pkt->flags & PKT_FRAG_LATER)
 		return ICMP_JUDGE;
@@ -82,8 +77,7 @@ int icmp6_pod(const struct packet *pkt)
 	return pkt->icmp_type == ND_REDIRECT ? DROP_FORBIDDEN_ICMP6 : ICMP_JUDGE;
 }
 
-static __always_inline
-bool icmp_is_frag_needed(const struct packet *pkt)
+static __always_inline bool icmp_is_frag_needed(const struct packet *pkt)
 {
 	return pkt->family == 4 && pkt->proto == IPPROTO_ICMP && cfg_allow_icmp_frag_needed &&
 	       pkt->icmp_type == ICMP_UNREACHABLE && pkt->icmp_code == ICMP_FRAG_NEEDED &&
@@ -91,8 +85,7 @@ bool icmp_is_frag_needed(const struct packet *pkt)
 }
 
 /* Ports of the packet inside, at `at`; the identifier of an echo. */
-static __always_inline
-int inner_ports(struct __sk_buff *skb, __u32 at, __u8 proto, __be16 *port)
+static __always_inline int inner_ports(struct __sk_buff *skb, __u32 at, __u8 proto, __be16 *port)
 {
 	__be16 part[4]; /* at least eight bytes of the offending packet (RFC 792) */
 
@@ -107,8 +100,7 @@ int inner_ports(struct __sk_buff *skb, __u32 at, __u8 proto, __be16 *port)
 	return 0;
 }
 
-static __always_inline
-bool flow_admits(const struct flow *flow, __u8 proto, bool is_unproven)
+static __always_inline bool flow_admits(const struct flow *flow, __u8 proto, bool is_unproven)
 {
 	if (!flow || !flow_is_live(flow, proto, is_unproven, now_seconds()))
 		return false;
@@ -118,8 +110,7 @@ bool flow_admits(const struct flow *flow, __u8 proto, bool is_unproven)
 }
 
 /* Puts the tuple of the IPv4 packet at `at` in the packet's place. */
-static __always_inline
-bool inner_take4(struct __sk_buff *skb, struct packet *pkt, __u32 at)
+static __always_inline bool inner_take4(struct __sk_buff *skb, struct packet *pkt, __u32 at)
 {
 	struct iphdr ip;
 	__be16 port[2];
@@ -135,8 +126,7 @@ bool inner_take4(struct __sk_buff *skb, struct packet *pkt, __u32 at)
 	return true;
 }
 
-static __always_inline
-bool inner_take6(struct __sk_buff *skb, struct packet *pkt, __u32 at)
+static __always_inline bool inner_take6(struct __sk_buff *skb, struct packet *pkt, __u32 at)
 {
 	struct ipv6hdr ip;
 	__be16 port[2];
@@ -152,8 +142,7 @@ bool inner_take6(struct __sk_buff *skb, struct packet *pkt, __u32 at)
 	return true;
 }
 
-static __always_inline
-bool inner_is_tracked(const struct packet *pkt)
+static __always_inline bool inner_is_tracked(const struct packet *pkt)
 {
 	bool swapped = key_is_swapped(pkt);
 
@@ -174,8 +163,7 @@ bool inner_is_tracked(const struct packet *pkt)
 	}
 }
 
-static __always_inline
-bool inner_has_socket(struct __sk_buff *skb, const struct packet *pkt)
+static __always_inline bool inner_has_socket(struct __sk_buff *skb, const struct packet *pkt)
 {
 	if (pkt->owner != SUBJECT_HOST || pkt->dir != DIR_INGRESS)
 		return false;
@@ -188,8 +176,7 @@ bool inner_has_socket(struct __sk_buff *skb, const struct packet *pkt)
  * One end of the packet inside must be the subject's: what it sent on the way in, what it received on the
  * way out. `outer` is the subject's end of the error itself.
  */
-static __always_inline
-bool inner_is_ours(const struct packet *pkt, const union address *outer)
+static __always_inline bool inner_is_ours(const struct packet *pkt, const union address *outer)
 {
 	const union address *own = pkt->dir == DIR_INGRESS ? &pkt->saddr : &pkt->daddr;
 

@@ -17,8 +17,7 @@
 #define TCP_HEADER 20
 
 /* Ports and flags of the TCP or UDP header at `l4`. */
-static __always_inline
-bool intake_l4(struct packet *pkt, void *l4, void *end)
+static __always_inline bool intake_l4(struct packet *pkt, void *l4, void *end)
 {
 	__be16 *port = l4;
 	__u8 *bytes = l4;
@@ -35,8 +34,7 @@ bool intake_l4(struct packet *pkt, void *l4, void *end)
 	return true;
 }
 
-static __always_inline
-bool intake4(struct packet *pkt, void *l3, void *end)
+static __always_inline bool intake4(struct packet *pkt, void *l3, void *end)
 {
 	struct iphdr *ip = l3;
 
@@ -54,8 +52,7 @@ bool intake4(struct packet *pkt, void *l3, void *end)
 	return intake_l4(pkt, ip + 1, end);
 }
 
-static __always_inline
-bool intake6(struct packet *pkt, void *l3, void *end)
+static __always_inline bool intake6(struct packet *pkt, void *l3, void *end)
 {
 	struct ipv6hdr *ip = l3;
 
@@ -73,8 +70,8 @@ bool intake6(struct packet *pkt, void *l3, void *end)
 }
 
 /* The common kind of frame; false: another kind, and what was written is to be forgotten. */
-static __always_inline
-bool intake_common(struct __sk_buff *skb, struct packet *pkt, bool has_ethernet)
+static __always_inline bool intake_common(struct __sk_buff *skb, struct packet *pkt,
+					  bool has_ethernet)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	struct ethhdr *eth = data;
@@ -98,17 +95,15 @@ bool intake_common(struct __sk_buff *skb, struct packet *pkt, bool has_ethernet)
 	return false;
 }
 
-static __always_inline
-bool is_plain_syn(const struct packet *pkt)
+static __always_inline bool is_plain_syn(const struct packet *pkt)
 {
 	return pkt->proto == IPPROTO_TCP && !(pkt->flags & PKT_FRAG_LATER) &&
 	       (pkt->tcp_flags & (TCP_SYN | TCP_ACK | TCP_FIN | TCP_RST)) == TCP_SYN;
 }
 
 /* What every packet has, whatever it carries. */
-static __always_inline
-void intake_begin(struct packet *pkt, struct __sk_buff *skb, enum direction dir,
-		  enum subject_index owner)
+static __always_inline void intake_begin(struct packet *pkt, struct __sk_buff *skb,
+					 enum direction dir, enum subject_index owner)
 {
 	pkt->dir = dir;
 	pkt->owner = owner;
@@ -132,8 +127,7 @@ __noinline int intake_full(struct __sk_buff *skb, struct packet *pkt, bool has_e
 }
 
 /* Fills in what the headers say: 0, PARSE_NON_IP, or a negative drop reason. */
-static __always_inline
-int intake(struct __sk_buff *skb, struct packet *pkt, bool has_ethernet)
+static __always_inline int intake(struct __sk_buff *skb, struct packet *pkt, bool has_ethernet)
 {
 	int rc = 0;
 
@@ -144,8 +138,7 @@ int intake(struct __sk_buff *skb, struct packet *pkt, bool has_ethernet)
 	return rc;
 }
 
-static __always_inline
-struct device *device_get(__u32 ifindex)
+static __always_inline struct device *device_get(__u32 ifindex)
 {
 	struct device *device = bpf_map_lookup_elem(&devices, &ifindex);
 

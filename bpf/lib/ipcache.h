@@ -5,8 +5,7 @@
 
 #include "packet.h"
 
-static __always_inline
-struct ipcache_entry *ipcache_find4(__be32 addr)
+static __always_inline struct ipcache_entry *ipcache_find4(__be32 addr)
 {
 	struct addr4_key host = { .addr = addr };
 	struct lpm4_key net = { .prefixlen = 32, .addr = addr };
@@ -15,8 +14,7 @@ struct ipcache_entry *ipcache_find4(__be32 addr)
 	return entry ?: bpf_map_lookup_elem(&ipcache_net4, &net);
 }
 
-static __always_inline
-struct ipcache_entry *ipcache_find6(const union address *addr)
+static __always_inline struct ipcache_entry *ipcache_find6(const union address *addr)
 {
 	struct addr6_key host;
 	struct lpm6_key net = { .prefixlen = 128 };
@@ -31,8 +29,7 @@ struct ipcache_entry *ipcache_find6(const union address *addr)
 }
 
 /* Identity and flags (<< 32) of an address, as one word: they change by one store. */
-static __always_inline
-__u64 ipcache_lookup(const union address *addr, __u8 family)
+static __always_inline __u64 ipcache_lookup(const union address *addr, __u8 family)
 {
 	struct ipcache_entry *entry = family == 4 ? ipcache_find4(addr->w[3]) : ipcache_find6(addr);
 
@@ -62,8 +59,7 @@ __noinline int identity_resolve(struct packet *pkt, __u32 dir)
 }
 
 /* Is the address one of the node's? */
-static __always_inline
-bool address_is_local(const union address *addr, __u8 family)
+static __always_inline bool address_is_local(const union address *addr, __u8 family)
 {
 	if (family == 4) {
 		struct addr4_key key = { .addr = addr->w[3] };

@@ -13,9 +13,9 @@
 #define PKT_TYPE_MULTICAST 2
 
 /* The kernel's route for `to`: a BPF_FIB_LKUP_RET_*; *ifindex is where it would leave. */
-static __always_inline
-int route_lookup(void *ctx, const struct packet *pkt, const union address *from,
-		 const union address *to, __u32 *ifindex)
+static __always_inline int route_lookup(void *ctx, const struct packet *pkt,
+					const union address *from, const union address *to,
+					__u32 *ifindex)
 {
 	struct bpf_fib_lookup fib = {};
 	int rc;
@@ -53,8 +53,7 @@ __noinline int destination_is_local_by_fib(struct __sk_buff *skb, const struct p
 	return true;
 }
 
-static __always_inline
-bool destination_is_local(struct __sk_buff *skb, struct packet *pkt)
+static __always_inline bool destination_is_local(struct __sk_buff *skb, struct packet *pkt)
 {
 	if (address_is_local(&pkt->daddr, pkt->family))
 		return true;
@@ -68,8 +67,7 @@ bool destination_is_local(struct __sk_buff *skb, struct packet *pkt)
 }
 
 /* Locally originated (HF-1.3): no device before, and a source of the node's; a macvlan child fails that. */
-static __always_inline
-bool source_is_node(struct __sk_buff *skb, const struct packet *pkt)
+static __always_inline bool source_is_node(struct __sk_buff *skb, const struct packet *pkt)
 {
 	return !skb->ingress_ifindex && (address_is_unspecified(&pkt->saddr, pkt->family) ||
 					 address_is_local(&pkt->saddr, pkt->family));

@@ -99,9 +99,9 @@ struct packet {
 	__u8 icmp_type;
 	__u8 icmp_code;
 	__u8 ttl;
-	__u8 dir;   /* enum direction, as the owner of the hook sees it */
-	__u8 owner; /* enum subject_index */
-	__u8 pad[4];
+	__u8 dir;             /* enum direction, as the owner of the hook sees it */
+	__u8 owner;           /* enum subject_index */
+	__u32 endpoint_index; /* of the pod behind the device */
 };
 _Static_assert(sizeof(struct packet) % 8 == 0, "struct packet has hidden padding");
 _Static_assert(sizeof(struct packet) <= sizeof(struct packet_scratch),
@@ -134,30 +134,26 @@ _Static_assert(sizeof(struct packet) <= sizeof(struct packet_scratch),
 #define PROTO_ICMP6 58
 #define PROTO_SCTP 132
 
-static __always_inline
-void address_set4(union address *to, __be32 addr)
+static __always_inline void address_set4(union address *to, __be32 addr)
 {
 	to->d[0] = 0;
 	to->w[2] = bpf_htonl(0xffff);
 	to->w[3] = addr;
 }
 
-static __always_inline
-bool address_equal(const union address *a, const union address *b)
+static __always_inline bool address_equal(const union address *a, const union address *b)
 {
 	return a->d[0] == b->d[0] && a->d[1] == b->d[1];
 }
 
-static __always_inline
-bool address_is_multicast(const union address *addr, __u8 family)
+static __always_inline bool address_is_multicast(const union address *addr, __u8 family)
 {
 	if (family == 4)
 		return (addr->b[12] & 0xf0) == 0xe0 || addr->w[3] == 0xffffffff;
 	return addr->b[0] == 0xff;
 }
 
-static __always_inline
-bool address_is_unspecified(const union address *addr, __u8 family)
+static __always_inline bool address_is_unspecified(const union address *addr, __u8 family)
 {
 	if (family == 4)
 		return addr->w[3] == 0;
@@ -168,8 +164,7 @@ bool address_is_unspecified(const union address *addr, __u8 family)
  * This CPU's room for the packet at hand, empty: the rare paths work there, since the stack is too small
  * for them and their functions. Nothing interrupts a program on its CPU by another that uses it.
  */
-static __always_inline
-struct packet *packet_room(void)
+static __always_inline struct packet *packet_room(void)
 {
 	__u32 zero = 0;
 	struct packet *pkt = bpf_map_lookup_elem(&packet_scratch, &zero);
@@ -180,8 +175,7 @@ struct packet *packet_room(void)
 }
 
 /* Counts one packet that took the path `stat`. */
-static __always_inline
-void count(__u32 stat, __u32 n)
+static __always_inline void count(__u32 stat, __u32 n)
 {
 	__u64 *counter = bpf_map_lookup_elem(&stat_count, &stat);
 

@@ -34,8 +34,7 @@
 #define NEXT_DESTINATION 60
 
 /* Ethertype below the tags, network order; the outermost tag that names a VLAN goes into the packet. */
-static __always_inline
-int parse_ethernet(frame_t *ctx, struct packet *pkt, __be16 *type)
+static __always_inline int parse_ethernet(frame_t *ctx, struct packet *pkt, __be16 *type)
 {
 	__be16 tag[2]; /* id and priority, next type */
 	__u16 id = 0;
@@ -92,8 +91,7 @@ __noinline int parse_options(frame_t *ctx, __u32 offset, __u32 size)
 	return at > size ? -DROP_INVALID : 0;
 }
 
-static __always_inline
-int parse_ipv4(frame_t *ctx, struct packet *pkt, __u32 *payload)
+static __always_inline int parse_ipv4(frame_t *ctx, struct packet *pkt, __u32 *payload)
 {
 	struct iphdr ip;
 	__u32 room = pkt->length - pkt->l3;
@@ -183,8 +181,7 @@ __noinline int parse_exthdrs(frame_t *ctx, struct packet *pkt, __u8 next)
 	return 0;
 }
 
-static __always_inline
-int parse_ipv6(frame_t *ctx, struct packet *pkt, __u32 *payload)
+static __always_inline int parse_ipv6(frame_t *ctx, struct packet *pkt, __u32 *payload)
 {
 	struct ipv6hdr ip;
 	__u32 room = pkt->length - pkt->l3;
@@ -213,8 +210,7 @@ int parse_ipv6(frame_t *ctx, struct packet *pkt, __u32 *payload)
 	return 0;
 }
 
-static __always_inline
-int parse_tcp(frame_t *ctx, struct packet *pkt, __u32 payload)
+static __always_inline int parse_tcp(frame_t *ctx, struct packet *pkt, __u32 payload)
 {
 	__u8 part[14]; /* ports, numbers, length of the header, flags */
 	__u32 header;
@@ -231,8 +227,7 @@ int parse_tcp(frame_t *ctx, struct packet *pkt, __u32 payload)
 }
 
 /* ICMP of both families: echo and timestamp are flows, errors speak of another packet (HF-2.4). */
-static __always_inline
-int parse_icmp(frame_t *ctx, struct packet *pkt, __u32 payload)
+static __always_inline int parse_icmp(frame_t *ctx, struct packet *pkt, __u32 payload)
 {
 	__u8 part[8]; /* type, code, sum, identifier, sequence */
 	bool is_error;
@@ -264,8 +259,8 @@ int parse_icmp(frame_t *ctx, struct packet *pkt, __u32 payload)
 	return 0;
 }
 
-static __always_inline
-int parse_ports(frame_t *ctx, struct packet *pkt, __u32 payload, __u32 header)
+static __always_inline int parse_ports(frame_t *ctx, struct packet *pkt, __u32 payload,
+				       __u32 header)
 {
 	__be16 port[2];
 
@@ -276,8 +271,7 @@ int parse_ports(frame_t *ctx, struct packet *pkt, __u32 payload, __u32 header)
 	return 0;
 }
 
-static __always_inline
-int parse_l4(frame_t *ctx, struct packet *pkt, __u32 payload)
+static __always_inline int parse_l4(frame_t *ctx, struct packet *pkt, __u32 payload)
 {
 	int rc = 0;
 
@@ -297,8 +291,7 @@ int parse_l4(frame_t *ctx, struct packet *pkt, __u32 payload)
 }
 
 /* The whole frame from the start. `has_ethernet` is a constant of the program. */
-static __always_inline
-int parse_frame(frame_t *ctx, struct packet *pkt, bool has_ethernet)
+static __always_inline int parse_frame(frame_t *ctx, struct packet *pkt, bool has_ethernet)
 {
 	__u32 payload = 0;
 	__be16 type = 0;

@@ -22,8 +22,7 @@
 		__value != NULL;                                            \
 	})
 
-static __always_inline
-__u32 policy_class(__u32 identity)
+static __always_inline __u32 policy_class(__u32 identity)
 {
 	__u32 page = 0, class = CLASS_UNKNOWN, index;
 
@@ -35,8 +34,7 @@ __u32 policy_class(__u32 identity)
 }
 
 /* Where the connection stands in the flat array of ports; `port` is the responder's. */
-static __always_inline
-__u32 policy_port_index(const struct packet *pkt, __be16 port)
+static __always_inline __u32 policy_port_index(const struct packet *pkt, __be16 port)
 {
 	if (!(pkt->flags & PKT_NO_PORTS)) {
 		if (pkt->proto == IPPROTO_TCP)
@@ -54,9 +52,9 @@ __u32 policy_port_index(const struct packet *pkt, __be16 port)
 }
 
 /* The cell of (identity, port) as one word; 0 where a table is broken, which refuses. */
-static __always_inline
-__u64 policy_cell(const struct ruleset_slot *slot, const struct ruleset_dir *dir, __u32 identity,
-		  __u32 port_index)
+static __always_inline __u64 policy_cell(const struct ruleset_slot *slot,
+					 const struct ruleset_dir *dir, __u32 identity,
+					 __u32 port_index)
 {
 	__u32 class = policy_class(identity), ports = 0, row = 0, column = 0, at;
 	__u64 *cell;
@@ -74,8 +72,7 @@ __u64 policy_cell(const struct ruleset_slot *slot, const struct ruleset_dir *dir
 	return cell ? *cell : 0;
 }
 
-static __always_inline
-void rule_hit(const struct packet *pkt, __u32 origin)
+static __always_inline void rule_hit(const struct packet *pkt, __u32 origin)
 {
 	struct rule_counter *counter = bpf_map_lookup_elem(&rule_count, &origin);
 
@@ -86,8 +83,7 @@ void rule_hit(const struct packet *pkt, __u32 origin)
 	counter->last_hit = now_seconds();
 }
 
-static __always_inline
-void rule_flow(__u32 origin)
+static __always_inline void rule_flow(__u32 origin)
 {
 	struct rule_counter *counter = bpf_map_lookup_elem(&rule_count, &origin);
 
@@ -96,8 +92,7 @@ void rule_flow(__u32 origin)
 }
 
 /* What a verdict means for the packet: 0 passes, else the drop reason. */
-static __always_inline
-int verdict_reason(__u8 verdict)
+static __always_inline int verdict_reason(__u8 verdict)
 {
 	switch (verdict & 0xf) {
 	case VERDICT_ALLOW:
@@ -116,8 +111,7 @@ int verdict_reason(__u8 verdict)
 }
 
 /* Refusals of policy itself; audit lets nothing else pass. */
-static __always_inline
-bool reason_is_policy(int reason)
+static __always_inline bool reason_is_policy(int reason)
 {
 	return reason == DROP_POLICY_DENY || reason == DROP_POLICY_DENIED ||
 	       reason == DROP_FLOW_REVOKED || reason == DROP_AUTH_REQUIRED ||

@@ -17,8 +17,8 @@ struct tcp_numbers {
 };
 
 /* Notes in pkt->resp_* how far the responder's sequence numbers go after this packet of its. */
-static __always_inline
-void proof_note_reply(struct __sk_buff *skb, struct packet *pkt, __u32 first, __u32 end)
+static __always_inline void proof_note_reply(struct __sk_buff *skb, struct packet *pkt, __u32 first,
+					     __u32 end)
 {
 	struct tcp_numbers tcp = {};
 	__u32 next;
@@ -42,8 +42,8 @@ void proof_note_reply(struct __sk_buff *skb, struct packet *pkt, __u32 first, __
 }
 
 /* Does this packet of the initiator's acknowledge anything in (first, end]? */
-static __always_inline
-bool proof_is_given(struct __sk_buff *skb, const struct packet *pkt, __u32 first, __u32 end)
+static __always_inline bool proof_is_given(struct __sk_buff *skb, const struct packet *pkt,
+					   __u32 first, __u32 end)
 {
 	struct tcp_numbers tcp = {};
 	__u32 ack;

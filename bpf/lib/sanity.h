@@ -5,16 +5,14 @@
 
 #include "packet.h"
 
-static __always_inline
-bool is_dhcp4(const struct packet *pkt)
+static __always_inline bool is_dhcp4(const struct packet *pkt)
 {
 	return pkt->family == 4 && pkt->proto == IPPROTO_UDP &&
 	       ((pkt->sport == bpf_htons(68) && pkt->dport == bpf_htons(67)) ||
 		(pkt->sport == bpf_htons(67) && pkt->dport == bpf_htons(68)));
 }
 
-static __always_inline
-bool is_dhcp6(const struct packet *pkt)
+static __always_inline bool is_dhcp6(const struct packet *pkt)
 {
 	return pkt->family == 6 && pkt->proto == IPPROTO_UDP &&
 	       ((pkt->sport == bpf_htons(546) && pkt->dport == bpf_htons(547)) ||
@@ -23,8 +21,7 @@ bool is_dhcp6(const struct packet *pkt)
 }
 
 /* Sources that cannot come over a wire. */
-static __always_inline
-bool source_is_martian(const struct packet *pkt)
+static __always_inline bool source_is_martian(const struct packet *pkt)
 {
 	const union address *source = &pkt->saddr;
 
@@ -36,8 +33,7 @@ bool source_is_martian(const struct packet *pkt)
 	return source->b[12] == 127 || source->b[12] >= 224;
 }
 
-static __always_inline
-int sanity_check(const struct packet *pkt)
+static __always_inline int sanity_check(const struct packet *pkt)
 {
 	if (!pkt->ttl)
 		return DROP_TTL_EXCEEDED;
@@ -49,8 +45,7 @@ int sanity_check(const struct packet *pkt)
 }
 
 /* Flags that no TCP sends; asked only of packets to the node. */
-static __always_inline
-bool tcp_flags_are_invalid(const struct packet *pkt)
+static __always_inline bool tcp_flags_are_invalid(const struct packet *pkt)
 {
 	__u8 flags = pkt->tcp_flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_PSH | TCP_ACK | TCP_URG);
 

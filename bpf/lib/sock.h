@@ -19,8 +19,8 @@ enum sock_answer {
 	SOCK_OUTBOUND = 2, /* the node began */
 };
 
-static __always_inline
-__u32 sock_tuple(struct bpf_sock_tuple *tuple, const struct packet *pkt, bool is_ingress)
+static __always_inline __u32 sock_tuple(struct bpf_sock_tuple *tuple, const struct packet *pkt,
+					bool is_ingress)
 {
 	const union address *peer = is_ingress ? &pkt->saddr : &pkt->daddr;
 	const union address *own = is_ingress ? &pkt->daddr : &pkt->saddr;
@@ -42,8 +42,8 @@ __u32 sock_tuple(struct bpf_sock_tuple *tuple, const struct packet *pkt, bool is
 }
 
 /* State of the node's TCP socket for the tuple; 0 = none. */
-static __always_inline
-__u32 sock_state_tcp(struct __sk_buff *skb, struct bpf_sock_tuple *tuple, __u32 size)
+static __always_inline __u32 sock_state_tcp(struct __sk_buff *skb, struct bpf_sock_tuple *tuple,
+					    __u32 size)
 {
 	struct bpf_sock *sock = bpf_skc_lookup_tcp(skb, tuple, size, BPF_F_CURRENT_NETNS, 0);
 	__u32 state;

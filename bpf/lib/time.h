@@ -10,15 +10,13 @@
 
 #define JIFFIES_HEADSTART_SECONDS 300
 
-static __always_inline
-__u64 now_jiffies(void)
+static __always_inline __u64 now_jiffies(void)
 {
 	return bpf_jiffies64() - ((1ULL << 32) - JIFFIES_HEADSTART_SECONDS * (__u64)cfg_hz);
 }
 
 /* Seconds the machine has run. */
-static __always_inline
-__u32 now_seconds(void)
+static __always_inline __u32 now_seconds(void)
 {
 	return (now_jiffies() * cfg_hz_reciprocal) >> 32;
 }
@@ -27,8 +25,7 @@ __u32 now_seconds(void)
  * A token bucket of `rate` tokens a second as one number: the time at which it would be full, counted in
  * jiffies × rate. Plain stores: CPUs that share a bucket may overrun it by a token each.
  */
-static __always_inline
-bool bucket_take(__u64 *full_at, __u32 rate, __u32 burst)
+static __always_inline bool bucket_take(__u64 *full_at, __u32 rate, __u32 burst)
 {
 	__u64 now = now_jiffies() * rate;
 	__u64 depth = (__u64)burst * cfg_hz;
