@@ -10,27 +10,16 @@
  *
  * One change at a time; what comes meanwhile is taken together in the next.
  */
-import type { IdentityRow, IpcacheRow, NodeRow, Policy, PolicyConfig } from '#model';
+import type { EndpointRow, IdentityRow, IpcacheRow, NodeRow, Policy, PolicyConfig } from '#model';
 import type { LabelSet } from '#kit/labels';
-import {
-  type CompiledPolicy,
-  compile,
-  type EndpointAddresses,
-  type Numbering,
-  numberOf,
-  prefixIdentities,
-} from '#policy';
-
-/** An endpoint with what policy needs of it. */
-export interface ControlEndpoint extends EndpointAddresses {
-  readonly id: number;
-}
+import { type CompiledPolicy, compile, type Numbering, numberOf, prefixIdentities } from '#policy';
 
 /** Everything that decides what is enforced, at one moment. */
 export interface ControlInput {
   readonly policies: readonly Policy[];
   readonly nodes: readonly NodeRow[];
-  readonly endpoints: readonly ControlEndpoint[];
+  /** With the labels that their identities are made of. */
+  readonly endpoints: readonly EndpointRow[];
   readonly localAddresses: readonly string[];
   readonly nodeLabels: LabelSet;
   readonly config: PolicyConfig;
@@ -45,11 +34,7 @@ export interface PolicySink {
   /** Removes every row that is not among these: after a start, what a predecessor left. */
   pruneIpcache(rows: readonly IpcacheRow[]): Promise<void>;
   /** The endpoints' records, once their identities have numbers; before the rule sets that name them. */
-  updateEndpoints(endpoints: readonly NumberedEndpoint[]): Promise<void>;
-}
-
-export interface NumberedEndpoint extends ControlEndpoint {
-  readonly identity: NonNullable<EndpointAddresses['identity']>;
+  updateEndpoints(endpoints: readonly EndpointRow[]): Promise<void>;
 }
 
 /** What is enforced now. */
@@ -57,20 +42,22 @@ export interface Enforced {
   readonly input: ControlInput;
   readonly identities: readonly IdentityRow[];
   readonly ipcache: ReadonlyMap<string, IpcacheRow>;
-  readonly endpoints: readonly NumberedEndpoint[];
+  /** With their identities' numbers. */
+  readonly endpoints: readonly EndpointRow[];
   readonly compiled: CompiledPolicy;
   readonly numbering: Numbering;
 }
 
 /**
  * Makes the kernel enforce `input`; `before` is what it enforces now, undefined after a start. The result is
- * what the next call is handed.
+ * what the next call is handed. `isRepair`: a call before this one failed half way, so rows may be left over.
  */
 export async function enforce(
   input: ControlInput,
   before: Enforced | undefined,
   numbering: Numbering,
   sink: PolicySink,
+  isRepair: boolean,
 ): Promise<Enforced> {
   const wanted = prefixIdentities({ ...input, numbering });
   const ipcache = new Map(wanted.ipcache.map((row) => [row.prefix, row]));
@@ -83,7 +70,7 @@ export async function enforce(
   await sink.updateEndpoints(endpoints);
   let compiled = compileFor(input, both);
   await sink.applyPolicy(compiled);
-  if (before === undefined) await sink.pruneIpcache(wanted.ipcache);
+  if (before === undefined || isRepair) await sink.pruneIpcache(wanted.ipcache);
   else await sink.removeIpcache([...before.ipcache.keys()].filter((prefix) => !ipcache.has(prefix)));
   if (both.length > wanted.identities.length) {
     compiled = compileFor(input, wanted.identities);
@@ -96,7 +83,7 @@ function compileFor(input: ControlInput, identities: readonly IdentityRow[]): Co
   return compile({ ...input, identities });
 }
 
-function withNumber(endpoint: ControlEndpoint, numbering: Numbering): NumberedEndpoint {
+function withNumber(endpoint: EndpointRow, numbering: Numbering): EndpointRow {
   const identity = endpoint.identity || numberOf(numbering, { scope: 'cluster', labels: endpoint.labels });
   // prefixIdentities numbers every endpoint; without a number the endpoint would be judged as unknown.
   if (identity === undefined) throw new Error(`endpoint ${endpoint.id} has no identity`);

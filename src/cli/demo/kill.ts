@@ -17,7 +17,7 @@ interface Kind {
 }
 
 const KINDS: readonly Kind[] = [
-  { name: 'a connection that is up', from: 'monitor', to: 'node', kind: 'tcp', port: 22, expect: 'open' },
+  { name: 'a connection that is up', from: 'admin', to: 'node', kind: 'tcp', port: 22, expect: 'open' },
   {
     name: 'new connections, allowed',
     from: 'worker2',

@@ -35,7 +35,7 @@ export async function observe(
 ): Promise<readonly Observation[]> {
   const from = events.all().length;
   const runs = await Promise.all(
-    probes.flatMap((probe) => ([4, 6] as const).map((family) => attempt(world, probe, family))),
+    probes.flatMap((probe) => (probe.families ?? [4, 6]).map((family) => attempt(world, probe, family))),
   );
   const fresh = (): readonly EventView[] => events.all().slice(from);
   await events.settle(() => runs.every(({ probe, result }) => explain(fresh(), probe, result) !== undefined));

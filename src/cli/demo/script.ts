@@ -34,6 +34,8 @@ export interface Probe {
   readonly port?: number;
   readonly expect: 'open' | 'timeout';
   readonly because: Because;
+  /** Default: both. */
+  readonly families?: readonly (4 | 6)[];
   /** What the probe stands for, where its port does not say it. */
   readonly what?: string;
 }
@@ -60,7 +62,7 @@ const closed = (rule: string): Pick<Probe, 'expect' | 'because'> => ({
 
 const EMPIRE = 'default/rule1';
 const WORKER = 'worker-host-firewall';
-const METADATA = 'default/xwing-egress';
+const METADATA = 'deny-metadata';
 
 const nothing: readonly Probe[] = [
   { from: 'tiefighter', to: 'deathstar-1', proto: 'http', port: 80, ...open() },
@@ -96,7 +98,15 @@ const worker: readonly Probe[] = [
     what: 'the kubelet',
   },
   { from: 'outside', to: 'node', proto: 'tcp', port: 10250, ...closed(`${WORKER}/0`), what: 'the kubelet' },
-  { from: 'monitor', to: 'node', proto: 'tcp', port: 22, ...open(`${WORKER}/0/ingress/1`), what: 'SSH' },
+  {
+    from: 'monitor',
+    to: 'node',
+    proto: 'tcp',
+    port: 22,
+    ...open(`${WORKER}/0/ingress/1`),
+    families: [4],
+    what: 'SSH from 10.0.0.0/8',
+  },
   { from: 'monitor', to: 'node', proto: 'tcp', port: 10250, ...closed(`${WORKER}/0`), what: 'the kubelet' },
   { from: 'outside', to: 'node', proto: 'tcp', port: 22, ...closed(`${WORKER}/0`), what: 'SSH' },
   {
@@ -140,14 +150,14 @@ export const SCENES: readonly Scene[] = [
   },
   {
     title: 'The worker host firewall',
-    manifests: ['policies/worker-host-firewall.yaml'],
+    manifests: ['policies/host-firewall-worker.yaml'],
     says: 'The node itself: the kubelet for other nodes, SSH from 10.0.0.0/8.',
     probes: worker,
   },
   {
     title: 'A deny inside a wide allow',
     manifests: ['policies/deny-metadata.yaml'],
-    says: 'xwing may go anywhere but to the metadata service.',
+    says: 'Pods may go anywhere but to the metadata service.',
     probes: metadata,
   },
   {

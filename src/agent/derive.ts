@@ -1,0 +1,38 @@
+/** The derivations: which compiler makes which table out of which. Nobody else calls these compilers. */
+import { failsafeRows } from '#hostfw';
+import { localAddresses, selectDevices } from '#netdev';
+import { type Database, derive } from '#table';
+import { failsafeConfig } from './settings.ts';
+import { type AgentTables, configOf } from './tables.ts';
+
+/** Starts them; what they make follows its inputs from now on. */
+export function deriveTables(db: Database, tables: AgentTables): Disposable {
+  using running = new DisposableStack();
+  const { links, addresses, routes } = tables.netdev;
+  const devices = (): ReturnType<typeof selectDevices> => {
+    const { values } = configOf(tables);
+    const endpoints = new Map([...tables.endpoints.all()].map((row) => [row.ifindex, row.id]));
+    return selectDevices(links.all(), addresses.all(), routes.all(), {
+      patterns: values['devices.patterns'] ?? [],
+      allowSelfSource: values['hostfw.allowSelfSource'] ?? [],
+      endpoints,
+    });
+  };
+  running.use(
+    derive(db, [links, addresses, routes, tables.endpoints, tables.settings], devices, tables.devices),
+  );
+  running.use(
+    derive(
+      db,
+      [addresses, routes],
+      () => localAddresses(addresses.all(), routes.all()),
+      tables.localAddresses,
+    ),
+  );
+  const failsafe = (): ReturnType<typeof failsafeRows> => {
+    const [facts] = tables.facts.all();
+    return failsafeRows(failsafeConfig(configOf(tables)), facts ?? { sshPorts: [], resolvers: [] });
+  };
+  running.use(derive(db, [tables.settings, tables.facts], failsafe, tables.failsafe));
+  return running.move();
+}

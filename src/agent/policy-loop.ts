@@ -1,0 +1,123 @@
+/**
+ * Keeps what the kernel enforces equal to what the tables say. One pass at a time; what changes meanwhile is
+ * taken together in the next. A pass that fails leaves what is enforced as it was and is tried again.
+ */
+import type { Logger } from 'pino';
+import { aborted } from '#kit/async';
+import type { Clock } from '#kit/clock';
+import { errorMessage } from '#kit/errors';
+import type { AnyTable } from '#table';
+import type { Numbering } from '#policy';
+import { type ControlInput, type Enforced, enforce, type PolicySink } from './control.ts';
+import { EnforceTimes } from './enforce-time.ts';
+
+/** Pause before a failed pass is tried again, when no change comes first. */
+const RETRY_MS = 2000;
+
+export interface PolicyLoopOptions {
+  /** Tables that `input` reads; the loop runs when one changes. */
+  readonly tables: readonly AnyTable[];
+  /** What shall be enforced now; undefined while a source has not finished its first listing. */
+  readonly input: () => ControlInput | undefined;
+  /** Revision of the tables that `input` would read now. */
+  readonly revision: () => number;
+  readonly sink: PolicySink;
+  readonly numbering: Numbering;
+  readonly onEnforced: (enforced: Enforced) => void;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export class PolicyLoop {
+  readonly #options: PolicyLoopOptions;
+  readonly times = new EnforceTimes();
+  readonly #waiting = new Set<() => void>();
+  #numbering: Numbering;
+  #enforced: Enforced | undefined;
+  #revision = 0;
+  #error: unknown;
+  #dirtySinceMs: number | undefined;
+  #wake: (() => void) | undefined;
+
+  constructor(options: PolicyLoopOptions) {
+    this.#options = options;
+    this.#numbering = options.numbering;
+  }
+
+  /** What the kernel enforces; undefined before the first pass has succeeded. */
+  get enforced(): Enforced | undefined {
+    return this.#enforced;
+  }
+
+  /** Why the last pass failed; undefined when it did not. */
+  get error(): unknown {
+    return this.#error;
+  }
+
+  /** All changes up to this revision of the tables are enforced. */
+  get enforcedRevision(): number {
+    return this.#revision;
+  }
+
+  /** Resolves once everything up to `revision` is enforced. Rejects when the pass that had it failed. */
+  async settled(revision: number, signal: AbortSignal): Promise<void> {
+    while (this.#revision < revision) {
+      signal.throwIfAborted();
+      await Promise.race([new Promise<void>((resolve) => this.#waiting.add(resolve)), aborted(signal)]);
+      if (this.#error !== undefined) throw this.#error;
+    }
+  }
+
+  /** Runs until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    using changed = new DisposableStack();
+    for (const table of this.#options.tables) changed.use(table.onChange(() => this.#touch()));
+    this.#touch();
+    while (!signal.aborted) {
+      if (this.#dirtySinceMs === undefined) await this.#idle(signal);
+      else await this.#pass(signal);
+    }
+  }
+
+  #touch(): void {
+    this.#dirtySinceMs ??= this.#options.clock.nowMs();
+    this.#wake?.();
+  }
+
+  async #idle(signal: AbortSignal): Promise<void> {
+    await Promise.race([
+      new Promise<void>((resolve) => (this.#wake = resolve)),
+      aborted(signal).catch(() => undefined),
+    ]);
+    this.#wake = undefined;
+  }
+
+  async #pass(signal: AbortSignal): Promise<void> {
+    const { clock, logger } = this.#options;
+    const sinceMs = this.#dirtySinceMs ?? clock.nowMs();
+    this.#dirtySinceMs = undefined;
+    const revision = this.#options.revision();
+    const input = this.#options.input();
+    if (input === undefined) return;
+    try {
+      const isRepair = this.#error !== undefined;
+      const done = await enforce(input, this.#enforced, this.#numbering, this.#options.sink, isRepair);
+      this.#enforced = done;
+      this.#numbering = done.numbering;
+      this.#revision = revision;
+      this.#error = undefined;
+      this.times.add(clock.nowMs() - sinceMs);
+      this.#options.onEnforced(done);
+    } catch (err) {
+      if (signal.aborted) return;
+      this.#error = err;
+      logger.error({ err, rev: revision, reason: errorMessage(err) }, 'a policy change is not enforced');
+    }
+    for (const wake of this.#waiting) wake();
+    this.#waiting.clear();
+    if (this.#error !== undefined) {
+      await Promise.race([this.#idle(signal), clock.sleep(RETRY_MS, signal).catch(() => undefined)]);
+      this.#touch();
+    }
+  }
+}
