@@ -88,6 +88,15 @@ struct {
 	__type(value, struct ipcache_entry);
 } ipcache_host6 SEC(".maps");
 
+/* Instructions to the ipcache feeder. Agent writes, then runs it; the feeder answers in place. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, struct ipcache_op);
+} ipcache_ops SEC(".maps");
+
 /* Shorter prefixes -> identity; asked when no exact address is known. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LPM_TRIE);

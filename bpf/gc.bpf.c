@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Upkeep that the agent drives and the kernel does: collecting expired records, feeding the ipcache,
+ * sampling the clock. Nothing here is on a packet's way.
+ */
+#include "lib/ct.h"
+#include "lib/time.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/*
+ * Seconds beyond a record's own timeout before it is collected: a packet that saw it live has stored its
+ * last sight of it long before.
+ */
+#define COLLECT_GRACE 2
+
+/* A reader learns how far the walk came: one byte a so many records. */
+#define RECORDS_A_BYTE 16
+
+/* Layout of the iterator's context (linux/bpf.h has none): the kernel's struct bpf_iter__bpf_map_elem. */
+struct bpf_iter_meta {
+	struct seq_file *seq;
+	__u64 session_id;
+	__u64 seq_num;
+} __attribute__((preserve_access_index));
+
+struct bpf_iter__bpf_map_elem {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+	void *key;
+	void *value;
+} __attribute__((preserve_access_index));
+
+/*
+ * Claim before delete: the collector sets last seen from the value it judged to DEAD in one step, so that
+ * a packet which revives the record meanwhile wins.
+ */
+static __always_inline bool flow_claim(struct flow *flow, __u8 proto)
+{
+	__u32 last = *(volatile __u32 *)&flow->last_seen, now = now_seconds();
+
+	if (last == FLOW_DEAD)
+		return true; /* claimed by a walk that was cut off */
+	if ((__s32)(now - last) <= AGE_SURELY_LIVE ||
+	    now - last <= flow_timeout(flow->flags, proto, false) + COLLECT_GRACE)
+		return false;
+	return __sync_val_compare_and_swap(&flow->last_seen, last, FLOW_DEAD) == last;
+}
+
+#define FLOW_COLLECTOR(name, table, key_type)                               \
+	SEC("iter/bpf_map_elem")                                            \
+	int name(struct bpf_iter__bpf_map_elem *ctx)                        \
+	{                                                                   \
+		key_type *at = ctx->key, key;                               \
+		struct flow *flow = ctx->value;                             \
+		__u8 mark = 0;                                              \
+                                                                            \
+		if (!at || !flow)                                           \
+			return 0;                                           \
+		if (ctx->meta->seq_num % RECORDS_A_BYTE == 0)               \
+			bpf_seq_write(ctx->meta->seq, &mark, sizeof(mark)); \
+		if (!flow_claim(flow, at->proto))                           \
+			return 0;                                           \
+		key = *at;                                                  \
+		if (!bpf_map_delete_elem(&table, &key))                     \
+			count(STAT_GC_DELETED, 1);                          \
+		return 0;                                                   \
+	}
+
+FLOW_COLLECTOR(flow_gc_tcp4, flow_tcp4, struct flow4_key)
+FLOW_COLLECTOR(flow_gc_tcp6, flow_tcp6, struct flow6_key)
+FLOW_COLLECTOR(flow_gc_any4, flow_any4, struct flow4_key)
+FLOW_COLLECTOR(flow_gc_any6, flow_any6, struct flow6_key)
+
+/* What the feeder has done with an instruction. */
+#define FED_IN_PLACE 1
+#define FED_INSERTED 2
+#define FED_REMOVED 3
+#define FED_FAILED 0xffff
+
+/* Identity and flags first, by one store; the rest follows: readers of it know that it may be older. */
+static __always_inline void entry_store(struct ipcache_entry *to, const struct ipcache_entry *from)
+{
+	*(volatile __u64 *)to = *(volatile __u64 *)from;
+	__builtin_memcpy(to->tunnel_endpoint, from->tunnel_endpoint, sizeof(to->tunnel_endpoint));
+	to->encrypt_key = from->encrypt_key;
+	to->node = from->node;
+}
+
+#define ENTRY_FEED(map, key, op, entry)                                                            \
+	({                                                                                         \
+		struct ipcache_entry *__old;                                                       \
+		__u16 __done;                                                                      \
+		if ((op)->remove) {                                                                \
+			__done = bpf_map_delete_elem(map, key) ? FED_FAILED : FED_REMOVED;         \
+		} else if ((__old = bpf_map_lookup_elem(map, key))) {                              \
+			entry_store(__old, entry);                                                 \
+			__done = FED_IN_PLACE;                                                     \
+		} else {                                                                           \
+			__done = bpf_map_update_elem(map, key, entry, BPF_NOEXIST) ? FED_FAILED    \
+										   : FED_INSERTED; \
+		}                                                                                  \
+		__done;                                                                            \
+	})
+
+/* One instruction. Tries have no insert-if-absent; their update replaces a node in one step, and is safe. */
+static long ipcache_feed_one(void *map, const __u32 *index, struct ipcache_op *op, __u32 *limit)
+{
+	struct ipcache_entry entry = op->entry;
+	struct addr4_key host4 = {};
+	struct addr6_key host6 = {};
+
+	if (*index >= *limit)
+		return 1;
+	if (op->family == 4) {
+		__builtin_memcpy(&host4.addr, op->addr, sizeof(host4.addr));
+		op->done = ENTRY_FEED(&ipcache_host4, &host4, op, &entry);
+	} else {
+		__builtin_memcpy(host6.addr, op->addr, sizeof(host6.addr));
+		op->done = ENTRY_FEED(&ipcache_host6, &host6, op, &entry);
+	}
+	return 0;
+}
+
+/*
+ * Applies the first `count` instructions of ipcache_ops, in order: exact addresses only, since tries may be
+ * written from user space. Context: the count, 32 bits.
+ */
+SEC("syscall")
+int ipcache_feed(__u32 *ctx)
+{
+	__u32 limit = *ctx;
+
+	bpf_for_each_map_elem(&ipcache_ops, ipcache_feed_one, &limit, 0);
+	return 0;
+}
+
+/* Ticks and time at one moment; two samples tell the tick rate. */
+struct clock_sample {
+	__u64 jiffies;
+	__u64 boot_ns;
+};
+
+SEC("syscall")
+int clock_sample(struct clock_sample *ctx)
+{
+	ctx->jiffies = bpf_jiffies64();
+	ctx->boot_ns = bpf_ktime_get_boot_ns();
+	return 0;
+}
