@@ -7,7 +7,7 @@ import type { IdentityRow, Ports } from '#model';
 import type { IdentityClass, PortClass } from './compiled.ts';
 import { nameOf } from './digest.ts';
 import { LIST_NAME_LIMIT, type PeerList } from './match.ts';
-import { compareText } from './order.ts';
+import { compareText } from '#kit/order';
 import {
   type IndexRange,
   mergeRanges,

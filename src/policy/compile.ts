@@ -5,7 +5,7 @@ import { identityClasses, type PortList, portClasses } from './classes.ts';
 import type { CompiledPolicy } from './compiled.ts';
 import type { PeerList } from './match.ts';
 import { ruleSetImage } from './matrix.ts';
-import { compareText } from './order.ts';
+import { compareText } from '#kit/order';
 import { indexLabels } from './selectors.ts';
 import { type PolicySubject, type RuleSet, subjectsOf } from './subjects.ts';
 

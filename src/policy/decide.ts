@@ -7,7 +7,8 @@ import type { Rule } from '#model';
 import type { PortList } from './classes.ts';
 import type { Cell, MatchKind } from './compiled.ts';
 import type { PeerList } from './match.ts';
-import { compareText, sortedSet } from './order.ts';
+import { compareText } from '#kit/order';
+import { sortedSet } from './order.ts';
 
 /** A rule with its lists resolved; equal lists are one object. */
 export interface ResolvedRule {

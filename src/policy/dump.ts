@@ -7,7 +7,7 @@ import type { Direction, Identity } from '#model';
 import { rangeText } from './classes.ts';
 import type { CompiledPolicy, DirectionImage, RuleSetImage } from './compiled.ts';
 import { cellText } from './matrix.ts';
-import { compareText } from './order.ts';
+import { compareText } from '#kit/order';
 import { type IndexRange, mergeRanges, PORT_CLASS_ENTRIES } from './port-index.ts';
 
 /** The dump; `labelsOf` tells what an identity stands for. */

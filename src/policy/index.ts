@@ -30,4 +30,4 @@ export {
   type PrefixLabels,
   type PrefixOutput,
 } from './prefixes.ts';
-export { INIT_LABELS, ORIGIN_ALWAYS, ORIGIN_INIT, ORIGIN_LOCALHOST, type PolicySubject } from './subjects.ts';
+export { ORIGIN_ALWAYS, ORIGIN_INIT, ORIGIN_LOCALHOST, type PolicySubject } from './subjects.ts';

@@ -16,7 +16,8 @@ import {
   type Selector,
 } from '#model';
 import { nameOf } from './digest.ts';
-import { compareText, sortedSet } from './order.ts';
+import { compareText } from '#kit/order';
+import { sortedSet } from './order.ts';
 
 /** Longest text of a peer or port list that still serves as its own name. */
 export const LIST_NAME_LIMIT = 240;
@@ -48,7 +49,7 @@ function isWildcard(selector: PeerSelector): boolean {
 }
 
 /** Canonical text of a peer selector: equal texts mean the same, whatever the order of writing. */
-export function selectorText(selector: PeerSelector): string {
+function selectorText(selector: PeerSelector): string {
   switch (selector.kind) {
     case 'entity':
       return `entity ${selector.entity}`;

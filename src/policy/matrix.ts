@@ -66,7 +66,7 @@ function group<C>(
   listOf: (rule: ResolvedRule) => { readonly name: string; readonly wildcard: boolean },
 ): Grouping {
   const wildcards: number[] = [];
-  const named: (number[] | undefined)[] = new Array(axis.classes.length);
+  const named: (number[] | undefined)[] = [];
   rules.forEach((rule, number) => {
     const list = listOf(rule);
     if (list.wildcard) wildcards.push(number);

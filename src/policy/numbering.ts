@@ -6,7 +6,7 @@
 import { MerlonError } from '#kit/errors';
 import type { LabelSet } from '#kit/labels';
 import { type Identity, type IdentityRow, IDENTITY_SCOPE_LOCAL, IDENTITY_SCOPE_REMOTE_NODE } from '#model';
-import { compareText } from './order.ts';
+import { compareText } from '#kit/order';
 
 /** Where numbers of a kind are taken from (policy.md §12.1). */
 export type IdentityScope = 'cluster' | 'local' | 'remote-node';

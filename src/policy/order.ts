@@ -1,11 +1,7 @@
-/** Orders that make equal inputs give equal outputs: by code units, never by locale. */
+/** One order for lists of names, so that equal inputs give equal outputs. */
+import { compareText } from '#kit/order';
 
-/** Order of two texts by code units. */
-export function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
-}
-
-/** Sorted, each once. */
+/** Sorted by code units, each once. */
 export function sortedSet(texts: Iterable<string>): string[] {
   return [...new Set(texts)].sort(compareText);
 }

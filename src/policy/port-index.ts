@@ -7,12 +7,12 @@ import { assertNever, MerlonError } from '#kit/errors';
 import type { PortMatch } from '#model';
 
 /** First entries of each part (bpf/types.h PORT_CLASS_*). */
-export const PORT_CLASS_TCP = 0;
-export const PORT_CLASS_UDP = 65536;
-export const PORT_CLASS_SCTP = 131072;
-export const PORT_CLASS_ICMP = 196608;
-export const PORT_CLASS_ICMP6 = 196864;
-export const PORT_CLASS_PROTO = 197120;
+const PORT_CLASS_TCP = 0;
+const PORT_CLASS_UDP = 65536;
+const PORT_CLASS_SCTP = 131072;
+const PORT_CLASS_ICMP = 196608;
+const PORT_CLASS_ICMP6 = 196864;
+const PORT_CLASS_PROTO = 197120;
 export const PORT_CLASS_ENTRIES = 197376;
 
 /** IANA protocol numbers of what has ports or types. */

@@ -20,7 +20,7 @@ import {
 } from '#model';
 import { prefixOfKey, worldLabels } from './match.ts';
 import { type IdentityScope, type Numbering, numberOf, renumber, type WantedIdentity } from './numbering.ts';
-import { compareText } from './order.ts';
+import { compareText } from '#kit/order';
 
 /** An endpoint's part: addresses and prefixes it may use, and its identity's labels. */
 export interface EndpointAddresses {
@@ -224,7 +224,7 @@ function identityRows(input: PrefixInput, owners: Lpm<Owner>, numbering: Numberi
 }
 
 /** The identities that need no allocation. 0 is none: nobody is known by it. */
-export function reservedIdentities(hostLabels: LabelSet): IdentityRow[] {
+function reservedIdentities(hostLabels: LabelSet): IdentityRow[] {
   return Object.entries(RESERVED_IDENTITY)
     .filter(([name]) => name !== 'unknown')
     .sort(([a], [b]) => compareText(a, b))

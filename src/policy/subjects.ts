@@ -2,14 +2,15 @@
  * Third stage, first half: which specs select which subject, and what they make of each direction. Subjects
  * with the same specs share one rule set.
  */
-import { type LabelSet, labelSet } from '#kit/labels';
+import type { LabelSet } from '#kit/labels';
 import type { Direction, Policy, PolicyConfig, PolicySpec, PortMatch, Rule } from '#model';
 import { type PortList, portListOf } from './classes.ts';
 import type { Cell } from './compiled.ts';
 import { compareRules, type ResolvedRule } from './decide.ts';
 import { nameOf } from './digest.ts';
 import { type PeerList, peerListOf, selectorMatches } from './match.ts';
-import { compareText, sortedSet } from './order.ts';
+import { compareText } from '#kit/order';
+import { sortedSet } from './order.ts';
 import { indexLabels, matchingLabels } from './selectors.ts';
 
 /** Origins of verdicts that no rule gave. */
@@ -220,6 +221,3 @@ function createResolver(): Resolver {
 function isWholeProtocol(match: PortMatch): boolean {
   return match.kind === 'protocol';
 }
-
-/** Labels of a subject whose own are not resolved yet. */
-export const INIT_LABELS: LabelSet = labelSet([{ source: 'reserved', key: 'init', value: '' }]);

@@ -3,7 +3,8 @@ import test from 'ava';
 import fc from 'fast-check';
 import { evaluate, type World } from '#oracle';
 import { compileWorld, flowText } from './compiled-world.ts';
-import { COVERAGE, classify, randomFlow, randomWorld } from './generate.ts';
+import { COVERAGE, classify, randomFlow } from './flows.ts';
+import { randomWorld } from './generate.ts';
 import { Random } from './random.ts';
 
 const WORLDS = 150;

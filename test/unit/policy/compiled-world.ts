@@ -20,9 +20,9 @@ export interface CompiledWorld {
   readonly identities: readonly IdentityRow[];
   readonly numbering: Numbering;
   readonly dump: string;
-  identityOf(address: Ip): Identity;
-  labelsOf(identity: Identity): LabelSet | undefined;
-  cellOf(flow: Flow): Cell;
+  readonly identityOf: (address: Ip) => Identity;
+  readonly labelsOf: (identity: Identity) => LabelSet | undefined;
+  readonly cellOf: (flow: Flow) => Cell;
 }
 
 /** Compiles the world; `numbering` continues an older one. */

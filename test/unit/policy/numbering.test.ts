@@ -1,0 +1,78 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { labelSet } from '#kit/labels';
+import { EMPTY_NUMBERING, type Numbering, numberOf, renumber, type WantedIdentity } from '#policy';
+
+const wanted = (name: string, scope: WantedIdentity['scope'] = 'cluster'): WantedIdentity => ({
+  scope,
+  labels: labelSet([{ source: 'k8s', key: 'app', value: name }]),
+});
+
+test('numbering – each scope has numbers of its own', (t) => {
+  const all = [wanted('a'), wanted('a', 'local'), wanted('a', 'remote-node')];
+  const numbering = renumber(EMPTY_NUMBERING, all);
+  t.deepEqual(
+    all.map((one) => numberOf(numbering, one)),
+    [256, 16777216, 33554432].map((n) => n as never),
+  );
+});
+
+test('numbering – a label set keeps its number whatever comes and goes beside it', (t) => {
+  const first = renumber(EMPTY_NUMBERING, [wanted('b'), wanted('c')]);
+  const second = renumber(first, [wanted('a'), wanted('c')]);
+  t.is(numberOf(second, wanted('c')), numberOf(first, wanted('c')));
+  t.is(numberOf(second, wanted('b')), undefined);
+});
+
+test('numbering – the order of what is wanted does not matter', (t) => {
+  const some = [wanted('x'), wanted('y'), wanted('z')];
+  t.deepEqual(renumber(EMPTY_NUMBERING, some), renumber(EMPTY_NUMBERING, [...some].reverse()));
+});
+
+test('numbering – nothing new and nothing freed is the same numbering', (t) => {
+  const first = renumber(EMPTY_NUMBERING, [wanted('a')]);
+  t.is(renumber(first, [wanted('a')]).cluster, first.cluster);
+});
+
+test('numbering – a freed number rests until 1,024 others were freed after it', (t) => {
+  let numbering: Numbering = renumber(EMPTY_NUMBERING, [wanted('first')]);
+  const freed = numberOf(numbering, wanted('first'));
+  const history: (number | undefined)[] = [];
+  for (let i = 0; i < 1100; i++) {
+    numbering = renumber(numbering, [wanted(`n${i}`)]);
+    history.push(numberOf(numbering, wanted(`n${i}`)));
+  }
+  const again = history.indexOf(freed);
+  t.true(again >= 1024, `given again after ${again} changes`);
+  t.true(history.slice(0, 1024).every((n, i, all) => all.indexOf(n) === i));
+});
+
+test('numbering – the cluster scope ends at 65535, then resting numbers are given, then it is exhausted', (t) => {
+  const full = Array.from({ length: 65280 }, (_, i) => wanted(String(i)));
+  const numbering = renumber(EMPTY_NUMBERING, full);
+  t.is(Math.max(...[...numbering.cluster.given.values()].map((row) => row.id)), 65535);
+  t.throws(() => renumber(numbering, [...full, wanted('one more')]), { message: /cluster scope/ });
+  const replaced = renumber(numbering, [...full.slice(1), wanted('one more')]);
+  t.is(numberOf(replaced, wanted('one more')), numberOf(numbering, wanted('0')));
+});
+
+test('numbering – wanted sets have numbers, all different, and no others have', (t) => {
+  const names = fc.array(fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'), { maxLength: 6 });
+  fc.assert(
+    fc.property(fc.array(names, { maxLength: 8 }), (steps) => {
+      let numbering: Numbering = EMPTY_NUMBERING;
+      for (const step of steps) {
+        numbering = renumber(
+          numbering,
+          step.map((name) => wanted(name)),
+        );
+        const given = [...numbering.cluster.given.values()];
+        const ids = new Set(given.map((row) => row.id));
+        if (ids.size !== new Set(step).size || given.length !== ids.size) return false;
+        if (numbering.cluster.resting.some((id) => ids.has(id as never))) return false;
+      }
+      return true;
+    }),
+  );
+  t.pass();
+});
