@@ -141,15 +141,12 @@ function readFile(root: Place): { settings: Map<ConfigKey, Setting>; isKubernete
   const isOurs = checkHeader(root, 'apiVersion', 'merlon.io/v1') && checkHeader(root, 'kind', 'NodeConfig');
   if (isOurs) readGroup(root, '', settings);
   const sources = entries.get('sources')?.value;
-  const isKubernetes =
-    sources?.tree.kind === 'map' && sources.tree.entries.some((e) => e.key === 'kubernetes');
+  const kubernetes =
+    sources?.tree.kind === 'map' ? readAnyMap(sources, 'sources')?.get('kubernetes') : undefined;
+  const isKubernetes = kubernetes !== undefined;
   if (isKubernetes && !settings.has('sources.kubernetes.kubeconfig')) {
-    fail(
-      sources,
-      'NOT_SUPPORTED_YET',
-      'sources.kubernetes is not supported yet',
-      'remove it; manifests come from sources.directory',
-    );
+    const hint = 'remove it; manifests come from sources.directory';
+    fail(kubernetes.keyPlace, 'NOT_SUPPORTED_YET', 'reading from Kubernetes is not supported yet', hint);
   }
   return { settings, isKubernetes };
 }
