@@ -6,7 +6,7 @@
  * choose suites: `./merlon test unit netns`.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, globSync, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, globSync, lchownSync, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -119,7 +119,10 @@ async function stop(signal: NodeJS.Signals): Promise<never> {
   const force = setTimeout(() => signalAll('SIGKILL'), 5000);
   await Promise.all(closed);
   clearTimeout(force);
-  if (isRoot) await start(['node', 'deploy/sweep.ts'], (line) => console.log(`swept   ${line}`));
+  if (isRoot) {
+    await start(['node', 'deploy/sweep.ts'], (line) => console.log(`swept   ${line}`));
+    handOver();
+  }
   process.exit(128 + constants.signals[signal]);
 }
 
@@ -190,12 +193,26 @@ async function sweep(when: 'before' | 'after'): Promise<void> {
     record('sweep', title, found.length === 0 ? 'passed' : 'failed', found.join('\n'));
 }
 
-/** Root's tests may run in somebody else's clone; that person must be able to go on working there. */
+/** What lies at or below `dir` and is not the clone's owner's. */
+function foreignIn(dir: string): readonly string[] {
+  const { uid } = statSync(root);
+  return readdirSync(dir, { recursive: true, encoding: 'utf8' })
+    .map((file) => join(dir, file))
+    .filter((file) => (lstatSync(file, { throwIfNoEntry: false })?.uid ?? uid) !== uid);
+}
+
+/**
+ * Root's tests may run in somebody else's clone, and that person must be able to go on working there. What
+ * the tests make belongs into build/, and is handed over; anything else is a failure.
+ */
+function handOver(): readonly string[] {
+  const { uid, gid } = statSync(root);
+  for (const file of foreignIn(join(root, 'build'))) lchownSync(file, uid, gid);
+  return foreignIn(root);
+}
+
 function checkOwner(): void {
-  const owner = statSync(root).uid;
-  const foreign = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter(
-    (file) => (lstatSync(join(root, file), { throwIfNoEntry: false })?.uid ?? owner) !== owner,
-  );
+  const foreign = handOver();
   const kind = foreign.length === 0 ? 'passed' : 'failed';
   record('sweep', "every file of the clone is its owner's", kind, foreign.slice(0, 10).join('\n'));
 }
