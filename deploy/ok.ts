@@ -23,6 +23,9 @@ interface Result {
   readonly output: string;
 }
 
+/** Of one check's output, as shown; a person corrects the first and looks again. */
+const MAX_LINES = 80;
+
 const cSources = globSync(['bpf/**/*.{c,h}', 'src/native/*.{c,h}', 'boot/**/*.{c,h}', 'test/**/*.{c,h}'], {
   cwd: root,
 });
@@ -49,6 +52,13 @@ const checks: readonly Check[] = [
     leftOut: existsSync(join(root, 'deploy/gen.ts')) ? missingTool('clang-19') : 'there is no generator yet',
   },
 ];
+
+/** The first of many complaints are enough to begin with. */
+function shortened(output: string): string {
+  const lines = output.trimEnd().split('\n');
+  const more = lines.length - MAX_LINES;
+  return more <= 0 ? lines.join('\n') : `${lines.slice(0, MAX_LINES).join('\n')}\n… and ${more} more lines`;
+}
 
 function run(check: Check): Promise<Result> {
   const start = performance.now();
@@ -84,7 +94,7 @@ for (const { check, passed, seconds, output } of results) {
 const failed = results.filter(({ passed }) => !passed);
 if (!asJson) {
   for (const { check, output } of failed) {
-    console.log(`\n── ${check.name}: ${check.command.slice(0, 4).join(' ')}\n${output.trimEnd()}`);
+    console.log(`\n── ${check.name}: ${check.command.slice(0, 4).join(' ')}\n${shortened(output)}`);
   }
   const total = ((performance.now() - start) / 1000).toFixed(1);
   console.log(

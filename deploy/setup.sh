@@ -1,9 +1,10 @@
 #!/bin/sh
-# Installs what this clone needs to run: deploy/setup.sh demo|dev|test
+# Installs what this clone needs to run: deploy/setup.sh run|demo|dev|test
 #
-#   demo  compiler and runtime for the program itself
+#   run   compiler and runtime for the program itself
+#   demo  the same, and makes sure that this kernel can run it
 #   dev   also the tools behind `ok`, `unit`, `gen` and `build`
-#   test  also what the tests that exist use
+#   test  also what the tests that exist use, and the kernel as for demo
 #
 # Says what it will install and how large that is, then does it; with nothing to do it says nothing and
 # takes well under two seconds. Idempotent, one at a time (flock). An interrupted run is repaired by the
@@ -18,9 +19,9 @@ root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
 
 level=${1-}
 case $level in
-demo | dev | test) ;;
+run | demo | dev | test) ;;
 *)
-	echo 'usage: deploy/setup.sh demo|dev|test' >&2
+	echo 'usage: deploy/setup.sh run|demo|dev|test' >&2
 	exit 2
 	;;
 esac
@@ -49,10 +50,12 @@ fi
 # node_modules: megabytes without and with the development tools, measured.
 modules=full
 modules_size='450 MB'
-if [ "$level" = demo ]; then
+case $level in
+run | demo)
 	modules=production
-	modules_size='220 MB'
-fi
+	modules_size='200 MB'
+	;;
+esac
 
 # ---- saying things ----
 
@@ -283,27 +286,30 @@ check_ownership() {
 	[ -z "$stray" ] || fail "files in the clone belong to somebody else than its owner: $(printf '%s' "$stray" | tr '\n' ' ')"
 }
 
-as_owner mkdir -p "$root/build/setup" 2>/dev/null ||
-	fail "$root cannot be written; make a clone of your own"
-as_owner touch "$root/build/setup/lock" 2>/dev/null ||
-	fail "$root belongs to another user; make a clone of your own, or run as root"
+if [ "$self_uid" = 0 ]; then
+	allow_services
+	case $level in demo | test) check_kernel ;; esac
+fi
+
+# Nothing to do is found out without writing anything, so that anybody may run what is set up.
+find_missing
+if [ -z "$missing" ] && modules_current; then
+	exit 0
+fi
+
+as_owner mkdir -p "$root/build/setup" 2>/dev/null && as_owner touch "$root/build/setup/lock" 2>/dev/null ||
+	fail "$root cannot be written: make a clone of your own, or run as root"
 exec 9<"$root/build/setup/lock"
 flock -n 9 || {
 	say 'waiting for another set-up to finish'
 	flock 9
 }
 
-if [ "$self_uid" = 0 ]; then
-	allow_services
-	case $level in demo | test) check_kernel ;; esac
-fi
-
 find_missing
 modules_there=
 if modules_current || adopt_modules; then
 	modules_there=yes
-fi
-if [ -z "$modules_there" ] && ! command -v npm >/dev/null 2>&1; then
+elif ! command -v npm >/dev/null 2>&1; then
 	missing="$missing npm ca-certificates"
 fi
 if [ -n "$missing" ]; then
@@ -312,7 +318,7 @@ if [ -n "$missing" ]; then
 	elif [ "$level" = test ] && command -v npm >/dev/null 2>&1; then
 		say "not root, so these stay out, and with them every test that needs them: $missing"
 	else
-		fail "these packages are missing and only root can install them: $missing(sudo ./merlon ${level})"
+		fail "these packages are missing and only root can install them: $missing"
 	fi
 fi
 if [ -z "$modules_there" ]; then
