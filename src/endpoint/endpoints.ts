@@ -124,7 +124,7 @@ export class Endpoints implements AsyncDisposable {
     const known = this.#byName.get(nameOf(spec));
     if (known !== undefined) {
       this.#checkSame(known, spec, netns);
-      return this.#plumbed(known, netns);
+      return await this.#plumbed(known, netns); // the namespace is open until it is done
     }
     await this.#checkAddresses(spec);
     const record = await this.#newRecord({
