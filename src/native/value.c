@@ -38,18 +38,17 @@ bool arg_absent(struct args *a, size_t i)
 
 int64_t arg_range(struct args *a, size_t i, const char *name, int64_t min, int64_t max)
 {
-	int64_t value;
-	double exact;
+	double value;
 
 	if (a->failed)
 		return 0;
-	if (i >= a->count || napi_get_value_int64(a->env, a->v[i], &value) != napi_ok ||
-	    napi_get_value_double(a->env, a->v[i], &exact) != napi_ok || (double)value != exact ||
-	    value < min || value > max) {
-		arg_wrong(a, name, "an integer in range");
-		return 0;
-	}
-	return value;
+	/* Bounds first: what lies beyond them may not fit an integer at all. NaN is in no bounds. */
+	if (i < a->count && napi_get_value_double(a->env, a->v[i], &value) == napi_ok &&
+	    value >= (double)min && value <= (double)max && value < 0x1p63 &&
+	    (double)(int64_t)value == value)
+		return (int64_t)value;
+	arg_wrong(a, name, "an integer in range");
+	return 0;
 }
 
 int arg_fd(struct args *a, size_t i, const char *name)
@@ -69,19 +68,19 @@ uint32_t arg_u32(struct args *a, size_t i, const char *name)
 
 uint64_t arg_u64(struct args *a, size_t i, const char *name)
 {
-	bool lossless;
+	bool lossless = false;
+	double number;
 	uint64_t value;
 
 	if (a->failed)
 		return 0;
-	if (i < a->count &&
-	    napi_get_value_bigint_uint64(a->env, a->v[i], &value, &lossless) == napi_ok) {
-		if (lossless)
-			return value;
-		arg_wrong(a, name, "below 2^64");
-		return 0;
-	}
-	return (uint64_t)arg_range(a, i, name, 0, INT64_MAX);
+	/* Numbers first, because they are what is passed where it has to be fast. */
+	if (i >= a->count || napi_get_value_double(a->env, a->v[i], &number) == napi_ok)
+		return (uint64_t)arg_range(a, i, name, 0, INT64_MAX);
+	if (napi_get_value_bigint_uint64(a->env, a->v[i], &value, &lossless) == napi_ok && lossless)
+		return value;
+	arg_wrong(a, name, "a number or bigint from 0 to 2^64 - 1");
+	return 0;
 }
 
 bool arg_bool(struct args *a, size_t i, const char *name)

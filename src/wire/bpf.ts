@@ -6,7 +6,10 @@
 const LE = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 function bytes(view: DataView, at: number, length: number): Uint8Array {
-  return new Uint8Array(view.buffer, view.byteOffset + at, length).slice();
+  // Filled by hand: half the price of a view and its slice (native.bench.ts).
+  const out = new Uint8Array(length);
+  for (let i = 0; i < length; i += 1) out[i] = view.getUint8(at + i);
+  return out;
 }
 
 function putBytes(view: DataView, at: number, length: number, value: Uint8Array): void {
@@ -1851,6 +1854,7 @@ export const MAPS = {
   ipcache_host6: { type: 1, keySize: 16, valueSize: 32, maxEntries: 4096, flags: 0, key: 'addr6_key', value: 'ipcache_entry', inner: undefined, layout: '55baa8a5' },
   ipcache_net4: { type: 11, keySize: 8, valueSize: 32, maxEntries: 65536, flags: 1, key: 'lpm4_key', value: 'ipcache_entry', inner: undefined, layout: 'a30cef2f' },
   ipcache_net6: { type: 11, keySize: 20, valueSize: 32, maxEntries: 65536, flags: 1, key: 'lpm6_key', value: 'ipcache_entry', inner: undefined, layout: '2770ed61' },
+  ipcache_ops: { type: 2, keySize: 4, valueSize: 56, maxEntries: 4096, flags: 1024, key: '', value: 'ipcache_op', inner: undefined, layout: '98d1d824' },
   live: { type: 2, keySize: 4, valueSize: 16416, maxEntries: 1, flags: 1024, key: '', value: 'live_state', inner: undefined, layout: 'c14f790d' },
   local_addrs4: { type: 1, keySize: 4, valueSize: 8, maxEntries: 4096, flags: 0, key: 'addr4_key', value: 'local_addr', inner: undefined, layout: '5270fcd7' },
   local_addrs6: { type: 1, keySize: 16, valueSize: 8, maxEntries: 4096, flags: 0, key: 'addr6_key', value: 'local_addr', inner: undefined, layout: '4c8f4768' },

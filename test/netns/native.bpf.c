@@ -43,8 +43,7 @@ struct {
 	});
 } rings SEC(".maps");
 
-static __always_inline
-void count(__u32 index)
+static __always_inline void count(__u32 index)
 {
 	__u32 *n = bpf_map_lookup_elem(&seen, &index);
 

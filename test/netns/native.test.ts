@@ -1,9 +1,11 @@
 /** The addon against the real kernel: objects, maps, memory, rings, test runs, threads. */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { constants, mkdtempSync, rmSync } from 'node:fs';
+import { constants, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
 import test from 'ava';
 import fc from 'fast-check';
@@ -287,6 +289,33 @@ test('mapView – outlives its descriptor; read-only views and offsets hold', (t
   closeFd(fd);
   all[512] = 10n;
   t.is(second[0], 10n);
+});
+
+/** Whether this process has a mapping of exactly `length` bytes. */
+function isMapped(length: number): boolean {
+  return readFileSync('/proc/self/maps', 'utf8')
+    .split('\n')
+    .filter((line) => line.includes('bpf-map'))
+    .some((line) => {
+      const [from = '0', to = '0'] = (line.split(' ')[0] ?? '').split('-');
+      return Number.parseInt(to, 16) - Number.parseInt(from, 16) === length;
+    });
+}
+
+test('mapView – a view that nobody holds is unmapped', async (t) => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const length = 777 * 4096;
+  const spec = { type: ARRAY, name: 'view', keySize: 4, valueSize: 8, flags: MMAPABLE };
+  const fd = mapCreate({ ...spec, maxEntries: length / 8 });
+  (() => t.is(mapView(fd, length).byteLength, length))();
+  t.true(isMapped(length));
+  const check = () => {
+    collect();
+    return !isMapped(length);
+  };
+  await t.notThrowsAsync(until(check, { ...waiting, what: 'the view is collected' }));
+  closeFd(fd);
 });
 
 test('map of maps – rings of any size go in, the pattern is set before load', (t) => {
