@@ -13,6 +13,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { build, type Metafile } from 'esbuild';
 import { compileAddon, compileBpf } from './compile.ts';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -20,6 +21,9 @@ const quiet = process.argv.includes('--quiet');
 
 /** The programs people start: bundle → entry point. What a verb loads late becomes a chunk beside it. */
 const MAINS: readonly (readonly [name: string, entry: string])[] = [['cli', 'src/cli/main.ts']];
+
+/** Packages whose ES module form is not the one that Node would take. */
+const ALIASES = { yaml: './node_modules/yaml/browser/index.js' };
 
 interface Step {
   readonly name: string;
@@ -77,10 +81,26 @@ function startedByUrl(): readonly (readonly [name: string, entry: string])[] {
   return [...found];
 }
 
+/**
+ * Node gives the names of a CommonJS package also to `await import()`; in a bundle only `default` would be
+ * there. So what is imported late must be an ES module, or stand in ALIASES with a form of it that is.
+ */
+function refuseLateCommonJs({ inputs }: Metafile): void {
+  for (const [file, { imports }] of Object.entries(inputs)) {
+    const late = imports.find(
+      ({ kind, path }) => kind === 'dynamic-import' && inputs[path]?.format === 'cjs',
+    );
+    if (late !== undefined) {
+      throw new Error(
+        `${file} imports ${late.path} late, which is CommonJS: import it at the top, or alias it`,
+      );
+    }
+  }
+}
+
 async function bundle(entries: readonly (readonly [name: string, entry: string])[]): Promise<void> {
-  const { build } = await import('esbuild');
   rmSync(join(root, 'build/lib'), { recursive: true, force: true });
-  await build({
+  const { metafile } = await build({
     absWorkingDir: root,
     entryPoints: entries.map(([name, entry]) => ({ in: entry, out: name })),
     outdir: 'build/lib',
@@ -92,11 +112,14 @@ async function bundle(entries: readonly (readonly [name: string, entry: string])
     sourcemap: 'linked',
     sourcesContent: false,
     logLevel: 'silent',
+    metafile: true,
+    alias: ALIASES,
     // CommonJS packages inside an ES module still call require.
     banner: {
       js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
     },
   });
+  refuseLateCommonJs(metafile);
   for (const [name] of startedByUrl()) {
     // They are asked for as ./name.ts; beside the bundles that name leads to the bundle.
     writeFileSync(join(root, `build/lib/${name}.ts`), `import './${basename(name)}.js';\n`);
