@@ -8,6 +8,7 @@
 #include "lib/frame_skb.h"
 #include "lib/parse.h"
 #include "lib/decide.h"
+#include "lib/device.h"
 #include "lib/fast.h"
 #include "lib/intake.h"
 #include "lib/icmp.h"
@@ -15,18 +16,6 @@
 #include "lib/sanity.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
-
-/* A tagged frame is its sub-device's business, if our program is there. */
-static __always_inline bool vlan_has_program(const struct packet *pkt)
-{
-	struct vlan_key key = {
-		.ifindex = pkt->ifindex,
-		.proto = pkt->vlan_proto,
-		.id = pkt->vlan_id,
-	};
-
-	return pkt->vlan_proto && bpf_map_lookup_elem(&vlans, &key);
-}
 
 /* Built-ins of the node, above any policy: ICMP_PASS, ICMP_JUDGE or a drop reason. */
 static __always_inline int host_builtin(struct __sk_buff *skb, struct packet *pkt)

@@ -7,6 +7,7 @@
 #include "lib/frame_skb.h"
 #include "lib/parse.h"
 #include "lib/decide.h"
+#include "lib/device.h"
 #include "lib/fast.h"
 #include "lib/intake.h"
 #include "lib/icmp.h"

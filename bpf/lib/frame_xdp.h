@@ -23,11 +23,21 @@ static __always_inline int frame_load(frame_t *ctx, __u32 offset, void *to, __u3
 	return 0;
 }
 
+/* Bytes that can be read directly. The pointers must not be spilled as the 32 bits the context shows. */
+static __always_inline __u32 frame_linear(frame_t *ctx)
+{
+	void *data = (void *)(long)ctx->data, *end = (void *)(long)ctx->data_end;
+
+	barrier_var(data);
+	barrier_var(end);
+	return end - data;
+}
+
 static __always_inline __u32 frame_length(frame_t *ctx)
 {
 	if (cfg_xdp_buff_len)
 		return bpf_xdp_get_buff_len(ctx);
-	return ctx->data_end - ctx->data;
+	return frame_linear(ctx);
 }
 
 static __always_inline bool frame_is_gso(frame_t *ctx)

@@ -9,8 +9,10 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include "control.h"
+#include "device.h"
 #include "packet.h"
 #include "parse.h"
+#include "sanity.h"
 
 #define IPV4_VERSION_IHL 0x45
 #define UDP_HEADER 8
@@ -95,12 +97,6 @@ static __always_inline bool intake_common(struct __sk_buff *skb, struct packet *
 	return false;
 }
 
-static __always_inline bool is_plain_syn(const struct packet *pkt)
-{
-	return pkt->proto == IPPROTO_TCP && !(pkt->flags & PKT_FRAG_LATER) &&
-	       (pkt->tcp_flags & (TCP_SYN | TCP_ACK | TCP_FIN | TCP_RST)) == TCP_SYN;
-}
-
 /* What every packet has, whatever it carries. */
 static __always_inline void intake_begin(struct packet *pkt, struct __sk_buff *skb,
 					 enum direction dir, enum subject_index owner)
@@ -136,13 +132,6 @@ static __always_inline int intake(struct __sk_buff *skb, struct packet *pkt, boo
 	if (is_plain_syn(pkt))
 		pkt->flags |= PKT_SYN;
 	return rc;
-}
-
-static __always_inline struct device *device_get(__u32 ifindex)
-{
-	struct device *device = bpf_map_lookup_elem(&devices, &ifindex);
-
-	return device ?: bpf_map_lookup_elem(&devices_high, &ifindex);
 }
 
 #endif

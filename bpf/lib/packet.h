@@ -92,6 +92,7 @@ struct packet {
 	__u16 slot;     /* of the device's counters */
 	__u16 endpoint; /* id of the pod, 0 = none */
 	__u16 vlan_id;
+	__u16 cursor; /* of a parser's walk; kept here so that the verifier forgets how far it went */
 	__be16 vlan_proto; /* of the outermost tag, 0 = none */
 	__u8 family;       /* 4, 6 */
 	__u8 proto;

@@ -63,32 +63,33 @@ static __always_inline int parse_ethernet(frame_t *ctx, struct packet *pkt, __be
 	return 0;
 }
 
-/*
- * Source routing says where else the packet must go: no firewall should carry it (HF-2.6). A step of the
- * walk is a load: the verifier then need not follow how far the last one went.
- */
-__noinline int parse_options(frame_t *ctx, __u32 offset, __u32 size)
+/* Reads and moves the walk's place in memory, not in a register: to the verifier each step is then alike. */
+#define CURSOR(pkt) (*(volatile __u16 *)&(pkt)->cursor)
+
+/* Source routing says where else the packet must go: no firewall should carry it (HF-2.6). */
+__noinline int parse_options(frame_t *ctx, struct packet *pkt, __u32 offset, __u32 size)
 {
-	__u32 at = 0;
+	if (!pkt)
+		return -DROP_INTERNAL;
+	CURSOR(pkt) = 0;
+	for (int i = 0; i < OPTION_BYTES_MAX; i++) {
+		__u16 at = CURSOR(pkt);
+		__u8 type = 0, length = 1;
 
-	for (int i = 0; i < OPTION_BYTES_MAX && at < size; i++) {
-		__u8 type = 0, length = 0;
-
+		if (at >= size)
+			break;
 		if (frame_load(ctx, offset + at, &type, 1))
 			return -DROP_INVALID;
 		if (type == IPOPT_LOOSE_ROUTE || type == IPOPT_STRICT_ROUTE)
 			return -DROP_IP_OPTION;
 		if (type == IPOPT_END)
-			break;
-		if (type == IPOPT_NOOP) {
-			at++;
-			continue;
-		}
-		if (frame_load(ctx, offset + at + 1, &length, 1) || length < 2)
+			return 0;
+		if (type != IPOPT_NOOP &&
+		    (frame_load(ctx, offset + at + 1, &length, 1) || length < 2))
 			return -DROP_INVALID;
-		at += length;
+		CURSOR(pkt) = at + length;
 	}
-	return at > size ? -DROP_INVALID : 0;
+	return CURSOR(pkt) > size ? -DROP_INVALID : 0;
 }
 
 static __always_inline int parse_ipv4(frame_t *ctx, struct packet *pkt, __u32 *payload)
@@ -124,60 +125,69 @@ static __always_inline int parse_ipv4(frame_t *ctx, struct packet *pkt, __u32 *p
 			return -DROP_INVALID_FRAG; /* would overwrite the flags */
 	}
 	if (header > sizeof(ip)) {
-		rc = parse_options(ctx, pkt->l3 + sizeof(ip), header - sizeof(ip));
+		rc = parse_options(ctx, pkt, pkt->l3 + sizeof(ip), header - sizeof(ip));
 		if (rc)
 			return rc;
 	}
 	return 0;
 }
 
+/* One extension header at the cursor: the next one's number, or a negative drop reason. */
+static __always_inline int parse_exthdr(frame_t *ctx, struct packet *pkt, __u8 type)
+{
+	__u16 at = CURSOR(pkt), fragment;
+	__u8 part[8]; /* every extension header has at least these */
+
+	if (frame_load(ctx, at, part, sizeof(part)))
+		return -DROP_INVALID;
+	if (type == NEXT_FRAGMENT) {
+		fragment = part[2] << 8 | part[3];
+		__builtin_memcpy(&pkt->frag_id, part + 4, 4);
+		if (fragment & IP6_OFFSET_MASK)
+			pkt->flags |= PKT_FRAG_LATER;
+		else if (fragment & IP6_MORE_FRAGMENTS)
+			pkt->flags |= PKT_FRAG_FIRST; /* else an atomic one: whole */
+		CURSOR(pkt) = at + 8;
+	} else if (type == NEXT_AUTH) {
+		CURSOR(pkt) = at + (part[1] + 2) * 4;
+	} else {
+		CURSOR(pkt) = at + (part[1] + 1) * 8;
+	}
+	if (type == NEXT_ROUTING && part[2] == 0)
+		return -DROP_INVALID_EXTHDR;
+	return part[0];
+}
+
+static __always_inline bool is_exthdr(__u8 type)
+{
+	return type == NEXT_HOP_BY_HOP || type == NEXT_DESTINATION || type == NEXT_ROUTING ||
+	       type == NEXT_FRAGMENT || type == NEXT_AUTH;
+}
+
 /* Walks the extension headers; what it stops at is the protocol. */
 __noinline int parse_exthdrs(frame_t *ctx, struct packet *pkt, __u8 next)
 {
-	__u8 part[8]; /* every extension header has at least these */
-	__u32 at, start;
-	int i;
+	__u16 start;
+	int rc;
 
 	if (!pkt)
 		return -DROP_INTERNAL;
 	start = pkt->l3 + sizeof(struct ipv6hdr);
-	at = start;
-	for (i = 0; i <= EXTHDRS_MAX; i++) {
-		__u32 size;
-
-		if (next != NEXT_HOP_BY_HOP && next != NEXT_DESTINATION && next != NEXT_ROUTING &&
-		    next != NEXT_FRAGMENT && next != NEXT_AUTH)
-			break;
+	CURSOR(pkt) = start;
+	for (int i = 0; i <= EXTHDRS_MAX; i++) {
+		if (!is_exthdr(next) || pkt->flags & PKT_FRAG_LATER)
+			break; /* what follows a later fragment's header is the middle of something */
 		if (i == EXTHDRS_MAX || (next == NEXT_HOP_BY_HOP && i))
 			return -DROP_INVALID_EXTHDR;
-		if (frame_load(ctx, at, part, sizeof(part)))
-			return -DROP_INVALID;
-		size = (part[1] + 1) * 8;
-		if (next == NEXT_AUTH)
-			size = (part[1] + 2) * 4;
-		if (next == NEXT_ROUTING && part[2] == 0)
+		rc = parse_exthdr(ctx, pkt, next);
+		if (rc < 0)
+			return rc;
+		if ((__u16)(CURSOR(pkt) - start) > EXTHDR_BYTES_MAX)
 			return -DROP_INVALID_EXTHDR;
-		if (next == NEXT_FRAGMENT) {
-			__u16 fragment = part[2] << 8 | part[3];
-
-			size = 8;
-			__builtin_memcpy(&pkt->frag_id, part + 4, 4);
-			if (fragment & IP6_OFFSET_MASK) {
-				pkt->flags |= PKT_FRAG_LATER;
-				next = part[0];
-				at += size;
-				break; /* what follows is the middle of something */
-			}
-			if (fragment & IP6_MORE_FRAGMENTS)
-				pkt->flags |= PKT_FRAG_FIRST; /* else an atomic one: whole */
-		}
-		next = part[0];
-		at += size;
-		if (at - start > EXTHDR_BYTES_MAX)
-			return -DROP_INVALID_EXTHDR;
+		next = rc;
 	}
 	pkt->proto = next;
-	pkt->l4 = at;
+	pkt->l4 = CURSOR(pkt);
 	return 0;
 }
 

@@ -175,9 +175,9 @@ __noinline int policy_judge(struct packet *pkt, __u32 subject_index, __u32 is_re
 	judged->flags = word >> 56;
 	if (rules->flags & RSDIR_AUDIT)
 		judged->flags |= CELL_AUDIT;
-	rule_hit(pkt, judged->origin);
-
 	reason = verdict_reason(judged->verdict);
+	if (reason || !(pkt->flags & PKT_XDP)) /* tc judges again what XDP leaves to it */
+		rule_hit(pkt, judged->origin);
 	if (reason == DROP_POLICY_DENIED && pkt->flags & PKT_NO_PORTS)
 		reason = DROP_FRAG_NOT_FOUND;
 	if (reason_is_policy(reason) &&

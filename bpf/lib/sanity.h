@@ -44,6 +44,12 @@ static __always_inline int sanity_check(const struct packet *pkt)
 	return 0;
 }
 
+static __always_inline bool is_plain_syn(const struct packet *pkt)
+{
+	return pkt->proto == IPPROTO_TCP && !(pkt->flags & PKT_FRAG_LATER) &&
+	       (pkt->tcp_flags & (TCP_SYN | TCP_ACK | TCP_FIN | TCP_RST)) == TCP_SYN;
+}
+
 /* Flags that no TCP sends; asked only of packets to the node. */
 static __always_inline bool tcp_flags_are_invalid(const struct packet *pkt)
 {
