@@ -105,13 +105,20 @@ export async function compileBpf(names?: readonly string[], isForced = false): P
   const sources = filesOf(join(ROOT, 'bpf'), '.bpf.c').map((file) => basename(file, '.bpf.c'));
   const queue = [...(names ?? sources)];
   const made: string[] = [];
+  const failures: Error[] = [];
   const worker = async () => {
     for (let name = queue.shift(); name !== undefined; name = queue.shift()) {
       const source = join(ROOT, 'bpf', `${name}.bpf.c`);
-      if (await compileBpfFile(source, join(ROOT, 'build/bpf', `${name}.bpf.o`), isForced)) made.push(name);
+      try {
+        if (await compileBpfFile(source, join(ROOT, 'build/bpf', `${name}.bpf.o`), isForced)) made.push(name);
+      } catch (error) {
+        failures.push(error as Error);
+      }
     }
   };
   await Promise.all([worker(), worker()]);
+  // One broken object does not keep the others from being made, nor from telling what is wrong with them.
+  if (failures.length > 0) throw new Error(failures.map(({ message }) => message).join('\n'));
   return made.sort();
 }
 
@@ -123,7 +130,7 @@ export function compileAddon(isForced = false): Promise<boolean> {
   return make(
     {
       output: join(ROOT, 'build/native/merlon.node'),
-      inputs: [...sources, ...filesOf(folder, '.h')],
+      inputs: [...sources, ...filesOf(folder, '.h'), join(nodeHeaders(), 'node_version.h')],
       command: ['cc', ...flags, '-fvisibility=hidden', `-I${nodeHeaders()}`, ...sources, '-lbpf', '-o'],
     },
     isForced,

@@ -125,6 +125,7 @@ test('codecs – every struct means to the C compiler what it means here', async
     `${head}#include "types.h"\n${body}\nchar _license[] SEC("license") = "Dual BSD/GPL";\n`,
   );
   await compileBpfFile(SOURCE, OBJECT);
+  t.false(await compileBpfFile(SOURCE, OBJECT), 'nothing has changed since');
   const object = openObject(OBJECT);
   t.teardown(() => closeObject(object));
   loadObject(object);
