@@ -195,7 +195,7 @@ const TURN = 256;
 export class EventSocket implements Disposable {
   readonly #fd: Fd;
   readonly #receiver = new Receiver();
-  readonly #watch: Watch;
+  #watch: Watch;
   readonly #options: ListenOptions;
   #isOpen = true;
 
@@ -207,11 +207,22 @@ export class EventSocket implements Disposable {
       for (const group of options.groups) {
         setsockopt(this.#fd, SOL_NETLINK, NETLINK_OPT.addMembership, GROUP[group]);
       }
-      this.#watch = watch(this.#fd, () => this.#drain());
+      this.#watch = this.#listen();
     } catch (cause) {
       closeFd(this.#fd);
       throw new MerlonError('NETLINK_REQUEST', `cannot listen to ${options.groups.join(', ')}`, { cause });
     }
+  }
+
+  #listen(): Watch {
+    return watch(this.#fd, (events) => {
+      // A loss is an error of the socket, at which libuv stops watching: begin anew, or be deaf from then on.
+      if (events < 0) {
+        unwatch(this.#watch);
+        this.#watch = this.#listen();
+      }
+      this.#drain();
+    });
   }
 
   #drain(): void {
