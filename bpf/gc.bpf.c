@@ -104,7 +104,8 @@ static __always_inline void entry_store(struct ipcache_entry *to, const struct i
 	})
 
 /* One instruction. Tries have no insert-if-absent; their update replaces a node in one step, and is safe. */
-static long ipcache_feed_one(void *map, const __u32 *index, struct ipcache_op *op, __u32 *limit)
+static long ipcache_feed_one(__unused void *map, const __u32 *index, struct ipcache_op *op,
+			     __u32 *limit)
 {
 	struct ipcache_entry entry = op->entry;
 	struct addr4_key host4 = {};

@@ -18,7 +18,7 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /* Built-ins of the node, above any policy: ICMP_PASS, ICMP_JUDGE or a drop reason. */
-static __always_inline int host_builtin(struct __sk_buff *skb, struct packet *pkt)
+static __always_inline int host_builtin(const struct packet *pkt)
 {
 	if (cfg_builtin_dhcp && (is_dhcp4(pkt) || is_dhcp6(pkt)))
 		return ICMP_PASS;
@@ -34,7 +34,7 @@ static __always_inline int host_builtin(struct __sk_buff *skb, struct packet *pk
 /* Common to both directions: what comes before the judgement of a packet that is the node's. */
 static __always_inline int host_judge(struct __sk_buff *skb, struct packet *pkt)
 {
-	int rc = host_builtin(skb, pkt);
+	int rc = host_builtin(pkt);
 
 	if (rc == ICMP_PASS)
 		return pass(STAT_PASS_BUILTIN);

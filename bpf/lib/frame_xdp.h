@@ -40,12 +40,12 @@ static __always_inline __u32 frame_length(frame_t *ctx)
 	return frame_linear(ctx);
 }
 
-static __always_inline bool frame_is_gso(frame_t *ctx)
+static __always_inline bool frame_is_gso(__unused frame_t *ctx)
 {
 	return false;
 }
 
-static __always_inline __be16 frame_tag(frame_t *ctx, __u16 *id)
+static __always_inline __be16 frame_tag(__unused frame_t *ctx, __unused __u16 *id)
 {
 	return 0;
 }

@@ -18,6 +18,8 @@
 #include "../maps.h"
 #include "../types.h"
 
+#define __unused __attribute__((unused))
+
 #ifndef barrier_var
 #define barrier_var(var) asm volatile("" : "+r"(var))
 #endif
