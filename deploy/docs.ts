@@ -1,57 +1,17 @@
 /**
  * The parts of docs/ that are data elsewhere: `node deploy/docs.ts` writes them anew, tests compare. What
- * stands between `<!-- table: NAME -->` and the next empty line is the table's, the rest is a person's.
+ * stands between `<!-- table: NAME -->` and `<!-- end -->` is the table's, the rest is a person's.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CONFIG_KEY_NAMES, CONFIG_KEYS, type ConfigKey } from '#model/config';
+import { CONFIG_KEY_NAMES, CONFIG_KEYS } from '#model/config';
+import { DROP_REASON } from '#wire/bpf';
+import type { Verb } from '../src/cli/verb.ts';
+import { GROUPS, VERBS } from '../src/cli/verbs.ts';
 import { layersAsMarkdown } from '../test/architecture/layers.ts';
+import { KEY_MEANING, REASON_MEANING } from './docs-meaning.ts';
 
 const DOCS = join(import.meta.dirname, '../docs');
-
-/** What each key does, for people. Keys of which only the default has an effect are listed by name alone. */
-export const KEY_MEANING: Readonly<Partial<Record<ConfigKey, string>>> = {
-  'cluster-name': 'The cluster this node belongs to, as policies name it.',
-  labels:
-    "The node's own labels, which `nodeSelector` selects by. Those the agent finds out itself come on top.",
-  nodes: 'Other nodes: their addresses get the identity `remote-node`, with the labels given here.',
-  'sources.directory.paths': 'Directories whose manifests are enforced.',
-  'sources.directory.perFile': 'Take over each valid file alone, instead of all files or none.',
-  'sources.directory.trustAnyOwner': 'Read manifests that users other than root can change.',
-  'sources.directory.guard': 'Whether changes from the directory wait for confirmation.',
-  'sources.syncTimeout':
-    'How long a start waits for the first listing of a source before it keeps what is enforced.',
-  'devices.patterns':
-    'Devices to attach to: `eth+`, `!eth3`. Empty: those that carry traffic to other machines.',
-  'devices.requireAll': 'Refuse the configuration when a pattern matches no device, instead of saying so.',
-  'enable-ipv4': 'Judge IPv4.',
-  'enable-ipv6': 'Judge IPv6.',
-  'enable-policy':
-    'Whether an endpoint that no policy selects is open (`default`, `never`) or closed (`always`).',
-  'policy-cidr-match-mode': 'What a CIDR in a policy matches besides addresses outside the cluster.',
-  'policy-default-local-cluster': 'A selector that names no cluster means this one.',
-  'enable-non-default-deny-policies': 'Honour `enableDefaultDeny: false`.',
-  'allow-localhost': 'Whether the node always reaches its own endpoints, or only where policy allows it.',
-  'allow-icmp-frag-needed': 'Let path MTU messages pass whatever policy says.',
-  'hostfw.enabled': 'Enforce policies with `nodeSelector` on this node.',
-  'hostfw.mode': 'What the host firewall does: enforce, only report, only failsafe, nothing.',
-  'hostfw.guard': 'Whether a change that could lock you out waits for confirmation.',
-  'hostfw.allowSelfSource': "Devices on which packets may arrive from the node's own addresses.",
-  'hostfw.builtin.dhcp': 'Let the node get its address by DHCP whatever policy says.',
-  'hostfw.builtin.icmp6Redirect': 'What to do with ICMPv6 redirects.',
-  'hostfw.ct.maxTCP': 'Size of the flow table for TCP, per family. Unset: a share of memory.',
-  'hostfw.ct.maxOther': 'Size of the flow table for all else, per family. Unset: a share of memory.',
-  'failsafe.entries': 'What stands above every policy. `auto`: SSH, DHCP and DNS, as the node uses them.',
-  'failsafe.sshFrom': 'From where the failsafe lets SSH in. Unset: from anywhere, with a warning.',
-  'failsafe.iUnderstand': 'Accept an empty list of entries, which lets nobody in when policy is wrong.',
-  'xdp.mode': 'How the early checks attach; where they are not attached, the later hook makes them.',
-  'bpf-ct-timeout-regular-tcp': 'Idle time after which an established TCP flow is forgotten.',
-  'bpf-ct-timeout-regular-tcp-syn': 'The same before the handshake is done.',
-  'bpf-ct-timeout-regular-tcp-fin': 'The same once both sides have closed.',
-  'bpf-ct-timeout-regular-any': 'The same for a single exchange of any other protocol.',
-  'ct-timeout-udp-stream': 'The same for UDP that goes back and forth.',
-  'ct-timeout-generic': 'The same for protocols without ports.',
-};
 
 const shown = (value: unknown): string => (value === undefined ? 'unset' : JSON.stringify(value));
 
@@ -80,21 +40,61 @@ export function reservedKeysAsMarkdown(): string {
   return names.map((name) => `\`${name}\``).join(', ');
 }
 
+function verbAsMarkdown({ name, args, what, options, aliases, example, exits }: Verb): string {
+  const points = [
+    ...(options ?? []).map((option) => `- \`${option.flags}\`: ${option.what}`),
+    ...(exits === undefined ? [] : [`- exit codes: ${exits}`]),
+    ...(example === undefined ? [] : [`- for example: \`${example}\``]),
+  ];
+  return [
+    `### \`merlon ${[name, args].filter((part) => part !== undefined).join(' ')}\``,
+    `${what}.${aliases === undefined ? '' : ` Also \`${aliases.join('`, `')}\`.`}`,
+    points.join('\n'),
+  ]
+    .filter((part) => part !== '')
+    .join('\n\n');
+}
+
+/** The verbs that work, by group. */
+export function verbsAsMarkdown(): string {
+  return GROUPS.flatMap((group) => {
+    const verbs = VERBS.filter((verb) => verb.group === group && verb.load !== undefined);
+    const shownVerbs = verbs.filter(({ name }) => !name.startsWith('_'));
+    return shownVerbs.length === 0 ? [] : [`## ${group}`, ...shownVerbs.map(verbAsMarkdown)];
+  }).join('\n\n');
+}
+
+/** The verbs that are known and answer with one sentence. */
+export function laterVerbsAsMarkdown(): string {
+  const names = VERBS.filter(({ load }) => load === undefined).map(({ name }) => `\`${name}\``);
+  return names.join(', ');
+}
+
+/** The catalogue of drop reasons. */
+export function reasonsAsMarkdown(): string {
+  const rows = Object.entries(DROP_REASON).map(
+    ([name, number]) => `| ${number} | \`${name}\` | ${REASON_MEANING[name as keyof typeof DROP_REASON]} |`,
+  );
+  return ['| number | reason | meaning |', '|---|---|---|', ...rows].join('\n');
+}
+
 /** Every generated part: file, name of its marker, text. */
 export const TABLES: readonly (readonly [file: string, name: string, text: () => string])[] = [
   ['architecture.md', 'layers', layersAsMarkdown],
+  ['cli.md', 'verbs', verbsAsMarkdown],
+  ['cli.md', 'later', laterVerbsAsMarkdown],
   ['config.md', 'keys', keysAsMarkdown],
   ['config.md', 'reserved', reservedKeysAsMarkdown],
+  ['drop-reasons.md', 'reasons', reasonsAsMarkdown],
 ];
 
 /** The document with the table in its place; throws when the document has no such place. */
 export function withTable(document: string, name: string, text: string): string {
   const marker = `<!-- table: ${name} -->\n`;
   const from = document.indexOf(marker);
-  if (from < 0) throw new Error(`there is no ${marker.trim()}`);
-  const start = from + marker.length;
-  const end = document.startsWith('\n', start) ? start - 1 : document.indexOf('\n\n', start);
-  return `${document.slice(0, start)}${text}\n${end < 0 ? '' : document.slice(end + 1)}`;
+  const end = document.indexOf('<!-- end -->', from);
+  if (from < 0 || end < 0) throw new Error(`there is no ${marker.trim()} … <!-- end -->`);
+  return `${document.slice(0, from)}${marker}\n${text}\n\n${document.slice(end)}`;
 }
 
 if (import.meta.main) {

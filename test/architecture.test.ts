@@ -3,7 +3,8 @@ import { CONFIG_KEY_NAMES, CONFIG_KEYS } from '#model/config';
 import test from 'ava';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { KEY_MEANING, TABLES, withTable } from '../deploy/docs.ts';
+import { TABLES, withTable } from '../deploy/docs.ts';
+import { KEY_MEANING } from '../deploy/docs-meaning.ts';
 import { type Import, ROOT, readSources, resolveImport, type Source, walk } from './architecture/graph.ts';
 import { FOLDERS, type Folder, TOOL_PACKAGES, TOOLS } from './architecture/layers.ts';
 import { ALLOWED, FORBIDDEN_WORDS, IMPURE, isAllowed } from './architecture/words.ts';
@@ -247,5 +248,5 @@ test('docs – every key that does something says what', (t) => {
   const found = CONFIG_KEY_NAMES.filter(
     (name) => (CONFIG_KEYS[name].support !== 'default') !== (KEY_MEANING[name] !== undefined),
   );
-  t.is(found.length, 0, `correct KEY_MEANING in deploy/docs.ts for${listed(found)}`);
+  t.is(found.length, 0, `correct KEY_MEANING in deploy/docs-meaning.ts for${listed(found)}`);
 });
