@@ -6,12 +6,19 @@ import type { Segment } from './decide.ts';
 
 /** `count` sets of numbers below `size`, one after another. */
 export class BitSets {
+  readonly count: number;
   readonly width: number;
   readonly words: Uint32Array;
 
   constructor(count: number, size: number) {
+    this.count = count;
     this.width = Math.max(1, Math.ceil(size / 32));
     this.words = new Uint32Array(count * this.width);
+  }
+
+  /** Whether these are the same sets in the same order. */
+  equals({ count, width, words }: BitSets): boolean {
+    return count === this.count && width === this.width && words.every((word, i) => word === this.words[i]);
   }
 
   /** Puts `value` into set `set`. */

@@ -1,12 +1,12 @@
 /**
- * Second stage: identities that no peer list tells apart form one class, and protocol and port indexes that
- * no port list tells apart form another. A class is named by the lists that mean it, so that its name has a
- * meaning of its own, whatever else is compiled beside it.
+ * Second stage, ports: protocol and port indexes that no port list tells apart form one class. A class is
+ * named by the lists that mean it, so that its name has a meaning of its own, whatever else is compiled
+ * beside it. (Identities: partition.ts.)
  */
-import type { IdentityRow, Ports } from '#model';
-import type { IdentityClass, PortClass } from './compiled.ts';
+import type { Ports } from '#model';
+import type { PortClass } from './compiled.ts';
 import { nameOf } from './digest.ts';
-import { LIST_NAME_LIMIT, type PeerList } from './match.ts';
+import { LIST_NAME_LIMIT } from './match.ts';
 import { compareText } from '#kit/order';
 import {
   type IndexRange,
@@ -15,7 +15,6 @@ import {
   portOfIndex,
   rangesOfMatch,
 } from './port-index.ts';
-import { type LabelIndex, membersOf } from './selectors.ts';
 
 /** Longest class name that is written out. */
 const CLASS_NAME_LIMIT = 1000;
@@ -70,35 +69,6 @@ function entryText({
   return `${name}:${port ?? '?'}`;
 }
 
-/** Classes of the identities under these lists (sorted by name, no wildcards). */
-export function identityClasses(
-  lists: readonly PeerList[],
-  identities: readonly IdentityRow[],
-  index: LabelIndex,
-): Classes<IdentityClass> {
-  const signatures: number[][] = identities.map(() => []);
-  lists.forEach((list, number) => {
-    for (const position of membersOf(list, index)) signatures[position]?.push(number);
-  });
-  const groups = new Map<string, { readonly lists: readonly number[]; readonly members: IdentityRow[] }>();
-  groups.set('', { lists: [], members: [] });
-  identities.forEach((row, position) => {
-    const signature = signatures[position] ?? [];
-    const key = signature.join();
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, { lists: signature, members: [row] });
-    else group.members.push(row);
-  });
-  const named = [...groups.values()].map((group) => ({
-    lists: group.lists,
-    value: {
-      name: className(group.lists, lists),
-      members: group.members.map((row) => row.id).sort((a, b) => a - b),
-    },
-  }));
-  return ordered(named, lists);
-}
-
 /** Classes of the flat port index under these lists (sorted by name, no wildcards). */
 export function portClasses(lists: readonly PortList[]): Classes<PortClass> {
   const edges: { readonly at: number; readonly list: number; readonly opens: boolean }[] = [];
@@ -127,26 +97,20 @@ export function portClasses(lists: readonly PortList[]): Classes<PortClass> {
     else active.delete(edge.list);
   }
   close(PORT_CLASS_ENTRIES);
-  const named = [...groups.values()].map((group) => ({
-    lists: group.lists,
-    value: { name: className(group.lists, lists), ranges: mergeRanges(group.ranges) },
-  }));
-  return ordered(named, lists);
-}
-
-function className(numbers: readonly number[], lists: readonly { readonly name: string }[]): string {
-  return nameOf(numbers.map((number) => lists[number]?.name ?? '').join(' & '), CLASS_NAME_LIMIT);
-}
-
-/** Sorts by name (the unnamed class of what no list means comes first) and inverts class → lists. */
-function ordered<C extends { readonly name: string }>(
-  named: readonly { readonly lists: readonly number[]; readonly value: C }[],
-  lists: readonly { readonly name: string }[],
-): Classes<C> {
-  const sorted = [...named].sort((a, b) => compareText(a.value.name, b.value.name));
+  const named = [...groups.values()]
+    .map((group) => {
+      const names = group.lists.map((number) => lists[number]?.name ?? '');
+      return { names, value: { name: className(names), ranges: mergeRanges(group.ranges) } };
+    })
+    .sort((x, y) => compareText(x.value.name, y.value.name));
   const ofList = new Map<string, number[]>(lists.map((list) => [list.name, []]));
-  sorted.forEach(({ lists: numbers }, position) => {
-    for (const number of numbers) ofList.get(lists[number]?.name ?? '')?.push(position);
+  named.forEach(({ names }, position) => {
+    for (const name of names) ofList.get(name)?.push(position);
   });
-  return { classes: sorted.map(({ value }) => value), ofList };
+  return { classes: named.map(({ value }) => value), ofList };
+}
+
+/** Name of the class that lists with these names (sorted) mean. */
+export function className(names: readonly string[]): string {
+  return nameOf(names.join(' & '), CLASS_NAME_LIMIT);
 }

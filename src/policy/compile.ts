@@ -1,58 +1,68 @@
 /** The whole compiler: subjects, then classes, then matrices. */
-import type { LabelSet } from '#kit/labels';
-import type { IdentityRow, Policy, PolicyConfig } from '#model';
-import { identityClasses, type PortList, portClasses } from './classes.ts';
-import type { CompiledPolicy } from './compiled.ts';
-import type { PeerList } from './match.ts';
-import { ruleSetImage } from './matrix.ts';
 import { compareText } from '#kit/order';
-import { indexLabels } from './selectors.ts';
-import { type PolicySubject, type RuleSet, subjectsOf } from './subjects.ts';
+import type { IdentityRow, PolicyConfig } from '#model';
+import { portClasses } from './classes.ts';
+import type { CompiledPolicy } from './compiled.ts';
+import { type ImageMemo, ruleSetImage } from './matrix.ts';
+import { IdentityPartition } from './partition.ts';
+import { type RuleSet, type RuleSetMemo, type SubjectInput, subjectsOf } from './subjects.ts';
 
 /** Everything that compiled policy depends on. Order does not matter anywhere. */
-export interface CompileInput {
-  readonly policies: readonly Policy[];
+export interface CompileInput extends SubjectInput {
   /** Every identity in use, the reserved ones too. */
   readonly identities: readonly IdentityRow[];
-  readonly endpoints: readonly PolicySubject[];
-  /** Labels of this node, against which node selectors are matched. */
-  readonly nodeLabels: LabelSet;
-  readonly config: PolicyConfig;
 }
+
+/**
+ * What one compilation leaves for the next, so that the next costs what changed. It changes no result: with
+ * any memo, `compile` gives what it gives without one. Belongs to one caller, who hands in the same one.
+ */
+export class CompileMemo {
+  #config: string | undefined;
+  #partition: IdentityPartition | undefined;
+  rules: RuleSetMemo = EMPTY_RULES;
+  images: ImageMemo = new Map();
+
+  /** The classes so far; everything is forgotten when an option changed. */
+  partition(config: PolicyConfig): IdentityPartition {
+    const text = JSON.stringify(Object.entries(config).sort(([a], [b]) => compareText(a, b)));
+    if (this.#partition === undefined || text !== this.#config) {
+      this.#partition = new IdentityPartition(config);
+      this.#config = text;
+      this.rules = EMPTY_RULES;
+      this.images = new Map();
+    }
+    return this.#partition;
+  }
+}
+
+const EMPTY_RULES: RuleSetMemo = { rules: new Map(), ruleSets: new Map() };
 
 /** Compiles everything. Only policies that select a subject of this node count. Throws `POLICY_NO_ROOM`. */
-export function compile(input: CompileInput): CompiledPolicy {
-  const { config } = input;
-  const subjects = subjectsOf(input.policies, input.endpoints, input.nodeLabels, config);
-  const all = [subjects.host, ...subjects.ruleSets];
-  const identities = [...input.identities].sort((a, b) => a.id - b.id);
-  const index = indexLabels(
-    identities.map((row) => row.labels),
-    config,
-  );
+export function compile(input: CompileInput, memo: CompileMemo = new CompileMemo()): CompiledPolicy {
+  const partition = memo.partition(input.config);
+  const subjects = subjectsOf(input, memo.rules);
+  const rules = [subjects.host, ...subjects.ruleSets].flatMap(rulesOf);
   const axes = {
-    identities: identityClasses(peerLists(all), identities, index),
-    ports: portClasses(portLists(all)),
+    identities: partition.update(distinctLists(rules.map((rule) => rule.peers)), input.identities),
+    ports: portClasses(distinctLists(rules.map((rule) => rule.ports))),
   };
-  return {
+  const images = new Map();
+  const image = (ruleSet: RuleSet) => ruleSetImage(ruleSet, axes, memo.images, images);
+  const compiled = {
     identityClasses: axes.identities.classes,
     portClasses: axes.ports.classes,
-    host: ruleSetImage(subjects.host, axes),
-    ruleSets: subjects.ruleSets.map((ruleSet) => ruleSetImage(ruleSet, axes)),
+    host: image(subjects.host),
+    ruleSets: subjects.ruleSets.map(image),
     endpoints: subjects.endpoints,
   };
+  memo.rules = subjects.memo;
+  memo.images = images;
+  return compiled;
 }
 
-function peerLists(ruleSets: readonly RuleSet[]): PeerList[] {
-  return distinctLists(rulesOf(ruleSets).map((rule) => rule.peers));
-}
-
-function portLists(ruleSets: readonly RuleSet[]): PortList[] {
-  return distinctLists(rulesOf(ruleSets).map((rule) => rule.ports));
-}
-
-function rulesOf(ruleSets: readonly RuleSet[]) {
-  return ruleSets.flatMap(({ directions }) => [...directions.ingress.rules, ...directions.egress.rules]);
+function rulesOf({ directions }: RuleSet) {
+  return [...directions.ingress.rules, ...directions.egress.rules];
 }
 
 /** Each list once, without wildcards, sorted by name. */

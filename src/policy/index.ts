@@ -10,7 +10,7 @@
  * datapath looks up one cell; a class is named by its meaning, so that numbers may keep their history elsewhere.
  */
 export * from './compiled.ts';
-export { type CompileInput, compile } from './compile.ts';
+export { CompileMemo, type CompileInput, compile } from './compile.ts';
 export { canonicalDump } from './dump.ts';
 export { type Judge, judge, judgeOf } from './judge.ts';
 export { identityLabels, type LabelFilter, labelFilter } from './identity-labels.ts';
@@ -30,4 +30,11 @@ export {
   type PrefixLabels,
   type PrefixOutput,
 } from './prefixes.ts';
-export { ORIGIN_ALWAYS, ORIGIN_INIT, ORIGIN_LOCALHOST, type PolicySubject } from './subjects.ts';
+export {
+  ORIGIN_ALWAYS,
+  ORIGIN_INIT,
+  ORIGIN_LOCALHOST,
+  type PolicySubject,
+  type Selection,
+  selectionsOf,
+} from './subjects.ts';

@@ -20,27 +20,67 @@ export interface Axes {
   readonly ports: Classes<PortClass>;
 }
 
-/** The matrices of one rule set. Throws `POLICY_NO_ROOM`. */
-export function ruleSetImage(ruleSet: RuleSet, axes: Axes): RuleSetImage {
-  const image = (direction: Direction) => directionImage(ruleSet.directions[direction], axes);
-  return { key: ruleSet.key, directions: { ingress: image('ingress'), egress: image('egress') } };
+/** A table without the places of classes, and the sets of rules it was computed from. */
+interface Body {
+  readonly rowSets: BitSets;
+  readonly columnSets: BitSets;
+  /** Row and column before merging → after. */
+  readonly rowTo: readonly number[];
+  readonly columnTo: readonly number[];
+  readonly table: Pick<DirectionImage, 'cells' | 'matrix' | 'rowCount' | 'columnCount'>;
 }
 
-function directionImage({ enforced, rules, otherwise }: DirectionRules, axes: Axes): DirectionImage {
-  const rows = group(rules, axes.identities, (rule) => rule.peers);
-  const columns = group(rules, axes.ports, (rule) => rule.ports);
-  if (rows.count * columns.count > MAX_CELLS) {
-    const size = `${rows.count} kinds of peers by ${columns.count} kinds of ports`;
+/** Tables of an earlier compilation, by content of the rule set. */
+export type ImageMemo = ReadonlyMap<string, Readonly<Record<Direction, Body>>>;
+
+/**
+ * The matrices of one rule set; those of `memo` are taken over where the same rules meet. What was used is
+ * put into `used`. Throws `POLICY_NO_ROOM`.
+ */
+export function ruleSetImage(
+  ruleSet: RuleSet,
+  axes: Axes,
+  memo: ImageMemo,
+  used: Map<string, Readonly<Record<Direction, Body>>>,
+): RuleSetImage {
+  const old = memo.get(ruleSet.content);
+  const ingress = directionImage(ruleSet.directions.ingress, axes, old?.ingress);
+  const egress = directionImage(ruleSet.directions.egress, axes, old?.egress);
+  used.set(ruleSet.content, { ingress: ingress.body, egress: egress.body });
+  return { key: ruleSet.key, directions: { ingress: ingress.image, egress: egress.image } };
+}
+
+function directionImage(
+  rules: DirectionRules,
+  axes: Axes,
+  old: Body | undefined,
+): { readonly image: DirectionImage; readonly body: Body } {
+  const rows = group(rules.rules, axes.identities, (rule) => rule.peers);
+  const columns = group(rules.rules, axes.ports, (rule) => rule.ports);
+  const isSame = old?.rowSets.equals(rows.sets) && old.columnSets.equals(columns.sets);
+  const body = old !== undefined && isSame ? old : bodyOf(rules, rows.sets, columns.sets);
+  const image = {
+    enforced: rules.enforced,
+    rows: rows.of.map((row) => body.rowTo[row] ?? 0),
+    columns: columns.of.map((column) => body.columnTo[column] ?? 0),
+    ...body.table,
+  };
+  return { image, body };
+}
+
+function bodyOf({ rules, otherwise }: DirectionRules, rowSets: BitSets, columnSets: BitSets): Body {
+  if (rowSets.count * columnSets.count > MAX_CELLS) {
+    const size = `${rowSets.count} kinds of peers by ${columnSets.count} kinds of ports`;
     throw new MerlonError(
       'POLICY_NO_ROOM',
       `the rules of one subject tell ${size} apart, too many for a table`,
     );
   }
   const meetings = new Meetings(segmentsOf(rules));
-  const matrix = Array.from({ length: rows.count }, (_, row) => {
-    const line = new Uint32Array(columns.count);
+  const matrix = Array.from({ length: rowSets.count }, (_, row) => {
+    const line = new Uint32Array(columnSets.count);
     for (let column = 0; column < line.length; column++) {
-      line[column] = meetings.part(rows.sets, row, columns.sets, column);
+      line[column] = meetings.part(rowSets, row, columnSets, column);
     }
     return line;
   });
@@ -50,13 +90,12 @@ function directionImage({ enforced, rules, otherwise }: DirectionRules, axes: Ax
       otherwise,
     ),
   );
-  return packed(enforced, rows.of, columns.of, matrix, cells);
+  return { rowSets, columnSets, ...packed(matrix, cells) };
 }
 
 /** Where each class stands, and the rules of each place. */
 interface Grouping {
   readonly of: Uint16Array;
-  readonly count: number;
   readonly sets: BitSets;
 }
 
@@ -90,7 +129,7 @@ function group<C>(
     for (const number of numbers) sets.add(place, number);
     for (const number of wildcards) sets.add(place, number);
   });
-  return { of, count: own.length, sets };
+  return { of, sets };
 }
 
 /** Canonical text of a cell; rule ids hold no space. */
@@ -100,18 +139,13 @@ export function cellText(cell: Cell): string {
 
 /** Merges equal rows, then equal columns, and numbers cells as they first appear. */
 function packed(
-  enforced: boolean,
-  rowOf: Uint16Array,
-  columnOf: Uint16Array,
   matrix: readonly Uint32Array[],
   cells: readonly Cell[],
-): DirectionImage {
+): Pick<Body, 'rowTo' | 'columnTo' | 'table'> {
   const rows = distinct(matrix);
   const kept = rows.first.map((row) => matrix[row] ?? new Uint32Array());
-  const columnCount = kept[0]?.length ?? 0;
-  const transposed = Array.from({ length: columnCount }, (_, c) =>
-    Uint32Array.from(kept, (row) => row[c] ?? 0),
-  );
+  const width = kept[0]?.length ?? 0;
+  const transposed = Array.from({ length: width }, (_, c) => Uint32Array.from(kept, (row) => row[c] ?? 0));
   const columns = distinct(transposed);
   const numbers = new Map<number, number>();
   const out = new Uint32Array(kept.length * columns.first.length);
@@ -124,15 +158,13 @@ function packed(
       out[at++] = number;
     }
   }
-  return {
-    enforced,
-    rows: rowOf.map((row) => rows.to[row] ?? 0),
-    columns: columnOf.map((column) => columns.to[column] ?? 0),
+  const table = {
     columnCount: columns.first.length,
     rowCount: kept.length,
     cells: [...numbers.keys()].map((cell) => cells[cell]).filter((cell) => cell !== undefined),
     matrix: out,
   };
+  return { rowTo: rows.to, columnTo: columns.to, table };
 }
 
 /** `to`: old number → new; `first`: for each new number the first old one. */

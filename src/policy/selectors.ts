@@ -1,6 +1,6 @@
 /**
- * First stage: which identities a peer list means. Identities are indexed by label and by prefix once, so
- * that a selector costs what it matches, not what there is.
+ * First stage: which label sets a selector or a peer list means. Sets are indexed by label and by prefix, so
+ * that a selector costs what it matches, not what there is; they come and go one by one.
  */
 import { assertNever } from '#kit/errors';
 import { type Cidr, formatCidr } from '#kit/ip';
@@ -9,50 +9,153 @@ import { Lpm } from '#kit/lpm';
 import type { PeerSelector, PolicyConfig, Requirement, Selector } from '#model';
 import { cidrPoints, entityLabels, type PeerList, selectorMatches } from './match.ts';
 
-/** Label sets by position, and where each label and each prefix occurs. Positions ascend in every list. */
-export interface LabelIndex {
-  readonly sets: readonly LabelSet[];
-  /** The prefixes that each set stands for. */
-  readonly points: readonly (readonly Cidr[])[];
-  /** By key, whatever the source. */
-  readonly byLabel: ReadonlyMap<string, LabelPositions>;
-  /** Prefix → positions of sets that stand for it. */
-  readonly byPrefix: Lpm<number[]>;
-  readonly config: PolicyConfig;
+/** A label set with the prefixes it stands for. */
+interface IndexedSet {
+  readonly labels: LabelSet;
+  readonly points: readonly Cidr[];
 }
 
 /** Where a label key occurs: in any set, and by value. */
-interface LabelPositions {
-  readonly any: number[];
-  readonly values: Map<string, number[]>;
+interface Occurrences {
+  readonly any: Set<number>;
+  readonly values: Map<string, Set<number>>;
 }
 
-/** Indexes the label sets in the order given. */
-export function indexLabels(sets: readonly LabelSet[], config: PolicyConfig): LabelIndex {
-  const byLabel = new Map<string, LabelPositions>();
-  const byPrefix = new Lpm<number[]>();
-  const points = sets.map((set) => cidrPoints(set, config));
-  sets.forEach((set, position) => {
-    for (const { key, value } of set.labels) {
-      const { any, values } = entry(byLabel, key, () => ({ any: [], values: new Map<string, number[]>() }));
-      append(any, position);
-      append(
-        entry(values, value, () => []),
-        position,
-      );
+/** Label sets by number (of an identity, of an endpoint). */
+export class LabelIndex {
+  readonly #config: PolicyConfig;
+  readonly #sets = new Map<number, IndexedSet>();
+  /** By key, whatever the source. */
+  readonly #byLabel = new Map<string, Occurrences>();
+  readonly #byPrefix = new Lpm<Set<number>>();
+
+  constructor(config: PolicyConfig) {
+    this.#config = config;
+  }
+
+  /** The labels of a number, if it is known. */
+  get(id: number): LabelSet | undefined {
+    return this.#sets.get(id)?.labels;
+  }
+
+  /** An index of these sets only. */
+  alone(rows: readonly { readonly id: number; readonly labels: LabelSet }[]): LabelIndex {
+    const index = new LabelIndex(this.#config);
+    for (const { id, labels } of rows) index.add(id, labels);
+    return index;
+  }
+
+  /** Adds a number that is not known yet. */
+  add(id: number, labels: LabelSet): void {
+    const points = cidrPoints(labels, this.#config);
+    this.#sets.set(id, { labels, points });
+    for (const { key, value } of labels.labels) {
+      const { any, values } = entry(this.#byLabel, key, () => ({ any: new Set(), values: new Map() }));
+      any.add(id);
+      entry(values, value, () => new Set()).add(id);
     }
-    for (const prefix of points[position] ?? []) {
-      const positions = byPrefix.get(prefix);
-      if (positions === undefined) byPrefix.set(prefix, [position]);
-      else positions.push(position);
+    for (const point of points) {
+      const ids = this.#byPrefix.get(point);
+      if (ids === undefined) this.#byPrefix.set(point, new Set([id]));
+      else ids.add(id);
     }
-  });
-  return { sets, points, byLabel, byPrefix, config };
+  }
+
+  /** Forgets a number. */
+  remove(id: number): void {
+    const set = this.#sets.get(id);
+    if (set === undefined) return;
+    this.#sets.delete(id);
+    for (const { key, value } of set.labels.labels) {
+      const at = this.#byLabel.get(key);
+      at?.any.delete(id);
+      at?.values.get(value)?.delete(id);
+      if (at?.values.get(value)?.size === 0) at.values.delete(value);
+      if (at?.any.size === 0) this.#byLabel.delete(key);
+    }
+    for (const point of set.points) {
+      const ids = this.#byPrefix.get(point);
+      ids?.delete(id);
+      if (ids?.size === 0) this.#byPrefix.delete(point);
+    }
+  }
+
+  /** The numbers that a list without wildcard means. */
+  membersOf(list: PeerList): ReadonlySet<number> {
+    const found = new Set<number>();
+    for (const selector of list.selectors) this.#collect(selector, found);
+    return found;
+  }
+
+  /** The numbers for whose labels all requirements hold, ascending. */
+  matching(selector: Selector): readonly number[] {
+    const found = new Set<number>();
+    this.#collectLabels(selector, found);
+    return [...found].sort((a, b) => a - b);
+  }
+
+  #collect(selector: PeerSelector, found: Set<number>): void {
+    switch (selector.kind) {
+      case 'labels':
+        return this.#collectLabels(selector.selector, found);
+      case 'entity':
+        for (const { source, key, value } of entityLabels(selector.entity, this.#config)) {
+          for (const id of this.#byLabel.get(key)?.values.get(value) ?? []) {
+            const labels = this.#sets.get(id)?.labels.labels ?? [];
+            if (labels.some((l) => l.source === source && l.key === key && l.value === value)) found.add(id);
+          }
+        }
+        return;
+      case 'cidr': {
+        const excepted = new Set<string>();
+        for (const except of selector.except) {
+          for (const { cidr } of this.#byPrefix.covered(except)) excepted.add(formatCidr(cidr));
+        }
+        for (const { cidr, value } of this.#byPrefix.covered(selector.cidr)) {
+          if (excepted.size > 0 && excepted.has(formatCidr(cidr))) continue;
+          for (const id of value) found.add(id);
+        }
+        return;
+      }
+      default:
+        assertNever(selector);
+    }
+  }
+
+  #collectLabels(selector: Selector, found: Set<number>): void {
+    let candidates: ReadonlySet<number> | undefined;
+    for (const requirement of selector.requirements) {
+      const some = this.#candidates(requirement);
+      if (some !== undefined && (candidates === undefined || some.size < candidates.size)) candidates = some;
+    }
+    for (const id of candidates ?? this.#sets.keys()) {
+      const set = this.#sets.get(id);
+      if (set !== undefined && selectorMatches(selector, set.labels, set.points)) found.add(id);
+    }
+  }
+
+  /** Numbers among which all that satisfy the requirement are; undefined when those may be any. */
+  #candidates(requirement: Requirement): ReadonlySet<number> | undefined {
+    if (requirement.source === 'cidr') return undefined;
+    const at = this.#byLabel.get(requirement.key);
+    switch (requirement.operator) {
+      case 'In': {
+        const [only, ...more] = requirement.values;
+        if (only !== undefined && more.length === 0) return at?.values.get(only) ?? NOBODY;
+        return new Set(requirement.values.flatMap((value) => [...(at?.values.get(value) ?? [])]));
+      }
+      case 'Exists':
+        return at?.any ?? NOBODY;
+      case 'NotIn':
+      case 'DoesNotExist':
+        return undefined;
+      default:
+        return assertNever(requirement.operator);
+    }
+  }
 }
 
-function append(positions: number[], position: number): void {
-  if (positions.at(-1) !== position) positions.push(position);
-}
+const NOBODY: ReadonlySet<number> = new Set();
 
 function entry<K, V>(map: Map<K, V>, key: K, make: () => V): V {
   let value = map.get(key);
@@ -61,84 +164,4 @@ function entry<K, V>(map: Map<K, V>, key: K, make: () => V): V {
     map.set(key, value);
   }
   return value;
-}
-
-/** Ascending positions of the sets that a list without wildcard means. */
-export function membersOf(list: PeerList, index: LabelIndex): readonly number[] {
-  if (list.selectors.length === 1) return list.selectors.flatMap((selector) => matching(selector, index));
-  const all = new Set<number>();
-  for (const selector of list.selectors) for (const position of matching(selector, index)) all.add(position);
-  return [...all].sort((a, b) => a - b);
-}
-
-function matching(selector: PeerSelector, index: LabelIndex): readonly number[] {
-  switch (selector.kind) {
-    case 'labels':
-      return matchingLabels(selector.selector, index);
-    case 'entity': {
-      const alternatives = entityLabels(selector.entity, index.config);
-      const found = new Set<number>();
-      for (const { source, key, value } of alternatives) {
-        for (const position of index.byLabel.get(key)?.values.get(value) ?? []) {
-          const labels = index.sets[position]?.labels ?? [];
-          if (labels.some((l) => l.source === source && l.key === key && l.value === value)) {
-            found.add(position);
-          }
-        }
-      }
-      return [...found].sort((a, b) => a - b);
-    }
-    case 'cidr': {
-      const excepted = new Set<string>();
-      for (const except of selector.except) {
-        for (const { cidr } of index.byPrefix.covered(except)) excepted.add(formatCidr(cidr));
-      }
-      const found = new Set<number>();
-      for (const { cidr, value } of index.byPrefix.covered(selector.cidr)) {
-        if (excepted.size > 0 && excepted.has(formatCidr(cidr))) continue;
-        for (const position of value) found.add(position);
-      }
-      return [...found].sort((a, b) => a - b);
-    }
-    default:
-      return assertNever(selector);
-  }
-}
-
-/** Ascending positions of the sets for which all requirements hold. */
-export function matchingLabels(selector: Selector, index: LabelIndex): readonly number[] {
-  let candidates: readonly number[] | undefined;
-  for (const requirement of selector.requirements) {
-    const some = candidatesFor(requirement, index);
-    if (some !== undefined && (candidates === undefined || some.length < candidates.length))
-      candidates = some;
-  }
-  const positions = candidates ?? index.sets.keys();
-  const found: number[] = [];
-  for (const position of positions) {
-    const set = index.sets[position];
-    if (set !== undefined && selectorMatches(selector, set, index.points[position])) found.push(position);
-  }
-  return found;
-}
-
-/** Sets among which all that satisfy the requirement are; undefined when that may be any. */
-function candidatesFor(requirement: Requirement, index: LabelIndex): readonly number[] | undefined {
-  if (requirement.source === 'cidr') return undefined;
-  const positions = index.byLabel.get(requirement.key);
-  switch (requirement.operator) {
-    case 'In': {
-      const [only, ...more] = requirement.values;
-      if (only !== undefined && more.length === 0) return positions?.values.get(only) ?? [];
-      const found = new Set(requirement.values.flatMap((value) => positions?.values.get(value) ?? []));
-      return [...found].sort((a, b) => a - b);
-    }
-    case 'Exists':
-      return positions?.any ?? [];
-    case 'NotIn':
-    case 'DoesNotExist':
-      return undefined;
-    default:
-      return assertNever(requirement.operator);
-  }
 }

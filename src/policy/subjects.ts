@@ -4,14 +4,14 @@
  */
 import type { LabelSet } from '#kit/labels';
 import type { Direction, Policy, PolicyConfig, PolicySpec, PortMatch, Rule } from '#model';
-import { type PortList, portListOf } from './classes.ts';
+import { portListOf } from './classes.ts';
 import type { Cell } from './compiled.ts';
 import { compareRules, type ResolvedRule } from './decide.ts';
 import { nameOf } from './digest.ts';
-import { type PeerList, peerListOf, selectorMatches } from './match.ts';
+import { peerListOf, selectorMatches } from './match.ts';
 import { compareText } from '#kit/order';
 import { sortedSet } from './order.ts';
-import { indexLabels, matchingLabels } from './selectors.ts';
+import { LabelIndex } from './selectors.ts';
 
 /** Origins of verdicts that no rule gave. */
 export const ORIGIN_ALWAYS = 'enable-policy=always';
@@ -35,7 +35,10 @@ export interface DirectionRules {
 
 /** The rules of all subjects with the same specs. */
 export interface RuleSet {
+  /** As others know it. */
   readonly key: string;
+  /** Equal for equal content, the host's too. */
+  readonly content: string;
   readonly directions: Readonly<Record<Direction, DirectionRules>>;
 }
 
@@ -44,6 +47,16 @@ export interface Subjects {
   readonly host: RuleSet;
   readonly ruleSets: readonly RuleSet[];
   readonly endpoints: ReadonlyMap<number, string>;
+  readonly memo: RuleSetMemo;
+}
+
+/** What subjects and their specs are found from. */
+export interface SubjectInput {
+  readonly policies: readonly Policy[];
+  readonly endpoints: readonly PolicySubject[];
+  /** Labels of this node, against which node selectors are matched. */
+  readonly nodeLabels: LabelSet;
+  readonly config: PolicyConfig;
 }
 
 /** A spec with what names it. */
@@ -55,36 +68,52 @@ interface SpecRef {
   readonly spec: PolicySpec;
 }
 
-/** Finds the specs of each subject. */
-export function subjectsOf(
-  policies: readonly Policy[],
-  endpoints: readonly PolicySubject[],
-  nodeLabels: LabelSet,
-  config: PolicyConfig,
-): Subjects {
-  const specs = policies.flatMap(specRefs).sort((a, b) => compareText(a.key, b.key));
-  const resolver = createResolver();
-  const hostSpecs = config.hostFirewall
-    ? specs.filter(
-        ({ spec }) => spec.subject.kind === 'node' && selectorMatches(spec.subject.selector, nodeLabels),
-      )
-    : [];
-  const ordered = [...endpoints].sort((a, b) => a.id - b.id);
+/** Finds the specs of each subject; `memo` is what an earlier compilation resolved. */
+export function subjectsOf(input: SubjectInput, memo: RuleSetMemo): Subjects {
+  const { config } = input;
+  const specs = input.policies.flatMap(specRefs).sort((a, b) => compareText(a.key, b.key));
+  const resolver = createResolver(memo);
+  const ordered = [...input.endpoints].sort((a, b) => a.id - b.id);
   const selected = selectedSpecs(specs, ordered, config);
   const ruleSets = new Map<string, RuleSet>();
   const keys = new Map<number, string>();
-  ordered.forEach((endpoint, position) => {
+  for (const endpoint of ordered) {
     const mode = modeOf(config, endpoint.labels);
-    const own = mode === 'never' ? [] : (selected[position] ?? []);
-    const key = nameOf([mode, ...own.map((ref) => ref.key)].join(' '), 400);
-    if (!ruleSets.has(key)) ruleSets.set(key, { key, directions: directionsOf(own, mode, config, resolver) });
-    keys.set(endpoint.id, key);
-  });
+    const ruleSet = resolver.ruleSet(selected.get(endpoint.id) ?? [], mode, config, false);
+    ruleSets.set(ruleSet.key, ruleSet);
+    keys.set(endpoint.id, ruleSet.key);
+  }
+  const hostSpecs = specs.filter(({ spec }) => selectsNode(spec, input.nodeLabels));
   return {
-    host: { key: 'host', directions: directionsOf(hostSpecs, hostMode(config), config, resolver, true) },
+    host: resolver.ruleSet(hostSpecs, hostMode(config), config, true),
     ruleSets: [...ruleSets.values()].sort((a, b) => compareText(a.key, b.key)),
     endpoints: keys,
+    memo: resolver.used,
   };
+}
+
+function selectsNode(spec: PolicySpec, nodeLabels: LabelSet): boolean {
+  return spec.subject.kind === 'node' && selectorMatches(spec.subject.selector, nodeLabels);
+}
+
+/** Which subjects a policy selects: endpoints by number, ascending, and whether the node. */
+export interface Selection {
+  readonly endpoints: readonly number[];
+  readonly node: boolean;
+}
+
+/** What each policy selects, in the order given; for the status of objects. */
+export function selectionsOf(input: SubjectInput): readonly Selection[] {
+  const index = endpointIndex(input.endpoints, input.config);
+  return input.policies.map(({ specs }) => {
+    const ids = specs.flatMap(({ subject }) =>
+      subject.kind === 'endpoints' ? index.matching(subject.selector) : [],
+    );
+    return {
+      endpoints: [...new Set(ids)].sort((a, b) => a - b),
+      node: specs.some((spec) => selectsNode(spec, input.nodeLabels)),
+    };
+  });
 }
 
 function specRefs(policy: Policy): SpecRef[] {
@@ -96,22 +125,25 @@ function specRefs(policy: Policy): SpecRef[] {
   }));
 }
 
-/** For each endpoint, by position, the specs that select it. */
+/** For each endpoint the specs that select it. */
 function selectedSpecs(
   specs: readonly SpecRef[],
   endpoints: readonly PolicySubject[],
   config: PolicyConfig,
-): SpecRef[][] {
-  const index = indexLabels(
-    endpoints.map((endpoint) => endpoint.labels),
-    config,
-  );
-  const selected: SpecRef[][] = endpoints.map(() => []);
+): ReadonlyMap<number, readonly SpecRef[]> {
+  const index = endpointIndex(endpoints, config);
+  const selected = new Map<number, SpecRef[]>(endpoints.map(({ id }) => [id, []]));
   for (const ref of specs) {
     if (ref.spec.subject.kind !== 'endpoints') continue;
-    for (const position of matchingLabels(ref.spec.subject.selector, index)) selected[position]?.push(ref);
+    for (const id of index.matching(ref.spec.subject.selector)) selected.get(id)?.push(ref);
   }
   return selected;
+}
+
+function endpointIndex(endpoints: readonly PolicySubject[], config: PolicyConfig): LabelIndex {
+  const index = new LabelIndex(config);
+  for (const { id, labels } of endpoints) index.add(id, labels);
+  return index;
 }
 
 /** `init`: labels are not known yet, so both directions are enforced. */
@@ -126,17 +158,6 @@ function hostMode(config: PolicyConfig): SubjectMode {
   return config.hostFirewall ? config.enforcement : 'never';
 }
 
-function directionsOf(
-  specs: readonly SpecRef[],
-  mode: SubjectMode,
-  config: PolicyConfig,
-  resolver: Resolver,
-  isHost = false,
-): Record<Direction, DirectionRules> {
-  const build = (direction: Direction) => directionOf(specs, direction, mode, config, resolver, isHost);
-  return { ingress: build('ingress'), egress: build('egress') };
-}
-
 const OPEN: Cell = { verdict: 'allow', origin: [], match: 'none', log: false };
 const SYNTHESISED_ALLOW: Cell = { verdict: 'allow', origin: [], match: 'all', log: false };
 
@@ -145,7 +166,7 @@ function directionOf(
   direction: Direction,
   mode: SubjectMode,
   config: PolicyConfig,
-  resolver: Resolver,
+  resolve: (rule: Rule) => ResolvedRule,
   isHost: boolean,
 ): DirectionRules {
   const involved = specs.filter(({ spec }) => spec.rules.some((rule) => rule.direction === direction));
@@ -156,9 +177,9 @@ function directionOf(
     return { enforced: false, rules: [], otherwise: OPEN };
   }
   const rules = involved.flatMap(({ spec }) =>
-    spec.rules.filter((rule) => rule.direction === direction).map((rule) => resolver.rule(rule)),
+    spec.rules.filter((rule) => rule.direction === direction).map((rule) => resolve(rule)),
   );
-  if (config.allowLocalhost && direction === 'ingress' && !isHost) rules.push(resolver.rule(LOCALHOST_RULE));
+  if (config.allowLocalhost && direction === 'ingress' && !isHost) rules.push(resolve(LOCALHOST_RULE));
   return {
     enforced: true,
     rules: rules.sort(compareRules),
@@ -185,36 +206,55 @@ const LOCALHOST_RULE: Rule = {
   ports: { kind: 'any' },
 };
 
-/** Resolves each rule once, and each list of equal content to one object. */
-interface Resolver {
-  rule(rule: Rule): ResolvedRule;
+/** What was resolved, to be taken over by the next compilation. Equal keys have equal content. */
+export interface RuleSetMemo {
+  readonly rules: ReadonlyMap<Rule, ResolvedRule>;
+  readonly ruleSets: ReadonlyMap<string, RuleSet>;
 }
 
-function createResolver(): Resolver {
+interface Resolver {
+  ruleSet(specs: readonly SpecRef[], mode: SubjectMode, config: PolicyConfig, isHost: boolean): RuleSet;
+  /** What this compilation has used, nothing else. */
+  readonly used: RuleSetMemo;
+}
+
+function createResolver(memo: RuleSetMemo): Resolver {
   const rules = new Map<Rule, ResolvedRule>();
-  const peers = new Map<string, PeerList>();
-  const ports = new Map<string, PortList>();
-  const shared = <L extends { readonly name: string }>(known: Map<string, L>, list: L): L => {
-    const first = known.get(list.name);
-    if (first === undefined) known.set(list.name, list);
-    return first ?? list;
+  const ruleSets = new Map<string, RuleSet>();
+  const resolve = (rule: Rule): ResolvedRule => {
+    const resolved = rules.get(rule) ?? memo.rules.get(rule) ?? resolveRule(rule);
+    rules.set(rule, resolved);
+    return resolved;
   };
-  const resolve = (rule: Rule): ResolvedRule => ({
+  return {
+    used: { rules, ruleSets },
+    ruleSet(specs, mode, config, isHost) {
+      const own = mode === 'never' ? [] : specs;
+      const content = nameOf([isHost ? 'host' : 'pod', mode, ...own.map((ref) => ref.key)].join(' '), 400);
+      let ruleSet = ruleSets.get(content) ?? memo.ruleSets.get(content);
+      if (ruleSet === undefined) {
+        const build = (direction: Direction) => directionOf(own, direction, mode, config, resolve, isHost);
+        const directions = { ingress: build('ingress'), egress: build('egress') };
+        ruleSet = { key: isHost ? 'host' : content, content, directions };
+      } else {
+        for (const rule of own.flatMap(({ spec }) => spec.rules)) resolve(rule);
+      }
+      ruleSets.set(content, ruleSet);
+      return ruleSet;
+    },
+  };
+}
+
+function resolveRule(rule: Rule): ResolvedRule {
+  return {
     id: rule.id,
     verdict: rule.verdict,
     tier: rule.tier,
     priority: rule.priority,
-    peers: shared(peers, peerListOf(rule.peers)),
-    ports: shared(ports, portListOf(rule.ports)),
+    peers: peerListOf(rule.peers),
+    ports: portListOf(rule.ports),
     portDetail: rule.ports.kind === 'any' ? 0 : rule.ports.matches.every(isWholeProtocol) ? 1 : 2,
     log: rule.log !== undefined,
-  });
-  return {
-    rule(rule) {
-      const known = rules.get(rule) ?? resolve(rule);
-      rules.set(rule, known);
-      return known;
-    },
   };
 }
 
