@@ -97,7 +97,8 @@ export class Layouts {
         return { kind: 'int', size, isSigned: type.kind === 'int' && type.isSigned, isBigEndian };
       }
     }
-    if (type.kind === 'struct' && type.name !== '') return { kind: 'struct', name: type.name, size: type.size };
+    if (type.kind === 'struct' && type.name !== '')
+      return { kind: 'struct', name: type.name, size: type.size };
     if (type.kind === 'array') return { kind: 'array', of: this.#shape(type.of, where), length: type.length };
     throw new Error(`${where} is a ${type.kind}, which does not cross into user space`);
   }
