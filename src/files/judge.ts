@@ -8,6 +8,8 @@ import type { ManifestFile, Snapshot } from './snapshot.ts';
 
 /** Most documents of all files together. */
 export const MAX_DOCUMENTS = 10_000;
+/** Most problems of a set that are told; each file has its own beside. */
+const MAX_SET_PROBLEMS = 200;
 
 /** An accepted object. */
 export type Accepted =
@@ -83,7 +85,7 @@ export function judge(snapshot: Snapshot, options: JudgeOptions): Judgement {
     ...snapshot.problems,
     ...tooMany(documents, snapshot),
     ...judged.flatMap((f) => f.problems),
-  ];
+  ].slice(0, MAX_SET_PROBLEMS);
   if (problems.length === 0) {
     const accepted = new Map(files.map(({ file, objects }) => [file.file, acceptedOf(objects)]));
     const message = snapshot.missing.map(({ path, reason }) => `${path}: ${reason}`).join('; ');

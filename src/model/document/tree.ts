@@ -115,14 +115,20 @@ export function parseTrees(text: string, options: TreeOptions): TreeDocument[] {
       keepSourceTokens: false,
     });
     for (const document of composer.compose(tokens, true, text.length)) {
-      if (document.contents === null && document.errors.length === 0) continue;
-      out.push(treeDocument(document, index++, position, problemAt));
+      const isEmpty = document.errors.length === 0 && isNothing(document.contents);
+      if (!isEmpty) out.push(treeDocument(document, index, position, problemAt));
+      index++;
     }
   } catch (e) {
     if (!(e instanceof Unusable)) throw e;
     return [{ index: 0, tree: undefined, problem: problemAt(e.message, e.offset, e.hint) }];
   }
   return out;
+}
+
+/** No content, or the empty place after a separator. */
+function isNothing(node: unknown): boolean {
+  return node === null || (isScalar(node) && node.value === null && (node.source ?? '') === '');
 }
 
 function treeDocument(

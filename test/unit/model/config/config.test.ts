@@ -323,20 +323,17 @@ test('config – every key of a feature to come is refused with one sentence whe
   ];
   for (const key of CONFIG_KEY_NAMES) {
     if (CONFIG_KEYS[key].support !== 'default' || key === 'sources.kubernetes.guard') continue;
-    const refusals = samples.flatMap((sample) => {
+    const isRefused = samples.some((sample) => {
       const tree = key.split('.').reduceRight<unknown>((value, part) => ({ [part]: value }), sample);
-      const { problems } = readNodeConfig([
-        {
-          file: 'm',
-          text: JSON.stringify({ apiVersion: 'merlon.io/v1', kind: 'NodeConfig', ...(tree as object) }),
-        },
-      ]);
-      return problems.every((p) => p.code === 'NOT_SUPPORTED_YET') ? problems.map((p) => p.message) : [];
+      const text = JSON.stringify({ apiVersion: 'merlon.io/v1', kind: 'NodeConfig', ...(tree as object) });
+      const { problems } = readNodeConfig([{ file: 'm', text }]);
+      return (
+        problems.length === 1 &&
+        problems[0]?.code === 'NOT_SUPPORTED_YET' &&
+        problems[0].message.startsWith(key)
+      );
     });
-    t.true(
-      refusals.some((m) => m.startsWith(key)),
-      key,
-    );
+    t.true(isRefused, key);
   }
 });
 

@@ -98,6 +98,7 @@ const sections = fc.record(
 );
 
 test('print – a printed policy reads back as the same policy', (t) => {
+  t.timeout(60_000);
   fc.assert(
     fc.property(sections, selector, fc.constantFrom('pod', 'wide', 'node'), (rules, subject, kind) => {
       const spec = JSON.stringify({
@@ -173,6 +174,7 @@ const mutated = fc
   );
 
 test('parse – whatever the text, every object has a value or a problem with a place', (t) => {
+  t.timeout(60_000);
   fc.assert(
     fc.property(mutated, (text) => {
       for (const object of read(text)) {
@@ -183,7 +185,7 @@ test('parse – whatever the text, every object has a value or a problem with a 
         }
       }
     }),
-    { numRuns: 1500 },
+    { numRuns: 1000 },
   );
 });
 

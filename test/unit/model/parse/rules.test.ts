@@ -413,6 +413,14 @@ test('policy – its hash follows the meaning, not the layout', (t) => {
   t.not(a.contentHash, c.contentHash);
 });
 
+test('policy – separators without anything between are no documents', (t) => {
+  const good = cnp('{endpointSelector: {}, ingress: [{}]}');
+  t.deepEqual(problemsOf(`---\n# nothing\n---\n${good}\n---\n`), []);
+  t.is(read(`---\n# nothing\n---\n${good}\n---\n`).length, 1);
+  t.deepEqual(read('# only a comment\n'), []);
+  t.deepEqual(read(''), []);
+});
+
 test('policy – JSON is read with positions as well', (t) => {
   const json = JSON.stringify(
     {

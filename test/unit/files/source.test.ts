@@ -1,0 +1,542 @@
+import test, { type ExecutionContext } from 'ava';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { until } from '#kit/async';
+import { fakeClock, systemClock } from '#kit/clock';
+import {
+  type FileSystem,
+  formatProblem,
+  type ManifestFileRow,
+  type ManifestObjectRow,
+  type ManifestSettings,
+  ManifestSource,
+  statusText,
+} from '#files';
+import type { Policy, WorkloadRow } from '#model';
+import { DEFAULT_PARSE_OPTIONS } from '#model/parse';
+import { Database } from '#table';
+import { FakeFileSystem } from '../../fakes/file-system.ts';
+
+const SETTINGS: ManifestSettings = {
+  paths: ['/m'],
+  perFile: false,
+  trustAnyOwner: false,
+  parse: DEFAULT_PARSE_OPTIONS,
+};
+const never = new AbortController().signal;
+
+/** A policy `name` that allows one TCP port. */
+function policy(name: string, port = 80): string {
+  return `apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: ${name}}
+spec: {endpointSelector: {}, ingress: [{toPorts: [{ports: [{port: "${port}", protocol: TCP}]}]}]}
+`;
+}
+const workload = (name: string) =>
+  `{apiVersion: merlon.io/v1, kind: Workload, metadata: {name: ${name}}, spec: {hostDevice: ${name}, addresses: [10.0.0.1]}}\n`;
+
+interface Given {
+  readonly settings?: Partial<ManifestSettings>;
+  readonly activeBefore?: number;
+  readonly fs?: FileSystem;
+}
+
+/** A source over a fake file system with the directory `/m`, and its tables. */
+function bench({ settings, activeBefore = 0, fs: other }: Given = {}) {
+  const fs = new FakeFileSystem();
+  fs.mkdir('/m');
+  const clock = fakeClock();
+  const db = new Database({ clock, validate: true });
+  const tables = {
+    policies: db.table<Policy>({ name: 'policies', key: (r) => r.key, owner: (r) => r.source }),
+    workloads: db.table<WorkloadRow>({ name: 'workloads', key: (r) => r.key }),
+    objects: db.table<ManifestObjectRow>({ name: 'objects', key: (r) => r.key }),
+    files: db.table<ManifestFileRow>({ name: 'files', key: (r) => r.file }),
+  };
+  const source = new ManifestSource({
+    db,
+    tables,
+    clock,
+    settings: { ...SETTINGS, ...settings },
+    agent: { uid: 0, gid: 0 },
+    activeBefore,
+    fs: other ?? fs,
+  });
+  const names = () => [...tables.policies.all()].map((p) => p.name).sort();
+  const reload = () => source.reload({ signal: never });
+  const problems = () => source.status.problems.map(formatProblem);
+  return { fs, clock, db, tables, source, names, reload, problems };
+}
+
+/** Waits, on the real clock, until the fake one has a sleeper: the source has done what it could. */
+async function idle(b: ReturnType<typeof bench>, wakeMs?: number): Promise<void> {
+  const isDone = () => b.clock.sleeping > 0 && (wakeMs === undefined || b.clock.nextWakeMs === wakeMs);
+  await until(isDone, { what: 'the source sleeps', timeoutMs: 5000, signal: never, intervalMs: 1 });
+}
+
+test('source – rows of all documents of all files, with status', async (t) => {
+  const b = bench();
+  b.fs.write('/m/b.yaml', `${policy('two')}---\n${workload('w')}`);
+  b.fs.write('/m/a.yml', policy('one'));
+  b.fs.write(
+    '/m/c.json',
+    JSON.stringify({
+      apiVersion: 'cilium.io/v2',
+      kind: 'CiliumClusterwideNetworkPolicy',
+      metadata: { name: 'three' },
+      spec: { nodeSelector: {}, ingress: [{}] },
+    }),
+  );
+  const status = await b.reload();
+  t.is(status.state, 'accepted');
+  t.deepEqual(b.names(), ['one', 'three', 'two']);
+  t.deepEqual(
+    [...b.tables.workloads.all()].map((w) => w.key),
+    ['default/w'],
+  );
+  t.deepEqual(
+    status.files.map((f) => [f.file, f.state, f.objects]),
+    [
+      ['/m/a.yml', 'accepted', ['CiliumNetworkPolicy/default/one']],
+      ['/m/b.yaml', 'accepted', ['CiliumNetworkPolicy/default/two', 'Workload/default/w']],
+      ['/m/c.json', 'accepted', ['CiliumClusterwideNetworkPolicy//three']],
+    ],
+  );
+  t.is(b.tables.objects.get('CiliumNetworkPolicy/default/one')?.status.state, 'pending');
+  t.true(b.tables.policies.isSynced);
+  const sum = (text: string) => createHash('sha256').update(text).digest('hex');
+  t.is(status.files[0]?.hash, sum(policy('one')));
+  t.is(status.hash, sum(status.files.map((f) => `${f.hash}  ${f.file.slice(3)}\n`).join('')));
+});
+
+test('source – leftovers of editors and packages, directories and devices are no manifests', async (t) => {
+  const b = bench();
+  for (const name of [
+    '.hidden.yaml',
+    'a.yaml~',
+    'a.swp',
+    '.a.yaml.swp',
+    '#a.yaml#',
+    'a.yaml.bak',
+    'a.yaml.rpmnew',
+    'a.yaml.dpkg-old',
+    'README',
+  ]) {
+    b.fs.write(`/m/${name}`, 'not: [a manifest');
+  }
+  b.fs.mkdir('/m/dir.yaml');
+  b.fs.write('/m/dir.yaml/deep.yaml', 'not: [a manifest');
+  b.fs.fifo('/m/fifo.yaml');
+  b.fs.write('/m/good.yaml', policy('good'));
+  t.is((await b.reload()).state, 'accepted');
+  t.deepEqual(b.names(), ['good']);
+});
+
+test('source – a ConfigMap mount and a linked directory are read once each', async (t) => {
+  const b = bench();
+  b.fs.mkdir('/m/..2026_1');
+  b.fs.write('/m/..2026_1/a.yaml', policy('a'));
+  b.fs.link('/m/..data', '..2026_1');
+  b.fs.link('/m/a.yaml', '..data/a.yaml');
+  b.fs.mkdir('/shop');
+  b.fs.write('/shop/b.yaml', policy('b'));
+  b.fs.link('/m/shop', '/shop');
+  t.is((await b.reload()).state, 'accepted');
+  t.deepEqual(b.names(), ['a', 'b']);
+});
+
+test('source – one wrong document refuses the set, and what was accepted stays', async (t) => {
+  const b = bench();
+  b.fs.write('/m/a.yaml', policy('a'));
+  b.fs.write('/m/b.yaml', policy('b'));
+  await b.reload();
+  b.fs.write('/m/a.yaml', policy('a', 81));
+  b.fs.write('/m/b.yaml', policy('b', 70000));
+  b.fs.write('/m/c.yaml', policy('c'));
+  const before = b.tables.policies.revision;
+  const status = await b.reload();
+  t.is(status.state, 'invalid');
+  t.deepEqual(b.names(), ['a', 'b']);
+  t.is(b.tables.policies.revision, before);
+  t.deepEqual(b.problems(), [
+    '/m/b.yaml:4:67: spec.ingress[0].toPorts[0].ports[0].port: unable to parse port: 70000 is above 65535 (ports are 0 to 65535)',
+  ]);
+  t.deepEqual(
+    status.files.map((f) => f.state),
+    ['waiting', 'invalid', 'waiting'],
+  );
+  const object = b.tables.objects.get('CiliumNetworkPolicy/default/b')?.status;
+  t.is(object?.state, 'invalid');
+  t.regex(object?.reason ?? '', /; the version accepted before stays enforced$/);
+  t.is(b.tables.objects.get('CiliumNetworkPolicy/default/c')?.status.state, 'held');
+  b.fs.write('/m/b.yaml', policy('b'));
+  t.is((await b.reload()).state, 'accepted');
+  t.deepEqual(b.names(), ['a', 'b', 'c']);
+});
+
+test('source – per file, a wrong file keeps its own objects and lets the others change', async (t) => {
+  const b = bench({ settings: { perFile: true } });
+  b.fs.write('/m/a.yaml', `${policy('a')}---\n${policy('moves')}`);
+  b.fs.write('/m/b.yaml', policy('b'));
+  await b.reload();
+  b.fs.write('/m/a.yaml', 'kind: [');
+  b.fs.write('/m/b.yaml', `${policy('b', 81)}---\n${policy('moves', 82)}`);
+  const status = await b.reload();
+  t.is(status.state, 'invalid');
+  t.deepEqual(b.names(), ['a', 'b', 'moves']);
+  const file = (name: string) => b.tables.policies.get(`CiliumNetworkPolicy/default/${name}`)?.at.file;
+  t.deepEqual(['a', 'b', 'moves'].map(file), ['/m/a.yaml', '/m/b.yaml', '/m/b.yaml']);
+  t.deepEqual(
+    status.files.map((f) => f.state),
+    ['invalid', 'accepted'],
+  );
+});
+
+test('source – one name in two places is an error that names both', async (t) => {
+  const b = bench();
+  b.fs.write('/m/a.yaml', policy('same'));
+  b.fs.write('/m/b.yaml', `${policy('other')}---\n${policy('same')}`);
+  await b.reload();
+  t.deepEqual(b.problems(), [
+    '/m/b.yaml:6:1: CiliumNetworkPolicy default/same is already in /m/a.yaml:1:1 (keep one of the two, or give one another name)',
+  ]);
+});
+
+const refused: readonly [what: string, arrange: (fs: FakeFileSystem) => void, want: RegExp][] = [
+  [
+    'a file of 2 MiB',
+    (fs) => fs.write('/m/a.yaml', `#${'x'.repeat(2 * 1024 * 1024)}`),
+    /^\/m\/a\.yaml:1:1: the file has 2097153 bytes, the limit is 1048576 \(split it/,
+  ],
+  [
+    'a file that everybody can write',
+    (fs) => fs.write('/m/a.yaml', policy('a'), { mode: 0o666 }),
+    /^\/m\/a\.yaml:1:1: everybody can write \/m\/a\.yaml \(chmod o-w \/m\/a\.yaml\)/,
+  ],
+  [
+    'a file that a foreign group can write',
+    (fs) => fs.write('/m/a.yaml', policy('a'), { mode: 0o664, gid: 50 }),
+    /the group 50 can write .*chmod g-w/,
+  ],
+  [
+    'a file of another user',
+    (fs) => fs.write('/m/a.yaml', policy('a'), { uid: 1000 }),
+    /belongs to user 1000, not to root \(chown root/,
+  ],
+  [
+    'a directory that everybody can write',
+    (fs) => fs.mkdir('/m', { mode: 0o777 }),
+    /everybody can write \/m \(chmod o-w \/m\)/,
+  ],
+  [
+    'a file that cannot be read',
+    (fs) => {
+      fs.write('/m/a.yaml', '');
+      fs.fail('/m/a.yaml', 'EACCES');
+    },
+    /the file cannot be read: permission denied \(make it readable for root\)/,
+  ],
+  [
+    'a link that leads nowhere',
+    (fs) => fs.link('/m/a.yaml', 'gone.yaml'),
+    /the file cannot be read: it does not exist \(a link leads nowhere, remove it\)/,
+  ],
+  [
+    'bytes that are no UTF-8',
+    (fs) => fs.write('/m/a.yaml', Uint8Array.of(0x61, 0xff, 0xfe)),
+    /the file is not UTF-8 text/,
+  ],
+  [
+    'more than 64 MiB together',
+    (fs) => {
+      for (let i = 0; i < 65; i++) fs.write(`/m/${i}.yaml`, `#${'x'.repeat(1024 * 1024 - 1)}`);
+    },
+    /all manifests together have more than 67108864 bytes/,
+  ],
+];
+for (const [what, arrange, want] of refused) {
+  test(`source – refuses ${what}`, async (t) => {
+    const b = bench();
+    arrange(b.fs);
+    t.is((await b.reload()).state, 'invalid');
+    t.true(
+      b.problems().some((p) => want.test(p)),
+      b.problems().join('\n'),
+    );
+    t.deepEqual(b.names(), []);
+  });
+}
+
+test('source – refuses more than 10,000 documents', async (t) => {
+  const b = bench();
+  for (let i = 0; i < 2; i++) b.fs.write(`/m/${i}.yaml`, 'a: 1\n---\n'.repeat(5001));
+  await b.reload();
+  t.true(b.problems().some((p) => /have 10002 documents, the limit is 10000/.test(p)));
+});
+
+test('source – any owner is trusted where the configuration says so', async (t) => {
+  const b = bench({ settings: { trustAnyOwner: true } });
+  b.fs.write('/m/a.yaml', policy('a'), { uid: 1000, mode: 0o666 });
+  t.is((await b.reload()).state, 'accepted');
+});
+
+test('source – root’s group may write, and a sticky directory is safe', async (t) => {
+  const b = bench();
+  b.fs.mkdir('/m', { mode: 0o1777 });
+  b.fs.write('/m/a.yaml', policy('a'), { mode: 0o664 });
+  t.is((await b.reload()).state, 'accepted');
+});
+
+/** That the set is held: the one policy stays, the message tells why and what to do. */
+async function isHeld(t: ExecutionContext, b: ReturnType<typeof bench>, why: RegExp): Promise<void> {
+  const status = await b.source.reload({ signal: never });
+  t.is(status.state, 'held');
+  t.regex(status.message, why);
+  t.regex(status.message, /stays enforced/);
+  t.deepEqual(b.names(), ['a']);
+}
+
+async function withOnePolicy() {
+  const b = bench();
+  b.fs.write('/m/a.yaml', policy('a'));
+  await b.reload();
+  return b;
+}
+
+test('source – holds when all files are gone at once', async (t) => {
+  const b = await withOnePolicy();
+  b.fs.remove('/m/a.yaml');
+  await isHeld(t, b, /all manifests are gone at once.*merlon policy clear --yes/);
+});
+
+test('source – holds when the directory is gone, and takes it back when it returns', async (t) => {
+  const b = await withOnePolicy();
+  b.fs.remove('/m');
+  await isHeld(t, b, /^\/m: it does not exist/);
+  b.fs.mkdir('/m');
+  b.fs.write('/m/b.yaml', policy('b'));
+  t.is((await b.reload()).state, 'accepted');
+  t.deepEqual(b.names(), ['b']);
+});
+
+test('source – holds when the directory cannot be read', async (t) => {
+  const b = await withOnePolicy();
+  b.fs.fail('/m', 'EACCES');
+  await isHeld(t, b, /^\/m: permission denied/);
+});
+
+test('source – holds when every file is empty', async (t) => {
+  const b = await withOnePolicy();
+  b.fs.write('/m/a.yaml', '# nothing left\n');
+  await isHeld(t, b, /no manifest has an object left/);
+});
+
+test('source – removing the last but one file is normal', async (t) => {
+  const b = await withOnePolicy();
+  b.fs.write('/m/b.yaml', policy('b'));
+  await b.reload();
+  b.fs.remove('/m/a.yaml');
+  t.is((await b.reload()).state, 'accepted');
+  t.deepEqual(b.names(), ['b']);
+});
+
+test('source – clear takes the empty set as meant', async (t) => {
+  const b = await withOnePolicy();
+  b.fs.remove('/m/a.yaml');
+  t.is((await b.source.clear({ signal: never })).state, 'accepted');
+  t.deepEqual(b.names(), []);
+});
+
+test('source – an empty directory at the start is nothing, unless policies were enforced before', async (t) => {
+  const fresh = bench();
+  t.is((await fresh.reload()).state, 'accepted');
+  t.true(fresh.tables.policies.isSynced);
+  const restarted = bench({ activeBefore: 3 });
+  const status = await restarted.reload();
+  t.is(status.state, 'held');
+  t.regex(status.message, /the 3 policies stay enforced/);
+  t.false(restarted.tables.policies.isSynced);
+});
+
+test('source – a directory that never was there holds nothing back', async (t) => {
+  const b = bench({ settings: { paths: ['/m', '/other'] } });
+  b.fs.write('/m/a.yaml', policy('a'));
+  const first = await b.reload();
+  t.is(first.state, 'accepted');
+  t.is(first.message, '/other: it does not exist');
+  b.fs.write('/m/a.yaml', policy('b'));
+  t.is((await b.reload()).state, 'accepted');
+  t.deepEqual(b.names(), ['b']);
+});
+
+test('source – a set that changes while it is read is read again', async (t) => {
+  const b = bench();
+  b.fs.write('/m/a.yaml', policy('torn'));
+  b.fs.afterRead = () => {
+    if (b.fs.reads === 1) b.fs.write('/m/a.yaml', policy('whole'));
+  };
+  const reading = b.reload();
+  await idle(b);
+  t.deepEqual(b.names(), []);
+  await b.clock.advance(500);
+  await reading;
+  t.deepEqual(b.names(), ['whole']);
+});
+
+/** Runs the source; dispose the returned thing to end it. */
+function running(b: ReturnType<typeof bench>) {
+  const stop = new AbortController();
+  const run = b.source.run({ signal: stop.signal });
+  return {
+    [Symbol.asyncDispose]: async () => {
+      stop.abort();
+      await run;
+    },
+  };
+}
+
+test('source – a change counts after 500 ms of quiet', async (t) => {
+  const b = bench();
+  await using _run = running(b);
+  await idle(b, 60_000);
+  b.fs.write('/m/a.yaml', policy('a'));
+  await idle(b, 500);
+  await b.clock.advance(400);
+  b.fs.write('/m/b.yaml', policy('b'));
+  await idle(b, 900);
+  t.deepEqual(b.names(), []);
+  await b.clock.advance(500);
+  await idle(b, 60_900);
+  t.deepEqual(b.names(), ['a', 'b']);
+});
+
+test('source – events without end put a reading off by five seconds at most', async (t) => {
+  const b = bench();
+  await using _run = running(b);
+  await idle(b, 60_000);
+  for (let ms = 0; ms < 5000; ms += 400) {
+    b.fs.write('/m/a.yaml', policy('a', 1 + ms));
+    await idle(b, Math.min(ms + 500, 5000));
+    t.deepEqual(b.names(), []);
+    await b.clock.advance(400);
+  }
+  await until(() => b.names().length > 0, { what: 'it is read', timeoutMs: 5000, signal: never });
+  t.deepEqual(b.names(), ['a']);
+});
+
+test('source – without events the directory is read every minute', async (t) => {
+  const b = bench();
+  await using _run = running(b);
+  await idle(b, 60_000);
+  b.fs.failWatchers();
+  await idle(b, 500);
+  b.fs.fail('/m', 'EIO');
+  await b.clock.advance(500);
+  await idle(b, 60_500);
+  b.fs.fail('/m', undefined);
+  t.deepEqual(b.fs.watched, ['/']);
+  b.fs.write('/m/a.yaml', policy('a'));
+  await b.clock.advance(60_000);
+  await until(() => b.names().length > 0, { what: 'it is read', timeoutMs: 5000, signal: never });
+  t.deepEqual(b.names(), ['a']);
+});
+
+test('source – a directory that appears later is found by watching the one above', async (t) => {
+  const b = bench({ settings: { paths: ['/m/sub'] } });
+  await using _run = running(b);
+  await idle(b, 60_000);
+  b.fs.mkdir('/m/sub');
+  b.fs.write('/m/sub/a.yaml', policy('a'));
+  await idle(b, 500);
+  await b.clock.advance(500);
+  await until(() => b.names().length > 0, { what: 'it is read', timeoutMs: 5000, signal: never });
+  t.deepEqual(b.fs.watched, ['/m/sub']);
+});
+
+test('source – reload reads at once, without quiet time', async (t) => {
+  const b = bench();
+  await using _run = running(b);
+  await idle(b, 60_000);
+  b.fs.write('/m/a.yaml', policy('a'));
+  await b.reload();
+  t.deepEqual(b.names(), ['a']);
+});
+
+test('source – new settings are used at once', async (t) => {
+  const b = bench();
+  b.fs.write('/m/a.yaml', policy('a'), { uid: 7 });
+  await using _run = running(b);
+  await idle(b, 60_000);
+  t.is(b.source.status.state, 'invalid');
+  b.source.configure({ ...SETTINGS, trustAnyOwner: true });
+  await idle(b, 500);
+  await b.clock.advance(500);
+  await until(() => b.names().length > 0, { what: 'it is read', timeoutMs: 5000, signal: never });
+  t.is(b.source.status.state, 'accepted');
+});
+
+test('source – unchanged files are not judged again and rows keep their revision', async (t) => {
+  const b = bench();
+  b.fs.write('/m/a.yaml', policy('a'));
+  b.fs.write('/m/b.yaml', policy('b'));
+  await b.reload();
+  const row = b.tables.policies.get('CiliumNetworkPolicy/default/a');
+  const revision = b.tables.policies.revisionOf('CiliumNetworkPolicy/default/a');
+  b.fs.write('/m/b.yaml', policy('b', 443));
+  await b.reload();
+  t.is(b.tables.policies.get('CiliumNetworkPolicy/default/a'), row);
+  t.is(b.tables.policies.revisionOf('CiliumNetworkPolicy/default/a'), revision);
+  t.is(b.source.status.generation, 2);
+});
+
+test('source – the status file says applied only when it is enforced', async (t) => {
+  const b = await withOnePolicy();
+  const state = (isApplied: boolean) =>
+    JSON.parse(statusText(b.source.status, isApplied)) as { state: string; files: { state: string }[] };
+  t.is(state(false).state, 'pending');
+  t.is(state(true).state, 'applied');
+  t.is(state(true).files[0]?.state, 'applied');
+  b.fs.write('/m/a.yaml', policy('a', 70000));
+  await b.reload();
+  t.is(state(true).state, 'invalid');
+  const [error] = (
+    JSON.parse(statusText(b.source.status, true)) as { errors: { text: string; at: object }[] }
+  ).errors;
+  t.regex(error?.text ?? '', /^\/m\/a\.yaml:4:67: .*70000 is above 65535/);
+});
+
+test('source – works on the machine’s own file system with inotify', async (t) => {
+  const root = mkdtempSync(join(tmpdir(), 'ml-d-'));
+  t.teardown(() => rmSync(root, { recursive: true }));
+  const db = new Database({ clock: systemClock });
+  const tables = {
+    policies: db.table<Policy>({ name: 'policies', key: (r) => r.key }),
+    workloads: db.table<WorkloadRow>({ name: 'workloads', key: (r) => r.key }),
+    objects: db.table<ManifestObjectRow>({ name: 'objects', key: (r) => r.key }),
+    files: db.table<ManifestFileRow>({ name: 'files', key: (r) => r.file }),
+  };
+  const agent = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+  const source = new ManifestSource({
+    db,
+    tables,
+    clock: systemClock,
+    settings: { ...SETTINGS, paths: [root] },
+    agent,
+    activeBefore: 0,
+  });
+  const stop = new AbortController();
+  const run = source.run({ signal: stop.signal });
+  await until(() => tables.policies.isSynced, { what: 'the first reading', timeoutMs: 5000, signal: never });
+  writeFileSync(join(root, 'a.yaml'), policy('a'), { mode: 0o644 });
+  await until(() => tables.policies.size === 1, {
+    what: 'the policy is there',
+    timeoutMs: 20_000,
+    signal: never,
+  });
+  stop.abort();
+  await run;
+  t.is(source.status.state, 'accepted');
+});
