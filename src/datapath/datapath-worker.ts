@@ -1,0 +1,50 @@
+/**
+ * The thread beside the main loop: waits for grace periods and drains the rings, so that neither ever makes
+ * a request wait. Speaks by messages only (`background.ts` is its other end).
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { mapUpdate, watch } from '#native';
+import type { FromWorker, ToWorker, WorkerSetup } from './background.ts';
+import { RingReader, SLOT_BYTES } from './ring.ts';
+
+const setup = workerData as WorkerSetup;
+const port = parentPort;
+if (port === null) throw new Error('datapath-worker is a worker');
+
+/** Records per message at most: 768 KiB. */
+const BATCH = 8192;
+/** Rings wake their reader once in 64 records; the rest is fetched by this timer. */
+const POLL_MS = 20;
+
+const readers = setup.rings.map((ring) => new RingReader(ring.fd, ring.bytes));
+const send = (message: FromWorker, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer);
+
+const slots = new Uint8Array(BATCH * SLOT_BYTES);
+
+/** Everything that is there, in batches; between two batches the loop turns. */
+function drain(): void {
+  let count = 0;
+  for (const reader of readers) count += reader.drain(slots, count, BATCH);
+  if (count === 0) return;
+  const records = slots.slice(0, count * SLOT_BYTES);
+  send({ kind: 'events', count, records }, [records.buffer]);
+  if (count === BATCH) setImmediate(drain);
+}
+
+for (const ring of setup.rings) watch(ring.fd, drain);
+setInterval(() => {
+  if (readers.some((reader) => reader.hasRecords)) drain();
+}, POLL_MS);
+
+const key = new Uint32Array(1);
+const inner = Uint32Array.of(setup.grace.inner);
+port.on('message', (message: ToWorker) => {
+  if (message.kind !== 'grace') return;
+  try {
+    mapUpdate(setup.grace.outer, key, inner);
+    send({ kind: 'grace', id: message.id });
+  } catch (e) {
+    send({ kind: 'grace', id: message.id, error: String(e) });
+  }
+});
+send({ kind: 'ready' });

@@ -1,0 +1,361 @@
+/** Opens the datapath: locks, pins, programs, worker; hands out its parts. Closing detaches nothing. */
+import { totalmem } from 'node:os';
+import { monotonicNs, possibleCpus } from '#native';
+import { EVENT_TYPE, LIVE_STATE, type MapName, RULESET_HOST } from '#wire/bpf';
+import { LocalAddresses } from './addrs.ts';
+import { Attachments, probeTcx } from './attach.ts';
+import { Background } from './background.ts';
+import type { CompiledPolicy } from './compiled.ts';
+import { Counters } from './counters.ts';
+import { Devices, type XdpMode } from './devices.ts';
+import { Endpoints } from './endpoints.ts';
+import { Epochs } from './epoch.ts';
+import { Failsafe } from './failsafe.ts';
+import { type FlowRecord, type FlowTimeouts, listFlows } from './flows.ts';
+import { kernelHz } from './hz.ts';
+import { FolderLock, Instance } from './instance.ts';
+import { Ipcache } from './ipcache.ts';
+import { CONTROL_MODE, type Control, controlFromWord, wordFromControl } from './layout.ts';
+import { Programs, type Settings } from './load.ts';
+import { createGraceMap, DatapathMaps } from './maps.ts';
+import { policyMemory } from './memory.ts';
+import { Origins } from './origins.ts';
+import { OriginsStore } from './origins-store.ts';
+import { type Applied, PolicyTables } from './policy.ts';
+import { mapSizes } from './sizes.ts';
+
+export interface DatapathOptions {
+  readonly bpfRoot: string;
+  readonly stateDir: string;
+  /** Settings of bpf/config.h beyond the defaults and what is found out. */
+  readonly settings?: Settings;
+  readonly timeouts?: Partial<FlowTimeouts>;
+  /** `hostfw.ct.maxTCP`, `hostfw.ct.maxOther`. */
+  readonly maxTcp?: number;
+  readonly maxOther?: number;
+  /** Entries of maps by name, where the usual size does not fit. */
+  readonly sizes?: Partial<Record<MapName, number>>;
+  readonly ringBytes?: number;
+  readonly xdpMode?: XdpMode;
+  /** Interface number of a device name, for failsafe entries. */
+  readonly ifindexOf: (device: string) => number | undefined;
+  /** Event records of 96 bytes each (`struct event`), back to back. */
+  readonly onEvents: (records: Uint8Array, count: number) => void;
+  /** Something went wrong in the background; what was enforced still is. */
+  readonly onProblem: (sentence: string, err?: unknown) => void;
+  /** Folder of the built objects, where it is not the build's own. */
+  readonly objects?: string;
+}
+
+export type HostMode = keyof typeof CONTROL_MODE;
+
+/** What `merlon status` shows of the datapath. */
+export interface DatapathStatus {
+  readonly instance: string;
+  readonly attach: 'tcx' | 'clsact';
+  readonly programs: readonly {
+    readonly name: string;
+    readonly id: number;
+    readonly tag: string;
+    readonly verified: number;
+  }[];
+  readonly loadMs: Readonly<Record<string, number>>;
+  readonly openMs: number;
+  readonly generations: readonly {
+    readonly key: string;
+    readonly index: number;
+    readonly generation: number;
+  }[];
+  readonly arena: { readonly usedBytes: number; readonly sizeBytes: number };
+  readonly classes: { readonly identities: number; readonly ports: number };
+  readonly origins: { readonly used: number; readonly shared: number; readonly limit: number };
+  readonly memoryBytes: number;
+  readonly maps: readonly { readonly name: string; readonly maxEntries: number }[];
+  readonly features: readonly { readonly name: string; readonly present: boolean; readonly cost: string }[];
+  readonly troubles: readonly string[];
+}
+
+const TIMEOUTS: FlowTimeouts = {
+  tcpSyn: 60,
+  tcp: 8000,
+  tcpFin: 10,
+  udp: 60,
+  udpStream: 120,
+  icmp: 60,
+  generic: 600,
+};
+const RING_BYTES = 1 << 20;
+/** CPUs per ring, as a power of two. */
+const RING_SHIFT = 3;
+
+const ALL_EVENTS = (1 << EVENT_TYPE.VERDICT) | (1 << EVENT_TYPE.DROP) | (1 << EVENT_TYPE.FAILSAFE);
+
+export class Datapath implements AsyncDisposable {
+  readonly instance: Instance;
+  readonly maps: DatapathMaps;
+  readonly programs: Programs;
+  readonly attachments: Attachments;
+  readonly addresses: LocalAddresses;
+  readonly ipcache: Ipcache;
+  readonly endpoints: Endpoints;
+  readonly devices: Devices;
+  readonly failsafe: Failsafe;
+  readonly counters: Counters;
+  readonly origins: Origins;
+  readonly policy: PolicyTables;
+  readonly timeouts: FlowTimeouts;
+  readonly #background: Background;
+  readonly #opts: DatapathOptions;
+  readonly #store: OriginsStore;
+  readonly #live: Uint32Array;
+  readonly #hostControl: BigUint64Array;
+  readonly #epochs: Epochs;
+  readonly #stack: AsyncDisposableStack;
+  readonly #troubles: string[] = [];
+  readonly #openMs: number;
+  #settling: Promise<void> = Promise.resolve();
+  #isSettling = false;
+
+  private constructor(opts: DatapathOptions, parts: Opened, openMs: number) {
+    this.#opts = opts;
+    this.#openMs = openMs;
+    ({ instance: this.instance, maps: this.maps, programs: this.programs } = parts);
+    ({ attachments: this.attachments, stack: this.#stack, background: this.#background } = parts);
+    this.timeouts = parts.timeouts;
+    this.#live = new Uint32Array(this.maps.view('live'));
+    this.#epochs = new Epochs(this.#live, (clock) => this.instance.saveClock(clock), this.instance.clock);
+    this.origins = new Origins(this.maps.get('rule_count').maxEntries);
+    this.#store = new OriginsStore(opts.stateDir, this.origins);
+    this.counters = new Counters(this.maps);
+    this.addresses = new LocalAddresses(this.maps);
+    this.ipcache = new Ipcache(this.maps, this.#epochs, undefined);
+    this.endpoints = new Endpoints(this.maps, (then) => this.#afterGrace(then));
+    this.devices = new Devices({
+      maps: this.maps,
+      attachments: this.attachments,
+      programs: this.programs,
+      endpoints: this.endpoints,
+      xdpMode: opts.xdpMode ?? 'auto',
+      counters: this.counters,
+    });
+    this.failsafe = new Failsafe(this.maps, opts.ifindexOf, () => this.#background.wait());
+    const mem = policyMemory({
+      rulesets: this.maps.view('rulesets'),
+      arena: this.maps.view('arena'),
+      identityPage: this.maps.view('identity_page'),
+      identityClass: this.maps.view('identity_class'),
+      portClass: this.maps.view('port_class'),
+      hostControl: this.maps.view('hostfw_control'),
+    });
+    this.#hostControl = mem.hostControl;
+    this.policy = new PolicyTables({
+      mem,
+      grace: this.#background,
+      origins: this.origins,
+      endpoints: this.endpoints,
+      nextGeneration: () => this.instance.nextGeneration(),
+      clearCounter: (origin) => this.counters.clearOrigin(origin),
+    });
+  }
+
+  /**
+   * Locks, adopts or creates the pins, loads the programs, starts the worker. Programs hang nowhere new yet:
+   * `devices.update` attaches. Errors: INSTANCE_*, KERNEL_*.
+   */
+  static async open(opts: DatapathOptions): Promise<Datapath> {
+    const start = performance.now();
+    await using stack = new AsyncDisposableStack();
+    const parts = await openParts(opts, stack);
+    const datapath = new Datapath(opts, { ...parts, stack: stack.move() }, performance.now() - start);
+    try {
+      await datapath.#adopt();
+    } catch (e) {
+      await datapath[Symbol.asyncDispose]();
+      throw e;
+    }
+    return datapath;
+  }
+
+  async #adopt(): Promise<void> {
+    const lost = this.#store.restore();
+    if (lost !== undefined) this.#troubles.push(lost);
+    this.endpoints.adopt();
+    this.devices.adopt();
+    this.ipcache.adopt();
+    this.#troubles.push(...(await this.policy.adopt()));
+    for (const [, , generation] of this.policy.generations()) this.instance.advanceTo(generation);
+    this.setInterest(ALL_EVENTS);
+    await this.#background.ready;
+  }
+
+  /** Makes the kernel enforce this policy; resolves once it does. Errors: POLICY_NO_ROOM, POLICY_VERIFY_FAILED. */
+  async applyPolicy(compiled: CompiledPolicy): Promise<Applied> {
+    const applied = await this.policy.apply(compiled);
+    if (applied.rejudge.some((identity) => this.ipcache.uses(identity))) this.#epochs.advance([], true);
+    this.#settle();
+    this.#store.save();
+    return applied;
+  }
+
+  /** Tidies up after switches; one run at a time, begun anew when another switch came meanwhile. */
+  #settle(): void {
+    if (this.#isSettling) return;
+    this.#isSettling = true;
+    this.#settling = this.policy
+      .settle()
+      .catch((err: unknown) => {
+        this.#opts.onProblem(
+          'tidying up after a policy change failed; it is tried again with the next one',
+          err,
+        );
+      })
+      .finally(() => {
+        this.#isSettling = false;
+      });
+  }
+
+  #afterGrace(then: () => void): void {
+    this.#background
+      .wait()
+      .then(then, (err: unknown) => this.#opts.onProblem('a grace period was not to be had', err));
+  }
+
+  /** Resolves when nothing is left to tidy up. */
+  async settled(): Promise<void> {
+    await this.#settling;
+  }
+
+  /** The host endpoint's switch as it stands. */
+  hostControl(): Control {
+    return controlFromWord(this.#hostControl[0] as bigint);
+  }
+
+  /** Switches the host endpoint's mode; `untilBootNs` 0: until it is switched again. */
+  setHostMode(mode: HostMode, untilBootNs = 0n): void {
+    Atomics.store(this.#hostControl, 2, untilBootNs);
+    const word = wordFromControl({ ...this.hostControl(), mode: CONTROL_MODE[mode] });
+    Atomics.store(this.#hostControl, 0, word);
+  }
+
+  /** Which event types the datapath reports, as bits by number of the type. */
+  setInterest(types: number): void {
+    Atomics.store(this.#live, LIVE_STATE.interest / 4, types);
+  }
+
+  /** Live flow records, a chunk at a time. */
+  *flows(): Generator<FlowRecord[]> {
+    yield* listFlows(this.maps, this.timeouts, this.nowSeconds());
+  }
+
+  /** Seconds of the clock that flow records and counters carry. */
+  nowSeconds(): number {
+    return Number(monotonicNs() / 1_000_000_000n);
+  }
+
+  /** Generation of the host endpoint's policy; 0 = none yet. */
+  get hostGeneration(): number {
+    return this.policy.rulesets.live.get(RULESET_HOST)?.active.generation ?? 0;
+  }
+
+  status(): DatapathStatus {
+    const { arena } = this.policy.rulesets;
+    return {
+      instance: this.instance.id.toString(16).padStart(16, '0'),
+      attach: this.attachments.hasTcx ? 'tcx' : 'clsact',
+      programs: [...this.programs.all()].map(({ name, info }) => ({
+        name,
+        id: info.id,
+        tag: info.tag,
+        verified: info.verifiedInstructions,
+      })),
+      loadMs: this.programs.loadMs,
+      openMs: this.#openMs,
+      generations: [...this.policy.generations()].map(([key, index, generation]) => ({
+        key,
+        index,
+        generation,
+      })),
+      arena: { usedBytes: arena.used * 8, sizeBytes: arena.words * 8 },
+      classes: {
+        identities: this.policy.identities.axis.weights.size,
+        ports: this.policy.ports.axis.weights.size,
+      },
+      origins: { used: this.origins.size, shared: this.origins.shared, limit: this.origins.limit },
+      memoryBytes: this.maps.memoryBytes(),
+      maps: [...this.maps.all()].map(({ name, maxEntries }) => ({ name, maxEntries })),
+      features: this.#features(),
+      troubles: this.#troubles,
+    };
+  }
+
+  #features() {
+    const tcx = {
+      name: 'tcx',
+      present: this.attachments.hasTcx,
+      cost: 'clsact: a restart of tc may remove filters',
+    };
+    const absent = this.programs.absent.map(({ object, reason }) => ({
+      name: `${object} programs`,
+      present: false,
+      cost: reason.split('\n', 1)[0] ?? '',
+    }));
+    return [tcx, ...absent];
+  }
+
+  /** Gives everything back but what is pinned: enforcement goes on. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#settling;
+    await this.#stack[Symbol.asyncDispose]();
+  }
+}
+
+interface Opened {
+  readonly instance: Instance;
+  readonly maps: DatapathMaps;
+  readonly programs: Programs;
+  readonly attachments: Attachments;
+  readonly background: Background;
+  readonly timeouts: FlowTimeouts;
+  readonly stack: AsyncDisposableStack;
+}
+
+async function openParts(opts: DatapathOptions, stack: AsyncDisposableStack): Promise<Omit<Opened, 'stack'>> {
+  const { bpfRoot } = opts;
+  stack.use(new FolderLock(bpfRoot));
+  const cpus = possibleCpus();
+  const rings = ((cpus - 1) >> RING_SHIFT) + 1;
+  const { maxTcp, maxOther, sizes: overrides } = opts;
+  const sizes = mapSizes({ memoryBytes: totalmem(), cpus, rings, maxTcp, maxOther, overrides });
+  const maps = stack.use(new DatapathMaps(bpfRoot, sizes, opts.ringBytes ?? RING_BYTES));
+  const instance = new Instance(maps.fd('instance'));
+  const timeouts = { ...TIMEOUTS, ...opts.timeouts };
+  const programs = stack.use(new Programs());
+  const settings = { ...(await settingsFor(instance, timeouts)), ...opts.settings };
+  const folder = opts.objects === undefined ? {} : { folder: opts.objects };
+  programs.load('host', maps, settings, folder);
+  programs.load('pod', maps, settings, folder);
+  if (opts.xdpMode !== 'off') programs.load('xdp', maps, settings, { ...folder, isOptional: true });
+  programs.load('gc', maps, settings, { ...folder, isOptional: true });
+  const attachments = new Attachments(bpfRoot, instance.id, probeTcx());
+  const grace = createGraceMap();
+  const setup = { grace, rings: maps.rings.map(({ fd, maxEntries }) => ({ fd, bytes: maxEntries })) };
+  const background = stack.use(new Background(setup, opts.onEvents));
+  return { instance, maps, programs, attachments, background, timeouts };
+}
+
+async function settingsFor(instance: Instance, t: FlowTimeouts): Promise<Settings> {
+  const hz = await kernelHz();
+  return {
+    cfg_instance_id: instance.id,
+    cfg_hz: hz,
+    cfg_hz_reciprocal: Math.floor(2 ** 32 / hz),
+    cfg_ring_shift: RING_SHIFT,
+    cfg_timeout_tcp_syn: t.tcpSyn,
+    cfg_timeout_tcp: t.tcp,
+    cfg_timeout_tcp_fin: t.tcpFin,
+    cfg_timeout_udp: t.udp,
+    cfg_timeout_udp_stream: t.udpStream,
+    cfg_timeout_icmp: t.icmp,
+    cfg_timeout_generic: t.generic,
+  };
+}

@@ -1,0 +1,189 @@
+/**
+ * Devices: the record that programs read, then the programs, then (for a VLAN) the note on its parent that
+ * tagged frames are judged here. Taking one off goes the other way round, so that no frame passes unjudged
+ * on the parent while nobody judges it on the sub-device.
+ */
+import { existsSync } from 'node:fs';
+import { MerlonError } from '#kit/errors';
+import type { DeviceRow } from '#model';
+import { BPF_NOEXIST, mapDelete, mapUpdate } from '#native';
+import {
+  DEVICE_ALLOW_SELF_SOURCE,
+  DEVICE_KIND,
+  DEVICE_SIZE,
+  DEVICE_SLOTS,
+  DEVICE_XDP,
+  readDevice,
+  VLAN_KEY_SIZE,
+  writeDevice,
+  writeVlanKey,
+} from '#wire/bpf';
+import { keysOf } from './addrs.ts';
+import type { Attachments, Attached, Hook } from './attach.ts';
+import type { Counters } from './counters.ts';
+import type { Endpoints } from './endpoints.ts';
+import type { Programs } from './load.ts';
+import type { DatapathMaps } from './maps.ts';
+import { Numbers } from './numbers.ts';
+
+export type XdpMode = 'auto' | 'native' | 'generic' | 'off';
+
+export interface DevicesDeps {
+  readonly maps: DatapathMaps;
+  readonly attachments: Attachments;
+  readonly programs: Programs;
+  readonly endpoints: Endpoints;
+  readonly xdpMode: XdpMode;
+  readonly counters: Counters;
+}
+
+/** Interface numbers below this stand in an array. */
+const ARRAY_END = 65536;
+
+export class Devices {
+  readonly #deps: DevicesDeps;
+  readonly #words: BigUint64Array;
+  readonly #view: DataView;
+  readonly #slots = new Numbers(1, DEVICE_SLOTS);
+  /** ifindex → index of its drop counters. */
+  readonly #slotOf = new Map<number, number>();
+  readonly #vlanOf = new Map<number, Uint8Array>();
+
+  constructor(deps: DevicesDeps) {
+    this.#deps = deps;
+    const memory = deps.maps.view('devices');
+    this.#words = new BigUint64Array(memory);
+    this.#view = new DataView(memory);
+  }
+
+  /** Takes up the records an earlier process left. */
+  adopt(): void {
+    for (let ifindex = 1; ifindex < ARRAY_END; ifindex++) {
+      if (this.#words[ifindex * 2] === 0n) continue;
+      this.#slotOf.set(ifindex, readDevice(this.#view, ifindex * DEVICE_SIZE).slot);
+    }
+    this.#slots.reserve([...this.#slotOf.values()].filter((slot) => slot !== 0));
+  }
+
+  /** Programs on a device. */
+  hooks(ifindex: number): readonly Attached[] {
+    return this.#deps.attachments.on(ifindex);
+  }
+
+  /** Index of a device's counters; 0 is that of devices without one of their own. */
+  slotOf(ifindex: number): number {
+    return this.#slotOf.get(ifindex) ?? 0;
+  }
+
+  /** Interface of each counter index. */
+  bySlot(): ReadonlyMap<number, number> {
+    return new Map([...this.#slotOf].map(([ifindex, slot]) => [slot, ifindex]));
+  }
+
+  /** Errors: KERNEL_ATTACH, KERNEL_LOAD, ENDPOINT_NOT_FOUND (its record is to come first). */
+  update(row: DeviceRow): void {
+    if (!row.selected || row.kind === 'none') return this.delete(row);
+    const { endpoints, attachments, programs } = this.#deps;
+    const endpoint = row.kind === 'pod' ? endpoints.indexOf(row.endpoint) : 0;
+    if (row.kind === 'pod' && endpoint === 0)
+      throw new MerlonError('ENDPOINT_NOT_FOUND', `device ${row.name} has no endpoint yet`);
+    const xdp = row.kind === 'external' ? this.#xdpModeFor(row) : undefined;
+    this.#record(row, endpoint, xdp !== undefined);
+    for (const [hook, name] of programsFor(row)) {
+      const program = programs.get(name);
+      if (program === undefined) throw new MerlonError('KERNEL_LOAD', `program ${name} is not loaded`);
+      attachments.attach(row.ifindex, hook, program);
+    }
+    const xdpProgram = programs.get('xdp_host');
+    if (xdp !== undefined && xdpProgram !== undefined)
+      attachments.attach(row.ifindex, 'xdp', xdpProgram, xdp);
+    else attachments.detach(row.ifindex, 'xdp');
+    this.#noteVlan(row);
+  }
+
+  /** Takes everything of ours off a device, also one that is gone. */
+  delete({ ifindex }: Pick<DeviceRow, 'ifindex'>): void {
+    const vlan = this.#vlanOf.get(ifindex);
+    if (vlan !== undefined) mapDelete(this.#deps.maps.fd('vlans'), vlan);
+    this.#vlanOf.delete(ifindex);
+    for (const hook of ['xdp', 'ingress', 'egress'] as const) this.#deps.attachments.detach(ifindex, hook);
+    if (ifindex < ARRAY_END) Atomics.store(this.#words, ifindex * 2, 0n);
+    else mapDelete(this.#deps.maps.fd('devices_high'), Uint32Array.of(ifindex));
+    const slot = this.#slotOf.get(ifindex);
+    this.#slotOf.delete(ifindex);
+    if (slot !== undefined && slot !== 0) this.#slots.give(slot);
+  }
+
+  /** Takes ours off every device that no row selects. */
+  prune(rows: readonly DeviceRow[]): void {
+    const wanted = new Map(rows.filter((r) => r.selected && r.kind !== 'none').map((r) => [r.ifindex, r]));
+    const present = [...this.#deps.attachments.pinned().map((p) => p.ifindex), ...this.#slotOf.keys()];
+    for (const ifindex of new Set(present)) if (!wanted.has(ifindex)) this.delete({ ifindex });
+    const notes = new Set([...wanted.values()].flatMap((r) => vlanKey(r)?.toHex() ?? []));
+    const fd = this.#deps.maps.fd('vlans');
+    for (const key of keysOf(fd, VLAN_KEY_SIZE)) if (!notes.has(key.toHex())) mapDelete(fd, key);
+  }
+
+  #record(row: DeviceRow, endpoint: number, hasXdp: boolean): void {
+    const slot = this.#slotOf.get(row.ifindex) ?? this.#newSlot();
+    this.#slotOf.set(row.ifindex, slot);
+    const image = new DataView(new ArrayBuffer(DEVICE_SIZE));
+    writeDevice(image, 0, {
+      kind: row.kind === 'pod' ? DEVICE_KIND.POD : DEVICE_KIND.EXTERNAL,
+      slot,
+      flags: (row.allowSelfSource ? DEVICE_ALLOW_SELF_SOURCE : 0) | (hasXdp ? DEVICE_XDP : 0),
+      endpoint,
+    });
+    const [low, high] = new BigUint64Array(image.buffer);
+    if (row.ifindex >= ARRAY_END) {
+      const fd = this.#deps.maps.fd('devices_high');
+      if (!mapUpdate(fd, Uint32Array.of(row.ifindex), image, BPF_NOEXIST))
+        mapUpdate(fd, Uint32Array.of(row.ifindex), image);
+      return;
+    }
+    Atomics.store(this.#words, row.ifindex * 2 + 1, high as bigint);
+    Atomics.store(this.#words, row.ifindex * 2, low as bigint);
+  }
+
+  #newSlot(): number {
+    const slot = this.#slots.take() ?? 0;
+    if (slot !== 0) this.#deps.counters.clearDrops(slot);
+    return slot;
+  }
+
+  /** In `auto` only where real hardware is: XDP on a veth costs three quarters of its bulk throughput. */
+  #xdpModeFor(row: DeviceRow): 'native' | 'generic' | undefined {
+    const { xdpMode, programs } = this.#deps;
+    if (xdpMode === 'off' || row.isLayer3 || programs.get('xdp_host') === undefined) return undefined;
+    if (xdpMode !== 'auto') return xdpMode;
+    return existsSync(`/sys/class/net/${row.name}/device`) ? 'native' : undefined;
+  }
+
+  #noteVlan(row: DeviceRow): void {
+    const key = vlanKey(row);
+    if (key === undefined) return;
+    mapUpdate(this.#deps.maps.fd('vlans'), key, Uint32Array.of(row.ifindex), BPF_NOEXIST);
+    this.#vlanOf.set(row.ifindex, key);
+  }
+}
+
+/** Programs by hook. A pod's device shows its packets the other way round: what it sends comes in there. */
+function programsFor(row: DeviceRow): readonly (readonly [Hook, string])[] {
+  if (row.kind === 'pod')
+    return [
+      ['ingress', 'pod_egress'],
+      ['egress', 'pod_ingress'],
+    ];
+  const variant = row.isLayer3 ? '_l3' : '';
+  return [
+    ['ingress', `host_ingress${variant}`],
+    ['egress', `host_egress${variant}`],
+  ];
+}
+
+function vlanKey(row: DeviceRow): Uint8Array | undefined {
+  if (row.vlan === undefined) return undefined;
+  const view = new DataView(new ArrayBuffer(VLAN_KEY_SIZE));
+  writeVlanKey(view, 0, { ifindex: row.vlan.parent, proto: row.vlan.proto, id: row.vlan.id });
+  return new Uint8Array(view.buffer);
+}

@@ -1,0 +1,162 @@
+/**
+ * Records of this node's endpoints, and which rule set each has. A record is ready once it has both an
+ * address and a rule set; until then the datapath refuses its packets. Index 0 is the host endpoint.
+ */
+import { MerlonError } from '#kit/errors';
+import { parseMac } from '#kit/bytes';
+import type { Cidr } from '#kit/ip';
+import type { EndpointRow } from '#model';
+import { mapDelete, mapUpdate } from '#native';
+import {
+  ENDPOINT,
+  ENDPOINT_PREFIX_KEY_SIZE,
+  ENDPOINT_PREFIXES,
+  ENDPOINT_READY,
+  ENDPOINT_SIZE,
+  readEndpoint,
+  readEndpointPrefixKey,
+  writeEndpoint,
+  writeEndpointPrefixKey,
+} from '#wire/bpf';
+import { cidrOf, ipOfBytes, isHost, mappedBytes, mappedLength } from './keys.ts';
+import type { DatapathMaps } from './maps.ts';
+import { Numbers } from './numbers.ts';
+import type { EndpointRulesets } from './policy.ts';
+import { keysOf } from './addrs.ts';
+
+const RULESET = ENDPOINT.ruleset / 4;
+const FLAGS = ENDPOINT.flags / 4;
+
+export class Endpoints implements EndpointRulesets {
+  readonly #maps: DatapathMaps;
+  readonly #words: Uint32Array;
+  readonly #view: DataView;
+  readonly #indexes: Numbers;
+  /** Endpoint id → index of its record. */
+  readonly #index = new Map<number, number>();
+  readonly #rulesets = new Map<number, number>();
+  readonly #prefixes = new Map<number, readonly Cidr[]>();
+  /** Indexes of removed endpoints may be used again after a grace period. */
+  readonly #afterGrace: (then: () => void) => void;
+
+  constructor(maps: DatapathMaps, afterGrace: (then: () => void) => void) {
+    this.#maps = maps;
+    this.#afterGrace = afterGrace;
+    const memory = maps.view('endpoints');
+    this.#words = new Uint32Array(memory);
+    this.#view = new DataView(memory);
+    this.#indexes = new Numbers(1, maps.get('endpoints').maxEntries);
+  }
+
+  /** Takes up the records an earlier process left. */
+  adopt(): void {
+    for (let index = 1; index < this.#maps.get('endpoints').maxEntries; index++) {
+      const { id, ruleset, flags } = readEndpoint(this.#view, index * ENDPOINT_SIZE);
+      if (id === 0) continue;
+      this.#index.set(id, index);
+      if ((flags & ENDPOINT_READY) !== 0) this.#rulesets.set(id, ruleset);
+    }
+    this.#indexes.reserve(this.#index.values());
+    for (const key of keysOf(this.#maps.fd('endpoint_prefix'), ENDPOINT_PREFIX_KEY_SIZE)) {
+      const { prefixlen, endpoint, addr } = readEndpointPrefixKey(new DataView(key.buffer));
+      const cidr = { ip: ipOfBytes(addr), length: prefixlen - 32 };
+      this.#prefixes.set(endpoint, [...(this.#prefixes.get(endpoint) ?? []), cidr]);
+    }
+  }
+
+  rulesets(): ReadonlyMap<number, number> {
+    return this.#rulesets;
+  }
+
+  setRuleset(id: number, ruleset: number): void {
+    this.#rulesets.set(id, ruleset);
+    const index = this.#index.get(id);
+    if (index === undefined) return;
+    const at = (index * ENDPOINT_SIZE) / 4;
+    Atomics.store(this.#words, at + RULESET, ruleset);
+    const flags = this.#words[at + FLAGS] as number;
+    if ((flags & ENDPOINT_READY) === 0) Atomics.store(this.#words, at + FLAGS, flags | ENDPOINT_READY);
+  }
+
+  /** Index of an endpoint's record; 0 = none. */
+  indexOf(id: number): number {
+    return this.#index.get(id) ?? 0;
+  }
+
+  /** Ids with a record. */
+  ids(): Iterable<number> {
+    return this.#index.keys();
+  }
+
+  /** Errors: ENDPOINT_LIMIT. */
+  update(row: EndpointRow): void {
+    const index = this.#index.get(row.id) ?? this.#indexes.take();
+    if (index === undefined) throw new MerlonError('ENDPOINT_LIMIT', 'no more endpoints fit on this node');
+    const cidrs = row.addresses.map(cidrOf);
+    const first4 = cidrs.find((c) => c.ip.family === 4 && isHost(c));
+    const first6 = cidrs.find((c) => c.ip.family === 6 && isHost(c));
+    const more = cidrs.filter((c) => c !== first4 && c !== first6);
+    this.#setPrefixes(index, more);
+    const ruleset = this.#rulesets.get(row.id);
+    const image = new DataView(new ArrayBuffer(ENDPOINT_SIZE));
+    writeEndpoint(image, 0, {
+      id: row.id,
+      identity: row.identity,
+      ruleset: ruleset ?? 0,
+      ifindex: row.ifindex,
+      addr4: first4 === undefined ? 0 : new DataView(first4.ip.bytes.slice().buffer).getUint32(0),
+      flags: (more.length > 0 ? ENDPOINT_PREFIXES : 0) | (ruleset === undefined ? 0 : ENDPOINT_READY),
+      addr6: first6?.ip.bytes ?? new Uint8Array(16),
+      mac: parseMac(row.mac) ?? new Uint8Array(6),
+    });
+    const words = new Uint32Array(image.buffer);
+    const at = (index * ENDPOINT_SIZE) / 4;
+    // Word by word, the flags last: a packet that finds the record ready finds the rest of it, too.
+    words.forEach((word, i) => {
+      if (i !== FLAGS && this.#words[at + i] !== word) Atomics.store(this.#words, at + i, word);
+    });
+    Atomics.store(this.#words, at + FLAGS, words[FLAGS] as number);
+    this.#index.set(row.id, index);
+  }
+
+  delete(row: Pick<EndpointRow, 'id'>): void {
+    const index = this.#index.get(row.id);
+    if (index === undefined) return;
+    const at = (index * ENDPOINT_SIZE) / 4;
+    Atomics.store(this.#words, at + FLAGS, 0);
+    this.#index.delete(row.id);
+    this.#rulesets.delete(row.id);
+    this.#afterGrace(() => {
+      this.#setPrefixes(index, []);
+      this.#words.fill(0, at, at + ENDPOINT_SIZE / 4);
+      this.#indexes.give(index);
+    });
+  }
+
+  /** Removes records that no row names. */
+  prune(rows: readonly EndpointRow[]): void {
+    const wanted = new Set(rows.map((row) => row.id));
+    for (const id of [...this.#index.keys()]) if (!wanted.has(id)) this.delete({ id });
+    for (const row of rows) this.update(row);
+  }
+
+  #setPrefixes(index: number, prefixes: readonly Cidr[]): void {
+    const fd = this.#maps.fd('endpoint_prefix');
+    const keys = prefixes.map((cidr) => prefixKey(index, cidr));
+    for (const key of keys) mapUpdate(fd, key, Uint32Array.of(1));
+    const before = this.#prefixes.get(index) ?? [];
+    const kept = new Set(keys.map((key) => key.toHex()));
+    for (const cidr of before) {
+      const key = prefixKey(index, cidr);
+      if (!kept.has(key.toHex())) mapDelete(fd, key);
+    }
+    this.#prefixes.set(index, prefixes);
+  }
+}
+
+function prefixKey(endpoint: number, cidr: Cidr): Uint8Array {
+  const view = new DataView(new ArrayBuffer(ENDPOINT_PREFIX_KEY_SIZE));
+  const addr = mappedBytes(cidr.ip);
+  writeEndpointPrefixKey(view, 0, { prefixlen: 32 + mappedLength(cidr), endpoint, addr });
+  return new Uint8Array(view.buffer);
+}

@@ -1,0 +1,157 @@
+/**
+ * Creates or adopts every map under `<bpf-root>/maps/<name>@<layout>`. What is pinned keeps its size and its
+ * contents, whatever this start would have chosen: flows, verdicts and identities outlive the agent. A map of
+ * another layout has another name and is left alone. Rings are maps of their own, `ring<n>@<layout>`.
+ */
+import { mkdirSync } from 'node:fs';
+import { MerlonError } from '#kit/errors';
+import { closeFd, mapCreate, mapInfo, mapMemory, mapUpdate, mapView, objGet, objPin, type Fd } from '#native';
+import { MAPS, type MapName } from '#wire/bpf';
+import type { MapSizes } from './sizes.ts';
+
+const RINGBUF = 27;
+const ARRAY_OF_MAPS = 12;
+const PAGE = 4096;
+
+/** A map of ours. */
+export interface OpenMap {
+  readonly name: string;
+  readonly fd: Fd;
+  readonly maxEntries: number;
+  /** It was pinned before this start. */
+  readonly isAdopted: boolean;
+}
+
+export const MAP_NAMES = Object.keys(MAPS) as MapName[];
+
+/** Pin of a map under `<bpf-root>/maps`. */
+export function mapPin(name: MapName): string {
+  return `${name}@${MAPS[name].layout}`;
+}
+
+export class DatapathMaps implements Disposable {
+  readonly #maps = new Map<string, OpenMap>();
+  readonly rings: OpenMap[] = [];
+  readonly #root: string;
+
+  /** Errors: KERNEL_MAP, KERNEL_MEMORY. */
+  constructor(bpfRoot: string, sizes: MapSizes, ringBytes: number) {
+    this.#root = `${bpfRoot}/maps`;
+    mkdirSync(this.#root, { recursive: true, mode: 0o700 });
+    try {
+      for (const name of MAP_NAMES) if (name !== 'events') this.#open(name, sizes[name]);
+      this.#openRings(sizes.events, ringBytes);
+    } catch (e) {
+      this[Symbol.dispose]();
+      throw e;
+    }
+  }
+
+  get(name: MapName): OpenMap {
+    return this.#maps.get(name) as OpenMap;
+  }
+
+  fd(name: MapName): Fd {
+    return this.get(name).fd;
+  }
+
+  /** Every map with its descriptor. */
+  all(): Iterable<OpenMap> {
+    return [...this.#maps.values(), ...this.rings];
+  }
+
+  /** An array's contents as memory. */
+  view(name: MapName): ArrayBuffer {
+    const { maxEntries, fd } = this.get(name);
+    const bytes = roundUp(MAPS[name].valueSize, 8) * maxEntries;
+    return mapView(fd, roundUp(bytes, PAGE));
+  }
+
+  /** Kernel memory of all maps, bytes. */
+  memoryBytes(): number {
+    let sum = 0;
+    for (const { fd } of this.all()) sum += mapMemory(fd);
+    return sum;
+  }
+
+  [Symbol.dispose](): void {
+    for (const { fd } of this.all()) closeFd(fd);
+    this.#maps.clear();
+    this.rings.length = 0;
+  }
+
+  #open(name: MapName, maxEntries: number, innerFd?: Fd): OpenMap {
+    const { type, keySize, valueSize, flags } = MAPS[name];
+    const spec = { type, name: name.slice(0, 15), keySize, valueSize, flags, maxEntries };
+    const map = this.#adopt(name, mapPin(name), spec) ?? {
+      name,
+      fd: create({ ...spec, ...(innerFd === undefined ? {} : { innerFd }) }, `${this.#root}/${mapPin(name)}`),
+      maxEntries,
+      isAdopted: false,
+    };
+    this.#maps.set(name, map);
+    return map;
+  }
+
+  #adopt(name: string, pin: string, want: { type: number; keySize: number; valueSize: number }) {
+    const fd = getPin(`${this.#root}/${pin}`);
+    if (fd === undefined) return undefined;
+    const info = mapInfo(fd);
+    if (info.type === want.type && info.keySize === want.keySize && info.valueSize === want.valueSize)
+      return { name, fd, maxEntries: info.maxEntries, isAdopted: true };
+    closeFd(fd);
+    throw new MerlonError('INSTANCE_SCHEMA', `the pinned map ${pin} has another layout than its name says`);
+  }
+
+  #openRings(count: number, bytes: number): void {
+    const layout = MAPS.events.layout;
+    const spec = { type: RINGBUF, keySize: 0, valueSize: 0, flags: 0, maxEntries: bytes };
+    for (let i = 0; i < count; i++) {
+      const pin = `ring${i}@${layout}`;
+      const ring = this.#adopt(`ring${i}`, pin, spec);
+      const fd = ring?.fd ?? create({ ...spec, name: `ring${i}` }, `${this.#root}/${pin}`);
+      this.rings.push(ring ?? { name: `ring${i}`, fd, maxEntries: bytes, isAdopted: false });
+    }
+    const events = this.#open('events', count, (this.rings[0] as OpenMap).fd);
+    if (events.isAdopted) return;
+    this.rings.forEach((ring, i) => mapUpdate(events.fd, Uint32Array.of(i), Uint32Array.of(ring.fd)));
+  }
+}
+
+/** A one-entry map of maps of this process alone; an update of it waits for a grace period. */
+export function createGraceMap(): { outer: Fd; inner: Fd } {
+  const spec = { type: 2, name: 'grace', keySize: 4, valueSize: 4, maxEntries: 1 };
+  const inner = mapCreate(spec);
+  return { inner, outer: mapCreate({ ...spec, type: ARRAY_OF_MAPS, innerFd: inner }) };
+}
+
+function create(spec: Parameters<typeof mapCreate>[0], path: string): Fd {
+  let fd: Fd;
+  try {
+    fd = mapCreate(spec);
+  } catch (cause) {
+    const code = (cause as { code?: string }).code === 'ENOMEM' ? 'KERNEL_MEMORY' : 'KERNEL_MAP';
+    throw new MerlonError(code, `map ${spec.name} of ${spec.maxEntries} entries cannot be made`, { cause });
+  }
+  try {
+    objPin(fd, path);
+  } catch (cause) {
+    closeFd(fd);
+    throw new MerlonError('KERNEL_NO_BPFFS', `map ${spec.name} cannot be pinned as ${path}`, { cause });
+  }
+  return fd;
+}
+
+/** The pinned object's descriptor; undefined when nothing is pinned there. */
+export function getPin(path: string): Fd | undefined {
+  try {
+    return objGet(path);
+  } catch (e) {
+    if ((e as { code?: string }).code === 'ENOENT') return undefined;
+    throw e;
+  }
+}
+
+function roundUp(n: number, to: number): number {
+  return Math.ceil(n / to) * to;
+}

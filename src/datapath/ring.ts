@@ -1,0 +1,74 @@
+/**
+ * Reads a BPF ring as memory: framing by `Atomics` over the mapped pages, records copied into slots of equal
+ * size. Benchmark: test/bench/ring.bench.ts.
+ */
+import { ringView, type Fd } from '#native';
+
+/** Bytes of a slot: an IPv6 record, the larger one. */
+export const SLOT_BYTES = 96;
+
+const BUSY = 0x80000000;
+const DISCARDED = 0x40000000;
+const LENGTH = 0x3fffffff;
+const HEADER = 8;
+
+/** The pages of a ring. Plain buffers in tests. */
+export interface RingPages {
+  readonly consumer: ArrayBuffer;
+  readonly producer: ArrayBuffer;
+  readonly data: ArrayBuffer;
+}
+
+/** The one reader of a ring. Positions are 64 bits in the kernel, of which the low 32 tell the way. */
+export class RingReader {
+  readonly #consumer: BigUint64Array;
+  readonly #consumerLow: Uint32Array;
+  readonly #producerLow: Uint32Array;
+  readonly #headers: Int32Array;
+  readonly #data: Uint8Array;
+  readonly #mask: number;
+
+  constructor(ring: Fd | RingPages, size: number) {
+    const pages = typeof ring === 'number' ? ringView(ring, size) : ring;
+    this.#consumer = new BigUint64Array(pages.consumer, 0, 1);
+    this.#consumerLow = new Uint32Array(pages.consumer, 0, 1);
+    this.#producerLow = new Uint32Array(pages.producer, 0, 1);
+    this.#headers = new Int32Array(pages.data);
+    this.#data = new Uint8Array(pages.data);
+    this.#mask = size - 1;
+  }
+
+  get hasRecords(): boolean {
+    return Atomics.load(this.#producerLow, 0) !== Atomics.load(this.#consumerLow, 0);
+  }
+
+  /**
+   * Copies records into `slots` from slot `first` on until it has `capacity`, the ring is empty, or a record
+   * is still being written. Returns how many; longer records are cut, shorter ones zero-filled.
+   */
+  drain(slots: Uint8Array, first: number, capacity: number): number {
+    const start = this.#consumerLow[0] as number;
+    const end = Atomics.load(this.#producerLow, 0);
+    let at = start;
+    let count = 0;
+    while (at !== end && first + count < capacity) {
+      const offset = at & this.#mask;
+      const header = Atomics.load(this.#headers, offset >>> 2);
+      if ((header & BUSY) !== 0) break;
+      const length = header & LENGTH;
+      if ((header & DISCARDED) === 0) {
+        const to = (first + count) * SLOT_BYTES;
+        const from = offset + HEADER;
+        slots.set(this.#data.subarray(from, from + Math.min(length, SLOT_BYTES)), to);
+        if (length < SLOT_BYTES) slots.fill(0, to + length, to + SLOT_BYTES);
+        count++;
+      }
+      at = (at + ((length + HEADER + 7) & ~7)) >>> 0;
+    }
+    if (at !== start) {
+      const moved = BigInt((at - start) >>> 0);
+      Atomics.store(this.#consumer, 0, (this.#consumer[0] as bigint) + moved);
+    }
+    return count;
+  }
+}
