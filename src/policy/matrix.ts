@@ -61,8 +61,8 @@ function directionImage(
   const body = old !== undefined && isSame ? old : bodyOf(rules, rows.sets, columns.sets);
   const image = {
     enforced: rules.enforced,
-    rows: rows.of.map((row) => body.rowTo[row] ?? 0),
-    columns: columns.of.map((column) => body.columnTo[column] ?? 0),
+    rows: placed(axes.identities.classes.length, rows, body.rowTo),
+    columns: placed(axes.ports.classes.length, columns, body.columnTo),
     ...body.table,
   };
   return { image, body };
@@ -93,10 +93,10 @@ function bodyOf({ rules, otherwise }: DirectionRules, rowSets: BitSets, columnSe
   return { rowSets, columnSets, ...packed(matrix, cells) };
 }
 
-/** Where each class stands, and the rules of each place. */
+/** The rules of each place, and where classes stand; those not named stand in place 0, with wildcards only. */
 interface Grouping {
-  readonly of: Uint16Array;
   readonly sets: BitSets;
+  readonly named: readonly { readonly position: number; readonly place: number }[];
 }
 
 function group<C>(
@@ -105,31 +105,39 @@ function group<C>(
   listOf: (rule: ResolvedRule) => { readonly name: string; readonly wildcard: boolean },
 ): Grouping {
   const wildcards: number[] = [];
-  const named: (number[] | undefined)[] = [];
+  const own = new Map<number, number[]>();
   rules.forEach((rule, number) => {
     const list = listOf(rule);
     if (list.wildcard) wildcards.push(number);
-    else for (const position of axis.ofList.get(list.name) ?? []) (named[position] ??= []).push(number);
-  });
-  const places = new Map<string, number>();
-  const of = new Uint16Array(axis.classes.length);
-  const own: (readonly number[])[] = [];
-  for (let position = 0; position < of.length; position++) {
-    const numbers = named[position] ?? [];
-    const key = numbers.join();
-    let place = places.get(key);
-    if (place === undefined) {
-      place = own.push(numbers) - 1;
-      places.set(key, place);
+    for (const position of axis.ofList.get(list.name) ?? []) {
+      const numbers = own.get(position);
+      if (numbers === undefined) own.set(position, [number]);
+      else numbers.push(number);
     }
-    of[position] = place;
-  }
-  const sets = new BitSets(own.length, rules.length);
-  own.forEach((numbers, place) => {
+  });
+  const places = new Map<string, number>([['', 0]]);
+  const numbersOf: (readonly number[])[] = [[]];
+  const named = [...own]
+    .sort(([a], [b]) => a - b)
+    .map(([position, numbers]) => {
+      const key = numbers.join();
+      const place = places.get(key) ?? numbersOf.push(numbers) - 1;
+      places.set(key, place);
+      return { position, place };
+    });
+  const sets = new BitSets(numbersOf.length, rules.length);
+  numbersOf.forEach((numbers, place) => {
     for (const number of numbers) sets.add(place, number);
     for (const number of wildcards) sets.add(place, number);
   });
-  return { of, sets };
+  return { sets, named };
+}
+
+/** Where each of `count` classes stands after merging. */
+function placed(count: number, { named }: Grouping, to: readonly number[]): Uint16Array {
+  const places = new Uint16Array(count).fill(to[0] ?? 0);
+  for (const { position, place } of named) places[position] = to[place] ?? 0;
+  return places;
 }
 
 /** Canonical text of a cell; rule ids hold no space. */

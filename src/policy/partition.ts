@@ -67,7 +67,10 @@ export class IdentityPartition {
 
   /** Forgets identities that are gone or labelled anew; returns those that are new or labelled anew. */
   #replaceIdentities(identities: readonly IdentityRow[], touched: Set<Identity>): readonly IdentityRow[] {
-    const fresh = identities.filter((row) => this.#index.get(row.id)?.key !== row.labels.key);
+    const fresh = identities.filter(({ id, labels }) => {
+      const known = this.#index.get(id);
+      return known !== labels && known?.key !== labels.key;
+    });
     const wanted = new Set(identities.map((row) => row.id));
     for (const id of this.#listsOf.keys()) if (!wanted.has(id)) this.#forget(id, touched);
     for (const row of fresh) {

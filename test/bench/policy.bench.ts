@@ -15,7 +15,7 @@ import {
   type Rule,
   STANDALONE_POLICY_CONFIG,
 } from '#model';
-import { type CompileInput, type CompiledPolicy, compile } from '#policy';
+import { CompileMemo, type CompileInput, type CompiledPolicy, compile } from '#policy';
 import { Random } from '../unit/policy/random.ts';
 
 const NAMESPACES = 100;
@@ -178,11 +178,48 @@ function measure(policies: number, identities: number, endpoints: number): Resul
   };
 }
 
+interface Change {
+  readonly name: string;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+
+/** What one change costs once everything was compiled: an identity of a known kind, a policy with another port. */
+function changes(policies: number, identities: number, endpoints: number): readonly Change[] {
+  const memo = new CompileMemo();
+  let given = input(policies, identities, endpoints);
+  compile(given, memo);
+  const random = new Random(2);
+  const addIdentity = (i: number): CompileInput => {
+    const id = (60_000 + i) as Identity;
+    return { ...given, identities: [...given.identities, { id, labels: podSet(random, 100_000 + i) }] };
+  };
+  const editPolicy = (i: number): CompileInput => {
+    const at = random.below(policies);
+    const edited = { ...policyOf(new Random(1000 + i), at), contentHash: `edit ${i}` };
+    return { ...given, policies: given.policies.map((policy, n) => (n === at ? edited : policy)) };
+  };
+  return [
+    { name: 'policy_add_identity', next: addIdentity },
+    { name: 'policy_edit_policy', next: editPolicy },
+  ].map(({ name, next }) => {
+    const times = Array.from({ length: 200 }, (_, i) => {
+      given = next(i);
+      const start = performance.now();
+      compile(given, memo);
+      return performance.now() - start;
+    }).sort((a, b) => a - b);
+    return { name, p50Ms: Number(times[100]?.toFixed(2)), p99Ms: Number(times[198]?.toFixed(2)) };
+  });
+}
+
 if (import.meta.main) {
   const results = [measure(10, 10_000, 100), measure(100, 10_000, 100), measure(1000, 10_000, 100)];
-  if (process.argv.includes('json')) console.log(JSON.stringify(results));
+  const changed = changes(1000, 10_000, 100);
+  if (process.argv.includes('json')) console.log(JSON.stringify([...results, ...changed]));
   else {
     console.table(results);
+    console.table(changed);
     const base = results[0]?.ms ?? 1;
     console.log(results.map((r) => `${r.name}: ${(r.ms / base).toFixed(1)} times the first`).join('\n'));
   }
