@@ -12,6 +12,7 @@ import {
   isMap,
   isScalar,
   isSeq,
+  Lexer,
   LineCounter,
   type Node,
   Parser,
@@ -57,6 +58,10 @@ export const MAX_FILE_BYTES = 1024 * 1024;
 export const MAX_DEPTH = 64;
 /** Aliases may make a document this many times as large as it is written. */
 export const MAX_ALIAS_FACTOR = 10;
+/** Most documents of one text. */
+export const MAX_DOCUMENTS = 10_000;
+/** Most words and signs of one text: the densest real manifest of the largest size has 560,000. */
+const MAX_LEXEMES = 700_000;
 /** Documents smaller than this many values after expansion are not held to the factor. */
 const ALIAS_FLOOR = 1000;
 
@@ -103,27 +108,57 @@ export function parseTrees(text: string, options: TreeOptions): TreeDocument[] {
   const out: TreeDocument[] = [];
   let index = 0;
   try {
-    const tokens: CST.Token[] = [];
-    for (const token of new Parser(lines.addNewLine).parse(text)) {
-      checkDepth(token);
-      tokens.push(token);
-    }
-    const composer = new Composer({
-      uniqueKeys: false,
-      merge: false,
-      version: '1.2',
-      keepSourceTokens: false,
-    });
-    for (const document of composer.compose(tokens, true, text.length)) {
+    for (const document of documentsOf(text, lines)) {
       const isEmpty = document.errors.length === 0 && isNothing(document.contents);
       if (!isEmpty) out.push(treeDocument(document, index, position, problemAt));
       index++;
+      if (index > MAX_DOCUMENTS) {
+        throw new Unusable(`more than ${MAX_DOCUMENTS} documents`, document.range[2], 'split the file');
+      }
     }
   } catch (e) {
     if (!(e instanceof Unusable)) throw e;
-    return [{ index: 0, tree: undefined, problem: problemAt(e.message, e.offset, e.hint) }];
+    out.push({ index, tree: undefined, problem: problemAt(e.message, e.offset, e.hint) });
   }
   return out;
+}
+
+/**
+ * The documents one by one, so that only one is held in the library's form. Brackets are counted before they
+ * are parsed, since parsing and composing recurse; the first error of the parser ends the text.
+ */
+function* documentsOf(text: string, lines: LineCounter): Generator<Document.Parsed> {
+  const parser = new Parser(lines.addNewLine);
+  const composer = new Composer({ uniqueKeys: false, merge: false, version: '1.2', keepSourceTokens: false });
+  const { stackTraceLimit } = Error;
+  // The library makes an error object for every fault; without traces a million of them take no seconds.
+  Error.stackTraceLimit = 0;
+  try {
+    lines.addNewLine(0);
+    for (const token of tokensOf(text, parser)) {
+      checkDepth(token);
+      if (token.type === 'error')
+        throw new Unusable(`not valid YAML: ${lowerFirst(token.message)}`, token.offset);
+      yield* composer.next(token) as Generator<Document.Parsed>;
+    }
+    yield* composer.end(true, text.length) as Generator<Document.Parsed>;
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
+
+function* tokensOf(text: string, parser: Parser): Generator<CST.Token> {
+  let depth = 0;
+  let count = 0;
+  for (const lexeme of new Lexer().lex(text)) {
+    if (lexeme === '[' || lexeme === '{') depth++;
+    else if (lexeme === ']' || lexeme === '}') depth--;
+    if (depth > MAX_DEPTH) throw new Unusable(`nested deeper than ${MAX_DEPTH} levels`, parser.offset);
+    if (++count > MAX_LEXEMES)
+      throw new Unusable('too many words and signs for one file', parser.offset, 'split it');
+    yield* parser.next(lexeme);
+  }
+  yield* parser.end();
 }
 
 /** No content, or the empty place after a separator. */

@@ -15,7 +15,8 @@ test('examples – there are policies, workloads and a configuration', (t) => {
   t.true(files.filter((f) => f.startsWith('policies/')).length >= 4);
 });
 
-for (const file of files.filter((f) => f !== 'merlon.yaml' && !/\.case\./.test(f))) {
+const manifests = files.filter((f) => f !== 'merlon.yaml' && !f.startsWith('broken/'));
+for (const file of manifests) {
   test(`examples – ${file} is accepted as it is, without a warning`, (t) => {
     const objects = parseManifest(readFileSync(join(examples, file), 'utf8'), {
       ...DEFAULT_PARSE_OPTIONS,
@@ -33,6 +34,16 @@ for (const file of files.filter((f) => f !== 'merlon.yaml' && !/\.case\./.test(f
       );
       t.truthy(object.value);
     }
+  });
+}
+
+for (const file of files.filter((f) => f.startsWith('broken/'))) {
+  test(`examples – ${file} is refused`, (t) => {
+    const objects = parseManifest(readFileSync(join(examples, file), 'utf8'), {
+      ...DEFAULT_PARSE_OPTIONS,
+      file,
+    });
+    t.true(objects.some((o) => o.problems.length > 0));
   });
 }
 
