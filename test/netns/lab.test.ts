@@ -1,15 +1,22 @@
 /**
  * The lab itself.
  *
- *   a ─── eth0 router eth1 ─── lan ─┬─ b
- *                                   └─ c
+ *   a ─── router ─── lan ─┬─ b
+ *                         └─ c
  */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdir } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
 import test from 'ava';
-import { topology } from '#lab';
+import { until } from '#kit/async';
+import { mustRun, run, sweepLab, type Topology, topology } from '#lab';
 
-const lan = {
+const signal = AbortSignal.timeout(120_000);
+
+const spec = {
   name: 'labtest',
-  hosts: { a: {}, router: { forward: true, isNode: true }, b: {}, c: {} },
+  hosts: { a: {}, router: { forward: true, isNode: true, loopback: ['203.0.113.1/32'] }, b: {}, c: {} },
   links: [
     {
       ends: [
@@ -28,27 +35,216 @@ const lan = {
   ],
 } as const;
 
+const build = (): Promise<Topology<'a' | 'b' | 'c' | 'router'>> => topology(spec);
+
+/** What carries the prefix anywhere on the machine. */
+async function leftovers(prefix: string): Promise<readonly string[]> {
+  const dirs = ['/run/netns', '/run/merlon-lab', '/sys/fs/bpf', '/sys/fs/cgroup/unified', '/sys/fs/cgroup'];
+  const found = await Promise.all(
+    dirs.map(async (dir) => (await readdir(dir).catch(() => [])).filter((name) => name.startsWith(prefix))),
+  );
+  return found.flat();
+}
+
 test('topology – probes reach servers through a router and a bridge, both families', async (t) => {
-  const start = performance.now();
-  await using net = await topology(lan);
-  t.log(`ready after ${Math.round(performance.now() - start)} ms`);
-  const { a, b, c } = net.hosts;
+  await using net = await build();
+  const { a, b, c, router } = net.hosts;
   await Promise.all([b.serveTcp(80), b.serveUdp(53), c.serveHttp(8080, { body: 'hello' })]);
-  t.log(`servers after ${Math.round(performance.now() - start)} ms`);
   for (const to of [b.ipv4, b.ipv6]) {
     t.is(await a.probeTcp(to, 80), 'open', `tcp ${to}`);
     t.is(await a.probeTcp(to, 81), 'refused', `closed tcp ${to}`);
     t.is(await a.probeTcp(to, 80, { payload: 'x' }), 'open', `tcp echo ${to}`);
     t.is(await a.probeUdp(to, 53), 'open', `udp ${to}`);
     t.is(await a.probeUdp(to, 54), 'refused', `closed udp ${to}`);
+    t.is(await a.ping(to), 'open', `ping ${to}`);
   }
   for (const to of [c.ipv4, c.ipv6])
     t.like(await a.http(to, 8080), { outcome: 'open', status: 200, body: 'hello' });
-  t.log(`probes after ${Math.round(performance.now() - start)} ms`);
+  t.is(await a.ping('203.0.113.1'), 'open', 'an address on the loopback device');
+  t.is(await router.probeTcp('198.51.100.1', 80), 'unreachable', 'no route');
+});
+
+test('attempt – tells its own five-tuple, answered or not', async (t) => {
+  await using net = await build();
+  const { a, b } = net.hosts;
+  const server = await b.serveTcp(80);
+  const open = await a.attempt({ proto: 'tcp', to: b.ipv6, port: 80 });
+  t.like(open, { outcome: 'open', source: 'fd01::2' });
+  t.deepEqual((await server.report()).peers, [{ ip: open.source, port: open.sourcePort }]);
+  t.like(await a.attempt({ proto: 'tcp', to: b.ipv4, port: 80, fromPort: 4242 }), {
+    outcome: 'open',
+    sourcePort: 4242,
+  });
+  t.is((await server.report()).peers[1]?.port, 4242);
+  await net.link('lan').cut();
+  const silent = await a.attempt({ proto: 'udp', to: b.ipv4, port: 80, timeoutMs: 50 });
+  t.like(silent, { outcome: 'timeout', source: '10.1.0.2', port: 80 });
+  t.true(silent.sourcePort >= 32_768);
+});
+
+test('attempts – a thousand at once, each with its own outcome', async (t) => {
+  await using net = await build();
+  const { a, b } = net.hosts;
+  await Promise.all([b.serveTcp(80), b.serveUdp(80)]);
+  const wanted = Array.from({ length: 1000 }, (_, at) => ({
+    proto: at & 1 ? ('udp' as const) : ('tcp' as const),
+    to: at & 2 ? b.ipv4 : b.ipv6,
+    port: at & 4 ? 80 : 81,
+    timeoutMs: at & 4 ? 10_000 : 1000,
+  }));
+  const results = await a.attempts(wanted);
+  // A host sends at most so many ICMP errors a second: of closed UDP ports some stay silent.
+  const wrong = results.filter(({ outcome, port, proto }, at) => {
+    if (port !== wanted[at]?.port) return true;
+    if (port === 80) return outcome !== 'open';
+    return outcome !== 'refused' && !(proto === 'udp' && outcome === 'timeout');
+  });
+  t.deepEqual(wrong, []);
+});
+
+test('stream – records through a cut: what was lost, and how long it was silent', async (t) => {
+  await using net = await build();
+  const { a, b } = net.hosts;
+  await Promise.all([
+    b.serveTcp(80),
+    b.serveUdp(80),
+    b.serveUdp(90, { mode: 'push' }),
+    b.serveTcp(90, { mode: 'push' }),
+  ]);
+  const start = () =>
+    Promise.all([
+      a.stream({ kind: 'udp', to: b.ipv4, port: 80 }),
+      a.stream({ kind: 'tcp', to: b.ipv6, port: 80 }),
+      a.stream({ kind: 'udp', to: b.ipv4, port: 90, push: true }),
+      a.stream({ kind: 'tcp', to: b.ipv4, port: 90, push: true }),
+      a.stream({ kind: 'tcp-new', to: b.ipv4, port: 80, intervalMs: 20, timeoutMs: 300 }),
+    ]);
+  const running = async (streams: Awaited<ReturnType<typeof start>>, count: number) =>
+    until(
+      async () =>
+        (await Promise.all(streams.map((s) => s.report()))).every(({ received }) => received >= count) ||
+        undefined,
+      { signal, timeoutMs: 20_000, what: `every stream has ${count} records` },
+    );
+  const calm = await start();
+  await running(calm, 30);
+  for (const stream of calm) {
+    const report = await stream.stop();
+    t.deepEqual([report.lost, report.duplicates, report.error], [[], 0, undefined], JSON.stringify(report));
+  }
+  const cut = await start();
+  await running(cut, 10);
   await net.link('lan').cut('b');
-  t.is(await a.probeTcp(b.ipv4, 80, { timeoutMs: 200 }), 'timeout');
-  t.is(await a.probeTcp(c.ipv4, 8080), 'open', 'the other port of the bridge is untouched');
+  const [udp] = cut;
+  await until(async () => ((await udp.report()).longestGapMs > 500 ? true : undefined), {
+    signal,
+    timeoutMs: 10_000,
+    what: 'silence',
+  });
   await net.link('lan').heal('b');
-  t.is(await a.probeTcp(b.ipv4, 80), 'open');
-  t.log(`all after ${Math.round(performance.now() - start)} ms`);
+  const before = (await udp.report()).received;
+  await until(async () => (await udp.report()).received > before + 5, {
+    signal,
+    timeoutMs: 10_000,
+    what: 'echoes',
+  });
+  const [udpReport, tcpReport, , , fresh] = await Promise.all(cut.map((stream) => stream.stop()));
+  t.true((udpReport?.lost.length ?? 0) > 10, 'datagrams of the cut are lost');
+  t.true((udpReport?.gaps[0]?.ms ?? 0) >= 500);
+  t.deepEqual(tcpReport?.lost, [], 'TCP sends again');
+  t.true((tcpReport?.longestGapMs ?? 0) >= 400);
+  t.deepEqual(
+    fresh?.phases.map(({ outcome }) => outcome),
+    ['open', 'timeout', 'open'],
+  );
+});
+
+test('link – carrier, loss of a share', async (t) => {
+  await using net = await build();
+  const { a, b, router } = net.hosts;
+  await b.serveUdp(80);
+  t.is(await a.probeUdp(b.ipv4, 80), 'open'); // the neighbours know each other, whatever is lost from now on
+  await net.link('lan').lose(0.5, 'b');
+  const attempts = Array.from({ length: 200 }, () => ({
+    proto: 'udp' as const,
+    to: b.ipv4,
+    port: 80,
+    timeoutMs: 300,
+  }));
+  const open = (await a.attempts(attempts)).filter(({ outcome }) => outcome === 'open').length;
+  t.true(open > 10 && open < 120, `a quarter of 200 come through: ${open}`);
+  await net.link('a-router').carrier(false);
+  const state = async () =>
+    (await a.ipJson<{ ifname: string; operstate: string }>('link')).find(({ ifname }) => ifname === 'eth0')
+      ?.operstate;
+  await until(async () => (await state()) === 'DOWN', { signal, timeoutMs: 5000, what: 'no carrier' });
+  await net.link('a-router').carrier(true);
+  await until(async () => (await state()) === 'UP', { signal, timeoutMs: 5000, what: 'carrier' });
+  t.is(await router.probeUdp(router.ipv4, 9), 'refused');
+});
+
+test('topology – disposing leaves nothing, running programs included', async (t) => {
+  const net = await build();
+  const { router } = net.hosts;
+  await mustRun(['mkdir', '-p', `${router.dirs?.bpfRoot}/maps`]);
+  const sleeper = router.spawn('sleep', ['1000'], { stdio: 'ignore' });
+  const end = once(sleeper, 'exit');
+  await net.hosts.a.serveTcp(80);
+  t.true((await leftovers(net.prefix)).length > 5);
+  await net[Symbol.asyncDispose]();
+  await end;
+  t.deepEqual(await leftovers(net.prefix), []);
+});
+
+test('sweepLab – takes what a killed owner left, and nothing of the living', async (t) => {
+  await using mine = await build();
+  const program = `
+    import { topology } from '#lab';
+    const net = await topology({ name: 'orphan', hosts: { n: { isNode: true } } });
+    net.hosts.n.spawn('sleep', ['1000'], { stdio: 'ignore', detached: true }).unref();
+    console.log(net.prefix);
+    await new Promise((resolve) => setTimeout(resolve, 100_000));`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const [prefix] = (await once(createInterface({ input: child.stdout }), 'line')) as [string];
+  t.true((await leftovers(prefix)).length >= 2);
+  t.false((await sweepLab()).includes(prefix), 'its owner lives');
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  await sweepLab(); // another test's start may have swept it already
+  t.deepEqual(await leftovers(prefix), []);
+  t.true((await leftovers(mine.prefix)).length > 0);
+  t.is(await mine.hosts.a.ping('10.1.0.1'), 'open');
+});
+
+test('topology – a description that cannot be is refused before anything is made', async (t) => {
+  const wrong = { hosts: ['a'], links: [{ ends: [{ host: 'a' }, { host: 'z' as 'a' }] }] } as const;
+  await t.throwsAsync(topology(wrong), { message: /names host z, which is not there/ });
+  const before = await readdir('/run/merlon-lab');
+  const bad = {
+    name: 'bad',
+    hosts: ['a', 'b'],
+    links: [{ ends: [{ host: 'a', addresses: ['10.0.0.300/24'] }, { host: 'b' }] }],
+  } as const;
+  await t.throwsAsync(topology(bad), { message: /10\.0\.0\.300/ });
+  const after = (await readdir('/run/merlon-lab')).filter(
+    (name) => name.startsWith('ml-bad-') && !before.includes(name),
+  );
+  t.deepEqual(after, []);
+});
+
+test('exec – in the namespace, with bpffs and cgroup visible', async (t) => {
+  await using net = await build();
+  const { router } = net.hosts;
+  t.is((await run(['readlink', `/proc/self/ns/net`])).code, 0);
+  const inside = await router.mustExec('sh', [
+    '-c',
+    'readlink /proc/self/ns/net; stat -f -c %T /sys/fs/bpf; cat /proc/self/cgroup',
+  ]);
+  const [ns, type] = inside.split('\n');
+  t.not(ns, (await mustRun(['readlink', '/proc/self/ns/net'])).trim());
+  t.is(type, 'bpf_fs');
+  if (router.dirs?.cgroupRoot !== undefined) t.regex(inside, new RegExp(`^0::/.*${net.prefix}-router$`, 'm'));
+  t.is((await router.exec('false')).code, 1);
 });

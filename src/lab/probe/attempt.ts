@@ -38,10 +38,19 @@ export function sourceFor(to: string): Promise<string> {
   }).finally(() => socket.close());
 }
 
-/** A port from 32,768 up; who finds it taken asks again. */
+const FIRST_PORT = 32_768;
+const PORTS = 28_000;
+let lastPort = Math.floor(Math.random() * PORTS);
+
+/** A port from 32,768 up, each once before any comes again; who finds it taken asks again. */
 export function somePort(): number {
-  return 32_768 + Math.floor(Math.random() * 28_000);
+  lastPort = (lastPort + 1) % PORTS;
+  return FIRST_PORT + lastPort;
 }
+
+/** The port is taken, or its five-tuple still rests in TIME_WAIT: another one will do. */
+const TAKEN: ReadonlySet<string> = new Set(['EADDRINUSE', 'EADDRNOTAVAIL']);
+const PORT_ATTEMPTS = 8;
 
 function overTcp(a: Attempt, source: string, sourcePort: number, timeoutMs: number): Promise<Ending> {
   return new Promise((resolve) => {
@@ -112,6 +121,7 @@ function overHttp(a: Attempt, source: string, sourcePort: number, timeoutMs: num
       response.on('data', (chunk: Buffer) => {
         body += chunk.toString();
       });
+      response.on('error', (e) => finish(endingOf(e)));
       response.on('end', () => finish({ outcome: 'open', status: response.statusCode ?? 0, body }));
     });
     request.end(a.payload);
@@ -140,10 +150,11 @@ export async function attempt(a: Attempt): Promise<AttemptResult> {
   let ending: Ending;
   try {
     source ||= await sourceFor(a.to);
-    do {
+    for (let tries = 1; ; tries++) {
       sourcePort = a.proto === 'icmp' ? 0 : (a.fromPort ?? somePort());
       ending = await once(a, source, sourcePort);
-    } while (ending.error === 'EADDRINUSE' && a.fromPort === undefined);
+      if (!TAKEN.has(ending.error ?? '') || a.fromPort !== undefined || tries === PORT_ATTEMPTS) break;
+    }
   } catch (e) {
     ending = endingOf(e);
   }
