@@ -30,7 +30,11 @@ export function isAllowed(rule: string, path: string): boolean {
 /** Words that no committed file holds. */
 export const FORBIDDEN_WORDS: readonly { rule: string; what: string; pattern: RegExp }[] = [
   { rule: 'unfinished', what: 'unfinished work', pattern: /\b(TODO|FIXME|XXX|HACK|TBD|placeholder)\b/ },
-  { rule: 'paths', what: 'paths of one machine', pattern: /(?<![\w.$}])\/(work|root|home)\// },
+  {
+    rule: 'paths',
+    what: 'paths of one machine, or beside the clone',
+    pattern: /(?<![\w.$}])\/(work|root|home)\/|\.\.\/shared\//,
+  },
   {
     rule: 'hosts',
     what: 'hosts of package registries',
