@@ -1,8 +1,8 @@
 /**
- * The node's own addresses in `local_addrs4/6`: what is delivered here rather than forwarded. One address may
- * stand on several devices; its entry goes with the last. Present keys are never written over.
+ * The node's own addresses in `local_addrs4/6`: what is delivered here rather than forwarded. Programs ask
+ * only whether an address is there, so present keys are never written over.
  */
-import type { AddressRow } from '#model';
+import type { LocalAddressRow } from '#model';
 import { formatIp, type Ip } from '#kit/ip';
 import { BPF_NOEXIST, mapDelete, mapNextKey, mapUpdate, type Fd } from '#native';
 import { LOCAL_ADDR_SIZE, writeLocalAddr } from '#wire/bpf';
@@ -11,39 +11,27 @@ import { ipOf, ipOfBytes } from './keys.ts';
 
 export class LocalAddresses {
   readonly #maps: DatapathMaps;
-  /** Address → devices that have it. */
-  readonly #devices = new Map<string, Set<number>>();
 
   constructor(maps: DatapathMaps) {
     this.#maps = maps;
   }
 
-  update(row: AddressRow): void {
+  update(row: LocalAddressRow): void {
     const ip = ipOf(row.address);
-    const devices = this.#devices.get(row.address) ?? new Set();
-    this.#devices.set(row.address, devices.add(row.ifindex));
     const value = new DataView(new ArrayBuffer(LOCAL_ADDR_SIZE));
     writeLocalAddr(value, 0, { flags: 0, ifindex: row.ifindex });
     mapUpdate(this.#fd(ip), ip.bytes, value, BPF_NOEXIST);
   }
 
-  delete(row: AddressRow): void {
-    const devices = this.#devices.get(row.address);
-    devices?.delete(row.ifindex);
-    if (devices !== undefined && devices.size > 0) return;
-    this.#devices.delete(row.address);
+  delete(row: LocalAddressRow): void {
     const ip = ipOf(row.address);
     mapDelete(this.#fd(ip), ip.bytes);
   }
 
   /** Removes what no row names; adds what the kernel lacks. */
-  prune(rows: readonly AddressRow[]): void {
+  prune(rows: readonly LocalAddressRow[]): void {
     const wanted = new Set(rows.map((row) => row.address));
-    for (const [address, bytes, fd] of this.#present())
-      if (!wanted.has(address)) {
-        this.#devices.delete(address);
-        mapDelete(fd, bytes);
-      }
+    for (const [address, bytes, fd] of this.#present()) if (!wanted.has(address)) mapDelete(fd, bytes);
     for (const row of rows) this.update(row);
   }
 

@@ -5,11 +5,19 @@
 import { Worker } from 'node:worker_threads';
 import { MerlonError } from '#kit/errors';
 import type { Fd } from '#native';
+import type { Pass } from './gc.ts';
 import type { Grace } from './policy.ts';
 
 export interface WorkerSetup {
   readonly grace: { readonly outer: Fd; readonly inner: Fd };
   readonly rings: readonly { readonly fd: Fd; readonly bytes: number }[];
+  /** Flow tables and their collectors. */
+  readonly walks: readonly {
+    readonly table: string;
+    readonly capacity: number;
+    readonly mapFd: Fd;
+    readonly program: Fd;
+  }[];
 }
 
 export type ToWorker = { readonly kind: 'grace'; readonly id: number };
@@ -17,7 +25,17 @@ export type ToWorker = { readonly kind: 'grace'; readonly id: number };
 export type FromWorker =
   | { readonly kind: 'ready' }
   | { readonly kind: 'grace'; readonly id: number; readonly error?: string }
+  | { readonly kind: 'pass'; readonly pass: Pass }
+  | { readonly kind: 'problem'; readonly what: string }
   | { readonly kind: 'events'; readonly count: number; readonly records: Uint8Array };
+
+/** Who is told of what the worker finds. */
+export interface Told {
+  /** Records of 96 bytes each, back to back. */
+  readonly onEvents: (records: Uint8Array, count: number) => void;
+  readonly onPass: (pass: Pass) => void;
+  readonly onProblem: (what: string) => void;
+}
 
 interface Waiter {
   readonly resolve: () => void;
@@ -32,19 +50,21 @@ export class Background implements Grace, AsyncDisposable {
   #failure: MerlonError | undefined;
   readonly #ready: Promise<void>;
 
-  /** `onEvents` gets records of 96 bytes each, back to back. */
-  constructor(setup: WorkerSetup, onEvents: (records: Uint8Array, count: number) => void) {
+  constructor(setup: WorkerSetup, told: Told) {
     this.#worker = new Worker(new URL('./datapath-worker.ts', import.meta.url), { workerData: setup });
     const ready = Promise.withResolvers<void>();
     this.#ready = ready.promise;
     this.#ready.catch(() => undefined);
     this.#worker.on('message', (message: FromWorker) => {
       if (message.kind === 'ready') ready.resolve();
-      else if (message.kind === 'events') onEvents(message.records, message.count);
+      else if (message.kind === 'events') told.onEvents(message.records, message.count);
+      else if (message.kind === 'pass') told.onPass(message.pass);
+      else if (message.kind === 'problem') told.onProblem(message.what);
       else this.#graceOver(message.error);
     });
     const fail = (cause: unknown) => {
       this.#failure = new MerlonError('INTERNAL', 'the datapath worker has stopped', { cause });
+      told.onProblem(this.#failure.message);
       ready.reject(this.#failure);
       for (const waiter of [...(this.#current ?? []), ...this.#next]) waiter.reject(this.#failure);
     };

@@ -3,8 +3,9 @@
  * a request wait. Speaks by messages only (`background.ts` is its other end).
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { mapUpdate, watch } from '#native';
+import { ATTACH, closeFd, iterCreate, linkCreate, mapUpdate, readFd, watch } from '#native';
 import type { FromWorker, ToWorker, WorkerSetup } from './background.ts';
+import { Collector, TURN_MS, type Walk } from './gc.ts';
 import { RingReader, SLOT_BYTES } from './ring.ts';
 
 const setup = workerData as WorkerSetup;
@@ -35,6 +36,34 @@ for (const ring of setup.rings) watch(ring.fd, drain);
 setInterval(() => {
   if (readers.some((reader) => reader.hasRecords)) drain();
 }, POLL_MS);
+
+/** A pass is a descriptor of the iterator's link. */
+function walkOf({ table, capacity, mapFd, program }: WorkerSetup['walks'][number]): Walk {
+  const link = linkCreate(program, 0, ATTACH.traceIter, { iterMapFd: mapFd });
+  const begin = () => {
+    const fd = iterCreate(link);
+    return { read: (out: Uint8Array) => readFd(fd, out), close: () => closeFd(fd) };
+  };
+  return { table, capacity, begin };
+}
+
+try {
+  const collector = new Collector(
+    setup.walks.map(walkOf),
+    (pass) => send({ kind: 'pass', pass }),
+    () => performance.now(),
+  );
+  const timer = setInterval(() => {
+    try {
+      collector.turn();
+    } catch (e) {
+      clearInterval(timer);
+      send({ kind: 'problem', what: `collecting expired flows has stopped: ${e}` });
+    }
+  }, TURN_MS);
+} catch (e) {
+  send({ kind: 'problem', what: `expired flows are not collected: ${e}` });
+}
 
 const key = new Uint32Array(1);
 const inner = Uint32Array.of(setup.grace.inner);

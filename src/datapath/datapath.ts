@@ -11,7 +11,9 @@ import { Devices, type XdpMode } from './devices.ts';
 import { Endpoints } from './endpoints.ts';
 import { Epochs } from './epoch.ts';
 import { Failsafe } from './failsafe.ts';
+import { IpcacheFeeder } from './feeder.ts';
 import { type FlowRecord, type FlowTimeouts, listFlows } from './flows.ts';
+import { type Pass, pressureOf } from './gc.ts';
 import { kernelHz } from './hz.ts';
 import { FolderLock, Instance } from './instance.ts';
 import { Ipcache } from './ipcache.ts';
@@ -71,6 +73,12 @@ export interface DatapathStatus {
   readonly origins: { readonly used: number; readonly shared: number; readonly limit: number };
   readonly memoryBytes: number;
   readonly maps: readonly { readonly name: string; readonly maxEntries: number }[];
+  /** Records met by the last pass of the collector, rounded up to 16; 0 before the first. */
+  readonly flowTables: readonly {
+    readonly name: string;
+    readonly entries: number;
+    readonly capacity: number;
+  }[];
   readonly features: readonly { readonly name: string; readonly present: boolean; readonly cost: string }[];
   readonly troubles: readonly string[];
 }
@@ -105,6 +113,7 @@ export class Datapath implements AsyncDisposable {
   readonly policy: PolicyTables;
   readonly timeouts: FlowTimeouts;
   readonly #background: Background;
+  readonly #passes: ReadonlyMap<string, Pass>;
   readonly #opts: DatapathOptions;
   readonly #store: OriginsStore;
   readonly #live: Uint32Array;
@@ -122,13 +131,14 @@ export class Datapath implements AsyncDisposable {
     ({ instance: this.instance, maps: this.maps, programs: this.programs } = parts);
     ({ attachments: this.attachments, stack: this.#stack, background: this.#background } = parts);
     this.timeouts = parts.timeouts;
+    this.#passes = parts.passes;
     this.#live = new Uint32Array(this.maps.view('live'));
     this.#epochs = new Epochs(this.#live, (clock) => this.instance.saveClock(clock), this.instance.clock);
     this.origins = new Origins(this.maps.get('rule_count').maxEntries);
     this.#store = new OriginsStore(opts.stateDir, this.origins);
     this.counters = new Counters(this.maps);
     this.addresses = new LocalAddresses(this.maps);
-    this.ipcache = new Ipcache(this.maps, this.#epochs, undefined);
+    this.ipcache = new Ipcache(this.maps, this.#epochs, feederOf(this.maps, this.programs));
     this.endpoints = new Endpoints(this.maps, (then) => this.#afterGrace(then));
     this.devices = new Devices({
       maps: this.maps,
@@ -283,6 +293,11 @@ export class Datapath implements AsyncDisposable {
       origins: { used: this.origins.size, shared: this.origins.shared, limit: this.origins.limit },
       memoryBytes: this.maps.memoryBytes(),
       maps: [...this.maps.all()].map(({ name, maxEntries }) => ({ name, maxEntries })),
+      flowTables: COLLECTORS.map(([name]) => ({
+        name,
+        entries: this.#passes.get(name)?.entries ?? 0,
+        capacity: this.maps.get(name).maxEntries,
+      })),
       features: this.#features(),
       troubles: this.#troubles,
     };
@@ -316,6 +331,7 @@ interface Opened {
   readonly attachments: Attachments;
   readonly background: Background;
   readonly timeouts: FlowTimeouts;
+  readonly passes: Map<string, Pass>;
   readonly stack: AsyncDisposableStack;
 }
 
@@ -339,8 +355,43 @@ async function openParts(opts: DatapathOptions, stack: AsyncDisposableStack): Pr
   const attachments = new Attachments(bpfRoot, instance.id, probeTcx());
   const grace = createGraceMap();
   const setup = { grace, rings: maps.rings.map(({ fd, maxEntries }) => ({ fd, bytes: maxEntries })) };
-  const background = stack.use(new Background(setup, opts.onEvents));
-  return { instance, maps, programs, attachments, background, timeouts };
+  const passes = new Map<string, Pass>();
+  const told = {
+    onEvents: opts.onEvents,
+    onProblem: opts.onProblem,
+    onPass: (p: Pass) => notePass(passes, p, opts),
+  };
+  const background = stack.use(new Background({ ...setup, walks: walksOf(maps, programs) }, told));
+  return { instance, maps, programs, attachments, background, timeouts, passes };
+}
+
+const COLLECTORS: readonly (readonly [MapName, string])[] = [
+  ['flow_tcp4', 'flow_gc_tcp4'],
+  ['flow_tcp6', 'flow_gc_tcp6'],
+  ['flow_any4', 'flow_gc_any4'],
+  ['flow_any6', 'flow_gc_any6'],
+];
+
+function walksOf(maps: DatapathMaps, programs: Programs) {
+  return COLLECTORS.flatMap(([table, name]) => {
+    const program = programs.get(name)?.fd;
+    const { fd: mapFd, maxEntries: capacity } = maps.get(table);
+    return program === undefined ? [] : [{ table, capacity, mapFd, program }];
+  });
+}
+
+function notePass(passes: Map<string, Pass>, pass: Pass, opts: DatapathOptions): void {
+  const before = passes.get(pass.table);
+  passes.set(pass.table, pass);
+  const pressure = pressureOf(pass);
+  if (pressure === 'none' || (before !== undefined && pressureOf(before) === pressure)) return;
+  opts.onProblem(`flow table ${pass.table} is ${Math.round((100 * pass.entries) / pass.capacity)} % full`);
+}
+
+function feederOf(maps: DatapathMaps, programs: Programs): IpcacheFeeder | undefined {
+  const program = programs.get('ipcache_feed');
+  if (program === undefined) return undefined;
+  return new IpcacheFeeder(program.fd, maps.view('ipcache_ops'), maps.get('ipcache_ops').maxEntries);
 }
 
 async function settingsFor(instance: Instance, t: FlowTimeouts): Promise<Settings> {

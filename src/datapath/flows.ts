@@ -140,7 +140,8 @@ export function decodeFlow(
   return {
     family,
     protocol,
-    direction: (f.flags & FLOW_INBOUND) === 0 ? 'out' : 'in',
+    // An initiator of this node is judged by its own egress policy.
+    direction: (f.flags & FLOW_INBOUND) !== 0 || f.verdict[0] === 0 ? 'in' : 'out',
     initiator: end(first, f.identity[0] as number),
     responder: end(1 - first, f.identity[1] as number),
     state: stateOf(f.flags, kind),

@@ -1,23 +1,20 @@
 /**
  * Addresses and prefixes → identities. Host addresses stand in hashes, where a present key must never be
- * written over (a lookup meanwhile could miss it, and a missed address would be judged as world): new keys
- * are inserted, present ones change in place by the feeding program. Shorter prefixes stand in tries, which
+ * written over (a lookup meanwhile could miss it, and a missed address would be judged as world): the feeding
+ * program inserts new keys and changes present ones in place. A kernel that refuses that program has its
+ * entries written over, which status says. Shorter prefixes stand in tries, which
  * may be written over. Order of a call: what is added or changed first, then what is removed, then the
  * clock and the buckets of all addresses that changed hands.
  */
 import type { IpcacheRow } from '#model';
 import { type Cidr, formatCidr, type Ip } from '#kit/ip';
-import { batchCursor, BPF_NOEXIST, mapDelete, mapLookupBatch, mapUpdate, type Fd } from '#native';
+import { batchCursor, mapDelete, mapLookupBatch, mapUpdate, type Fd } from '#native';
 import { IPCACHE_ENDPOINT, IPCACHE_ENTRY_SIZE, IPCACHE_NODE, type MapName } from '#wire/bpf';
 import type { Epochs } from './epoch.ts';
+import type { IpcacheFeeder } from './feeder.ts';
 import { cidrOf, ipOfBytes, isHost, lpmKey } from './keys.ts';
 import { keysOf } from './addrs.ts';
 import type { DatapathMaps } from './maps.ts';
-
-/** Sets values of host addresses in place, inserting those that are new. */
-export interface IpcacheFeeder {
-  feed(entries: readonly { readonly ip: Ip; readonly identity: number; readonly flags: number }[]): void;
-}
 
 /** What the kernel holds of one prefix. */
 export interface IpcacheValue {
@@ -90,18 +87,11 @@ export class Ipcache {
   #apply(rows: readonly IpcacheRow[], removed: readonly string[]): void {
     const changes = rows.map(changeOf).filter((change) => !this.#holds(change));
     const gone = removed.map((prefix) => cidrOf(prefix)).filter((cidr) => this.#held.has(formatCidr(cidr)));
-    const hosts = changes.filter((change) => isHost(change.cidr));
-    const fresh = hosts.filter(({ cidr }) => !this.#held.has(formatCidr(cidr)));
-    const moved = hosts.filter(({ cidr }) => this.#held.has(formatCidr(cidr)));
-    for (const { cidr, identity, flags } of fresh)
-      mapUpdate(this.#hostFd(cidr.ip), cidr.ip.bytes, entry(identity, flags), BPF_NOEXIST);
-    this.#move(moved);
-    const nets = changes.filter((change) => !isHost(change.cidr));
-    for (const { cidr, identity, flags } of nets)
-      mapUpdate(this.#netFd(cidr.ip), lpmKey(cidr), entry(identity, flags));
-    for (const cidr of gone)
-      if (isHost(cidr)) mapDelete(this.#hostFd(cidr.ip), cidr.ip.bytes);
-      else mapDelete(this.#netFd(cidr.ip), lpmKey(cidr));
+    this.#setHosts(changes.filter((change) => isHost(change.cidr)));
+    for (const { cidr, identity, flags } of changes)
+      if (!isHost(cidr)) mapUpdate(this.#netFd(cidr.ip), lpmKey(cidr), entry(identity, flags));
+    this.#removeHosts(gone.filter(isHost));
+    for (const cidr of gone) if (!isHost(cidr)) mapDelete(this.#netFd(cidr.ip), lpmKey(cidr));
     for (const change of changes) this.#hold(formatCidr(change.cidr), change);
     for (const cidr of gone) this.#hold(formatCidr(cidr), undefined);
     const touched = [...changes.map((c) => c.cidr), ...gone];
@@ -110,11 +100,16 @@ export class Ipcache {
     this.#epochs.advance(isWide ? [] : touched.map((cidr) => cidr.ip), isWide);
   }
 
-  #move(moved: readonly Change[]): void {
-    if (this.#feeder !== undefined && moved.length > 0)
-      return this.#feeder.feed(moved.map(({ cidr, identity, flags }) => ({ ip: cidr.ip, identity, flags })));
-    for (const { cidr, identity, flags } of moved)
+  #setHosts(changes: readonly Change[]): void {
+    if (this.#feeder !== undefined)
+      return this.#feeder.feed(changes.map(({ cidr, ...value }) => ({ ip: cidr.ip, value })));
+    for (const { cidr, identity, flags } of changes)
       mapUpdate(this.#hostFd(cidr.ip), cidr.ip.bytes, entry(identity, flags));
+  }
+
+  #removeHosts(gone: readonly Cidr[]): void {
+    if (this.#feeder !== undefined) return this.#feeder.feed(gone.map(({ ip }) => ({ ip })));
+    for (const { ip } of gone) mapDelete(this.#hostFd(ip), ip.bytes);
   }
 
   #holds({ cidr, identity, flags }: Change): boolean {

@@ -238,8 +238,16 @@ export class PolicyTables {
     return {
       switched: [...built.keys()].filter((p) => p.change === 'switch').map((p) => p.key),
       kept: plan.rulesets.length - built.size,
-      rejudge: [...plan.identities.added.map(([identity]) => identity), ...plan.identities.gone],
+      rejudge: this.#rejudged(plan),
     };
+  }
+
+  /** Newcomers that are no strangers any more, and those gone that were none. */
+  #rejudged(plan: Plan): number[] {
+    const { known } = this.identities;
+    return [...plan.identities.added.map(([identity]) => identity), ...plan.identities.gone].filter(
+      (identity) => known.get(identity) !== CLASS_UNKNOWN,
+    );
   }
 
   /** Step 1: fresh numbers for what a new class cuts off. */
