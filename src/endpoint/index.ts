@@ -22,6 +22,7 @@ export {
 } from './endpoints.ts';
 export { netnsPath, type OpenNetns, openNetns } from './netns.ts';
 export { isEndpointId, nextId } from './record.ts';
+export { removeEndpoints } from './remove-all.ts';
 export {
   type EndpointRequest,
   type EndpointSpec,

@@ -17,7 +17,7 @@ function beforeFile(stateDir: string): StateFile<Before> {
   return stateFile(join(stateDir, 'sysctls.json'), 1, check);
 }
 
-export function readSysctl(path: string): string | undefined {
+function readSysctl(path: string): string | undefined {
   try {
     return readFileSync(join(ROOT, path), 'utf8').trim();
   } catch {

@@ -7,7 +7,7 @@ import { mkdir, readdir, readFile, rm, rmdir, stat, unlink, writeFile } from 'no
 import { join } from 'node:path';
 import { mustRun, run } from './run.ts';
 
-export const LAB_DIR = '/run/merlon-lab';
+const LAB_DIR = '/run/merlon-lab';
 export const NETNS_DIR = '/run/netns';
 export const BPFFS = '/sys/fs/bpf';
 

@@ -9,8 +9,8 @@ import type { Answer, Request } from './protocol.ts';
 import { ended } from './run.ts';
 
 interface Waiting {
-  resolve(value: unknown): void;
-  reject(reason: Error): void;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (reason: Error) => void;
 }
 
 /** A running prober. */
@@ -54,10 +54,10 @@ export class Prober {
       return Promise.reject(new MerlonError('FAILED', `the prober of ${this.#host} is gone: ${this.#said}`));
     }
     const id = this.#next++;
-    return new Promise<T>((resolve, reject) => {
-      this.#waiting.set(id, { resolve: resolve as (value: unknown) => void, reject });
+    return new Promise<unknown>((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
       this.#child.stdin.write(`${JSON.stringify({ ...request, id })}\n`);
-    });
+    }) as Promise<T>;
   }
 
   async close(): Promise<void> {

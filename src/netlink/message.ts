@@ -7,7 +7,7 @@ import { endianness } from 'node:os';
 /** Whether the machine is little-endian: the `littleEndian` argument of every DataView call here. */
 export const HOST_LE = endianness() === 'LE';
 
-export const HEADER_BYTES = 16;
+const HEADER_BYTES = 16;
 const ATTRIBUTE_BYTES = 4;
 /** NLA_F_NESTED and NLA_F_NET_BYTEORDER are no part of the type. */
 const TYPE_MASK = 0x3fff;

@@ -88,42 +88,41 @@ async function udpCarrier(
 class RecordStream {
   readonly #seen = new Set<number>();
   readonly #gaps: { afterSeq: number; ms: number }[] = [];
-  readonly #startMs = performance.now();
-  readonly #carrier: Carrier;
-  readonly #timer: NodeJS.Timeout;
+  #carrier: Carrier | undefined;
+  #timer: NodeJS.Timeout | undefined;
   readonly #push: boolean;
   #sent = 0;
   #duplicates = 0;
-  #lastMs = this.#startMs;
+  #lastMs = performance.now();
   #lastSeq = -1;
   #longestGapMs = 0;
   #error: string | undefined;
   #endMs: number | undefined;
 
-  private constructor(spec: StreamSpec, carrier: Carrier) {
-    this.#carrier = carrier;
+  private constructor(spec: StreamSpec) {
     this.#push = spec.push === true;
+  }
+
+  static async start(spec: StreamSpec): Promise<RecordStream> {
+    const stream = new RecordStream(spec);
+    const source = spec.from ?? (await sourceFor(spec.to));
+    const open = spec.kind === 'tcp' ? tcpCarrier : udpCarrier;
+    const received = (seq: number) => stream.received(seq);
+    const carrier = await open(spec, source, received, (e) => stream.failed(e));
+    stream.#begin(carrier, spec.intervalMs ?? 5);
+    return stream;
+  }
+
+  #begin(carrier: Carrier, intervalMs: number): void {
+    this.#carrier = carrier;
+    this.#lastMs = performance.now();
     const send = () => {
       // To a push server one record says who we are; over TCP the connection does.
       carrier.send(record(this.#sent));
       if (!this.#push) this.#sent++;
     };
     send();
-    this.#timer = setInterval(send, this.#push ? 1000 : (spec.intervalMs ?? 5));
-  }
-
-  static async start(spec: StreamSpec): Promise<RecordStream> {
-    let stream: RecordStream | undefined;
-    const source = spec.from ?? (await sourceFor(spec.to));
-    const open = spec.kind === 'tcp' ? tcpCarrier : udpCarrier;
-    const carrier = await open(
-      spec,
-      source,
-      (seq) => stream?.received(seq),
-      (e) => stream?.failed(e),
-    );
-    stream = new RecordStream(spec, carrier);
-    return stream;
+    this.#timer = setInterval(send, this.#push ? 1000 : intervalMs);
   }
 
   received(seq: number): void {
@@ -157,7 +156,7 @@ class RecordStream {
   }
 
   close(): void {
-    this.#carrier.close();
+    this.#carrier?.close();
   }
 
   report(stream: number): StreamReport {
@@ -167,8 +166,8 @@ class RecordStream {
     const open = openGapMs > GAP_MS ? [{ afterSeq: this.#lastSeq, ms: Math.round(openGapMs) }] : [];
     return {
       stream,
-      source: this.#carrier.source,
-      sourcePort: this.#carrier.sourcePort,
+      source: this.#carrier?.source ?? '',
+      sourcePort: this.#carrier?.sourcePort ?? 0,
       sent: this.#sent,
       received: this.#seen.size,
       lost,
@@ -207,8 +206,11 @@ class AttemptStream {
       this.#source = result.source;
       this.#outcomes[seq] = { outcome: result.outcome, startMs };
     };
-    void once();
-    this.#timer = setInterval(() => void once(), spec.intervalMs ?? 5);
+    const begin = () => {
+      once().catch((e: unknown) => console.error(e)); // an attempt's failure is its outcome: a defect if it comes here
+    };
+    begin();
+    this.#timer = setInterval(begin, spec.intervalMs ?? 5);
   }
 
   stop(): void {
