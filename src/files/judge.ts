@@ -7,7 +7,7 @@ import { type ManifestObject, type ParseOptions, parseManifest, type Problem } f
 import type { ManifestFile, Snapshot } from './snapshot.ts';
 
 /** Most documents of all files together. */
-export const MAX_DOCUMENTS = 10_000;
+const MAX_DOCUMENTS = 10_000;
 /** Most problems of a set that are told; each file has its own beside. */
 const MAX_SET_PROBLEMS = 200;
 

@@ -10,9 +10,9 @@ import { type Owner, trustFault } from './trust.ts';
 import type { Watched } from './watchers.ts';
 
 /** Largest manifest. */
-export const MAX_MANIFEST_BYTES = 1024 * 1024;
+const MAX_MANIFEST_BYTES = 1024 * 1024;
 /** Most bytes of all manifests together. */
-export const MAX_TOTAL_BYTES = 64 * 1024 * 1024;
+const MAX_TOTAL_BYTES = 64 * 1024 * 1024;
 
 /** A manifest as read: its text, or why it is not used. */
 export interface ManifestFile {
@@ -49,7 +49,7 @@ export interface SnapshotOptions {
 }
 
 /** Whether a name in a manifest directory is a manifest's. Editors' and packagers' leftovers are not. */
-export function isManifestName(name: string): boolean {
+function isManifestName(name: string): boolean {
   if (name.startsWith('.') || name.startsWith('#')) return false;
   return /\.(yaml|yml|json)$/.test(name);
 }

@@ -22,10 +22,10 @@ import { type Watched, Watchers } from './watchers.ts';
 import { dirname } from 'node:path';
 
 /** Quiet time after the last event before reading, and the longest time that events can put it off. */
-export const QUIET_MS = 500;
-export const MAX_QUIET_MS = 5000;
+const QUIET_MS = 500;
+const MAX_QUIET_MS = 5000;
 /** Pause between two readings when no event tells of a change. */
-export const RESCAN_MS = 60_000;
+const RESCAN_MS = 60_000;
 /** Readings in a row that may differ before the status says so. */
 const PATIENCE = 10;
 

@@ -1,6 +1,6 @@
 /** Keys of the flow API, named as Hubble's options. All of them are known; none is implemented yet. */
 import { reserved } from './key.ts';
-import { bool, bytes, duration, integer, list, listenAddress, path, text, textList, word } from './types.ts';
+import { bool, bytes, duration, integer, listenAddress, path, text, textList, word } from './types.ts';
 
 const count = integer(0, 2 ** 31 - 1);
 const no = (spec: string, ...aliases: string[]) => reserved(bool, false, spec, { aliases });

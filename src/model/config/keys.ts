@@ -19,9 +19,7 @@ export type ConfigKey = keyof typeof ALL;
 export type ConfigValues = { readonly [K in ConfigKey]: ValueOf<(typeof ALL)[K]> | undefined };
 
 /** The keys by name. */
-export const CONFIG_KEYS: Readonly<Record<ConfigKey, Key<unknown>>> = ALL as Readonly<
-  Record<ConfigKey, Key<unknown>>
->;
+export const CONFIG_KEYS: Readonly<Record<ConfigKey, Key<unknown>>> = ALL;
 
 /** Names of all keys, in the order of the documentation. */
 export const CONFIG_KEY_NAMES = Object.keys(ALL) as readonly ConfigKey[];

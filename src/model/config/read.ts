@@ -98,8 +98,8 @@ export function readNodeConfig(texts: readonly ConfigText[]): ConfigResult {
   const entries = CONFIG_KEY_NAMES.map((key): ConfigEntry => {
     const setting = settings.get(key);
     const value = setting === undefined ? CONFIG_KEYS[key][mode] : setting.value;
-    const { format } = CONFIG_KEYS[key].type;
-    const shown = format === undefined || value === undefined ? value : format(value);
+    const { type } = CONFIG_KEYS[key];
+    const shown = value === undefined ? value : (type.format?.(value) ?? value);
     return { key, value, shown, at: setting?.at };
   });
   problems.push(...unsupported(settings, mode), ...contradictions(settings));

@@ -285,7 +285,7 @@ class Converter {
 
   #key(node: unknown, map: Position): { key: string; keyAt: Position } {
     if (isScalar(node) && node.value !== null) {
-      const text = typeof node.value === 'string' ? node.value : (node.source ?? String(node.value));
+      const text = typeof node.value === 'string' ? node.value : (node.source ?? '');
       return { key: text, keyAt: this.#position(offsetOf(node)) };
     }
     const at = node === null || node === undefined ? undefined : offsetOf(node as Node);

@@ -9,7 +9,6 @@ import {
   readList,
   readMap,
   readTextOrNumber,
-  readWord,
   warn,
 } from '../document/index.ts';
 import type { Direction, PortMatch, Ports } from '../policy.ts';

@@ -5,7 +5,7 @@
 import { stringify } from 'yaml';
 import { formatCidr } from '#kit/ip';
 import type { PeerSelector, Policy, PolicySpec, PortMatch, Requirement, Rule, Selector } from '../policy.ts';
-import { hasPorts, protocolName } from '../protocol.ts';
+import { protocolName } from '../protocol.ts';
 import { SECTIONS, type Section } from './rule.ts';
 
 /** The policy as a manifest of its kind. */
@@ -77,13 +77,12 @@ function portsOf(rule: Rule): object {
 
 function portValue(match: PortMatch): object {
   if (match.kind === 'icmp') return {};
-  const protocol = protocolName(match.protocol);
-  const isNamed = !/^ICMP/.test(protocol);
-  const written = isNamed ? protocol : String(match.protocol);
-  if (match.kind === 'protocol')
-    return hasPorts(match.protocol) ? { port: '0', protocol: written } : { port: '0', protocol: written };
+  const name = protocolName(match.protocol);
+  // ICMP as a whole has no name in a port list, only its number.
+  const protocol = name.startsWith('ICMP') ? String(match.protocol) : name;
+  if (match.kind === 'protocol') return { port: '0', protocol };
   const { first, last } = match;
-  return { port: String(first), ...(last === first ? {} : { endPort: last }), protocol: written };
+  return { port: String(first), ...(last === first ? {} : { endPort: last }), protocol };
 }
 
 /** Lists of ports and ICMP types hold at most 40 entries. */

@@ -70,7 +70,7 @@ function readDevice(spec: Fields): string | undefined {
 }
 
 /** Whether the kernel takes this as the name of a link. */
-export function isDeviceName(text: string): boolean {
+function isDeviceName(text: string): boolean {
   return (
     text !== '' && text !== '.' && text !== '..' && Buffer.byteLength(text) <= 15 && !/[\s/:]/.test(text)
   );

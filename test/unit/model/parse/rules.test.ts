@@ -312,7 +312,7 @@ test('subject – a CNP selects in its own namespace, with a warning for another
     ),
   );
   t.deepEqual(
-    specs[0]?.subject.selector.requirements.map((r) => `${r.source}:${r.key}=${r.values}`),
+    specs[0]?.subject.selector.requirements.map((r) => `${r.source}:${r.key}=${r.values.join()}`),
     ['any:app=a', 'k8s:io.kubernetes.pod.namespace=shop'],
   );
   t.regex(warnings?.[0] ?? '', /its own namespace shop only/);
