@@ -11,7 +11,7 @@ export function deriveTables(db: Database, tables: AgentTables): Disposable {
   const { links, addresses, routes } = tables.netdev;
   const devices = (): ReturnType<typeof selectDevices> => {
     const { values } = configOf(tables);
-    const endpoints = new Map([...tables.endpoints.all()].map((row) => [row.ifindex, row.id]));
+    const endpoints = new Map([...tables.enforced.all()].map((row) => [row.ifindex, row.id]));
     return selectDevices(links.all(), addresses.all(), routes.all(), {
       patterns: values['devices.patterns'] ?? [],
       allowSelfSource: values['hostfw.allowSelfSource'] ?? [],
@@ -19,7 +19,7 @@ export function deriveTables(db: Database, tables: AgentTables): Disposable {
     });
   };
   running.use(
-    derive(db, [links, addresses, routes, tables.endpoints, tables.settings], devices, tables.devices),
+    derive(db, [links, addresses, routes, tables.enforced, tables.settings], devices, tables.devices),
   );
   running.use(
     derive(

@@ -5,6 +5,7 @@ import { formatCidr } from '#kit/ip';
 import type { FailsafeConfig } from '#hostfw';
 import type { NodeRow, PolicyConfig } from '#model';
 import type { NodeConfig } from '#model/config';
+import type { ManifestSettings } from '#files';
 import type { ParseOptions } from '#model/parse';
 
 /** A value that has a default; one without is a mistake in the list of keys. */
@@ -38,13 +39,23 @@ function isLocalhostAllowed(config: NodeConfig): boolean {
 }
 
 /** How manifests of the directory are to be read. */
-export function parseOptions(config: NodeConfig): ParseOptions {
+function parseOptions(config: NodeConfig): ParseOptions {
   return {
     source: 'directory',
     clusterName: value(config, 'cluster-name'),
     policyDefaultLocalCluster: value(config, 'policy-default-local-cluster'),
     nonDefaultDenyPolicies: value(config, 'enable-non-default-deny-policies'),
     extendedIpProtocols: false,
+  };
+}
+
+/** Where manifests are, and how they are read. */
+export function manifestSettings(config: NodeConfig): ManifestSettings {
+  return {
+    paths: value(config, 'sources.directory.paths'),
+    perFile: value(config, 'sources.directory.perFile'),
+    trustAnyOwner: value(config, 'sources.directory.trustAnyOwner'),
+    parse: parseOptions(config),
   };
 }
 

@@ -18,6 +18,8 @@ export interface AgentTables {
   readonly settings: Table<SettingsRow>;
   readonly facts: Table<NodeFacts>;
   readonly endpoints: Table<EndpointRow>;
+  /** Endpoints whose record the kernel has, with their identities: their devices carry programs. */
+  readonly enforced: Table<EndpointRow>;
   /** Derived. */
   readonly devices: Table<DeviceRow>;
   readonly localAddresses: Table<LocalAddressRow>;
@@ -40,6 +42,7 @@ export function agentTables(db: Database): AgentTables {
     settings: db.table<SettingsRow>({ name: 'settings', key: () => ONE, sources: ['config'] }),
     facts: db.table<NodeFacts>({ name: 'facts', key: () => ONE, sources: ['facts'] }),
     endpoints: endpointTable(db),
+    enforced: db.table<EndpointRow>({ name: 'enforced', key: (e) => e.id, sources: ['policy'] }),
     devices: db.table<DeviceRow>({ name: 'devices', key: (d) => d.ifindex }),
     localAddresses: db.table<LocalAddressRow>({ name: 'local-addresses', key: (a) => a.address }),
     failsafe: db.table<FailsafeRow>({ name: 'failsafe', key: (f) => f.entry }),

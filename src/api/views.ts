@@ -2,6 +2,7 @@
  * What the local API answers: the JSON of every route under `/v1/`. Field names are stable; fields are only
  * ever added.
  */
+import type { RuleRef } from '#flow';
 import type { ObjectStatus } from '#model';
 
 /** An error as every route answers it; its code's exit code stands in the catalogue of `#kit/errors`. */
@@ -31,8 +32,6 @@ export interface DeviceView {
   readonly selected: boolean;
   readonly reason: string;
   readonly hooks: readonly HookView[];
-  /** Packets that policy judged or refused on this device. */
-  readonly judged: number;
   readonly dropped: number;
   /** It carries packets to local addresses and has no program of ours. */
   readonly unprotected: boolean;
@@ -60,11 +59,7 @@ export interface StatusView {
   readonly sources: readonly { readonly name: string; readonly synced: boolean; readonly message: string }[];
   readonly datapath: {
     readonly attach: string;
-    readonly flowTables: readonly {
-      readonly name: string;
-      readonly entries: number;
-      readonly capacity: number;
-    }[];
+    readonly flowTables: readonly { readonly name: string; readonly capacity: number }[];
     readonly arena: { readonly usedBytes: number; readonly sizeBytes: number };
     readonly memoryBytes: number;
     readonly features: readonly { readonly name: string; readonly present: boolean; readonly cost: string }[];
@@ -127,12 +122,6 @@ export interface IpView {
   readonly inKernel?: boolean;
 }
 
-export interface RuleRef {
-  readonly id: string;
-  readonly file?: string;
-  readonly line?: number;
-}
-
 export interface PolicyView {
   readonly kind: string;
   readonly namespace?: string;
@@ -165,39 +154,12 @@ export interface ManifestsView {
   readonly hash: string;
   readonly message: string;
   readonly files: readonly ManifestView[];
+  /** Of the set as a whole and of all files, in their order. */
+  readonly errors: ManifestView['errors'];
 }
 
-export interface EndView {
-  readonly ip: string;
-  readonly port?: number;
-  readonly identity: number;
-  readonly labels: readonly string[];
-}
-
-/** One line of `merlon events -o json` (host-firewall.md §13). */
-export interface EventView {
-  readonly seq: number;
-  readonly time: string;
-  readonly kind: 'verdict' | 'failsafe' | 'l7';
-  readonly verdict: 'ALLOWED' | 'REDIRECTED' | 'DENIED' | 'AUDIT' | 'REVOKED' | 'DROPPED';
-  readonly reason?: string;
-  readonly direction: 'ingress' | 'egress';
-  readonly device: string;
-  readonly source: EndView;
-  readonly destination: EndView;
-  readonly proto: string;
-  readonly icmpType?: number;
-  readonly icmpCode?: number;
-  readonly tcpFlags?: string;
-  readonly match: string;
-  readonly rules: readonly RuleRef[];
-  readonly generation: number;
-  readonly flow?: string;
-  readonly length: number;
-  /** Events of this kind withheld by the rate limit just before this one. */
-  readonly suppressed?: number;
-  readonly xdp?: boolean;
-}
+/** One line of `merlon events -o json` (host-firewall.md §13), and one end of its packet. */
+export type { EndDescription as EndView, EventDescription as EventView } from '#flow';
 
 /** Tells a reader of events that some are gone. */
 export interface LostView {

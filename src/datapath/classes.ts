@@ -139,7 +139,10 @@ export function settleSegments<Item>(
   return { positions, moving: segments.filter((s) => positions.get(s.from) !== s.to) };
 }
 
-/** The ranges after `moved` parts have got other numbers; neighbours of one number are joined. */
+/**
+ * The ranges after `moved` parts, each within one range, have got other numbers; neighbours of one number
+ * are joined.
+ */
 export function movePorts(ranges: readonly PortRange[], moved: readonly PortRange[]): PortRange[] {
   const cuts = [...moved].sort((a, b) => a.first - b.first);
   const parts: PortRange[] = [];

@@ -4,6 +4,7 @@
  * on the parent while nobody judges it on the sub-device.
  */
 import { existsSync } from 'node:fs';
+import { formatHex } from '#kit/bytes';
 import { MerlonError } from '#kit/errors';
 import type { DeviceRow } from '#model';
 import { BPF_NOEXIST, mapDelete, mapUpdate } from '#native';
@@ -119,9 +120,9 @@ export class Devices {
     const wanted = new Map(rows.filter((r) => r.selected && r.kind !== 'none').map((r) => [r.ifindex, r]));
     const present = [...this.#deps.attachments.pinned().map((p) => p.ifindex), ...this.#slotOf.keys()];
     for (const ifindex of new Set(present)) if (!wanted.has(ifindex)) this.delete({ ifindex });
-    const notes = new Set([...wanted.values()].flatMap((r) => vlanKey(r)?.toHex() ?? []));
+    const notes = new Set([...wanted.values()].map(vlanKey).filter((k) => k !== undefined).map((k) => formatHex(k)));
     const fd = this.#deps.maps.fd('vlans');
-    for (const key of keysOf(fd, VLAN_KEY_SIZE)) if (!notes.has(key.toHex())) mapDelete(fd, key);
+    for (const key of keysOf(fd, VLAN_KEY_SIZE)) if (!notes.has(formatHex(key))) mapDelete(fd, key);
   }
 
   #record(row: DeviceRow, endpoint: number, hasXdp: boolean): void {

@@ -3,7 +3,7 @@
  * address and a rule set; until then the datapath refuses its packets. Index 0 is the host endpoint.
  */
 import { MerlonError } from '#kit/errors';
-import { parseMac } from '#kit/bytes';
+import { formatHex, parseMac } from '#kit/bytes';
 import type { Cidr } from '#kit/ip';
 import type { EndpointRow } from '#model';
 import { mapDelete, mapUpdate } from '#native';
@@ -145,10 +145,10 @@ export class Endpoints implements EndpointRulesets {
     const keys = prefixes.map((cidr) => prefixKey(index, cidr));
     for (const key of keys) mapUpdate(fd, key, Uint32Array.of(1));
     const before = this.#prefixes.get(index) ?? [];
-    const kept = new Set(keys.map((key) => key.toHex()));
+    const kept = new Set(keys.map((key) => formatHex(key)));
     for (const cidr of before) {
       const key = prefixKey(index, cidr);
-      if (!kept.has(key.toHex())) mapDelete(fd, key);
+      if (!kept.has(formatHex(key))) mapDelete(fd, key);
     }
     this.#prefixes.set(index, prefixes);
   }

@@ -3,6 +3,7 @@
  * content, so that no switch of policy ever finds it missing. A changed group gets another number: its peers
  * first, then the ports that name it, and the peers of numbers nobody names any more after a grace period.
  */
+import { formatHex } from '#kit/bytes';
 import { MerlonError } from '#kit/errors';
 import { type Cidr, cidrCovers, formatCidr } from '#kit/ip';
 import type { FailsafeRow } from '#model';
@@ -144,7 +145,7 @@ export class Failsafe {
               const value = new DataView(new ArrayBuffer(FAILSAFE_ENTRY_SIZE));
               writeFailsafeEntry(value, 0, { ifindex, entry });
               mapUpdate(fd, at, value);
-              kept.add(at.toHex());
+              kept.add(formatHex(at));
             }
           return [key, number] as const;
         }),
@@ -153,7 +154,7 @@ export class Failsafe {
     wanted.forEach(({ ports }, d) => this.#storePorts(d, ports, numbers[d] as ReadonlyMap<string, number>));
     this.#rows = new Map(rows.map((row) => [row.entry, row]));
     await this.#wait();
-    for (const key of present) if (!kept.has(key.toHex())) mapDelete(fd, key);
+    for (const key of present) if (!kept.has(formatHex(key))) mapDelete(fd, key);
   }
 
   /** Entries in force. */

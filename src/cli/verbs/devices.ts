@@ -13,7 +13,6 @@ export const run: Run = async (context) => {
     { title: 'SELECTED', cell: (d) => (d.selected ? 'yes' : 'no') },
     { title: 'WHY', cell: (d) => d.reason },
     { title: 'HOOKS', cell: (d) => d.hooks.map((h) => `${h.hook} ${h.programId}`).join(', ') },
-    { title: 'JUDGED', cell: (d) => String(d.judged), align: 'right' },
     { title: 'DROPPED', cell: (d) => String(d.dropped), align: 'right' },
     { title: '', cell: (d) => (d.unprotected ? output.paint('red', 'UNPROTECTED') : '') },
   ];

@@ -7,7 +7,7 @@ import { type Context, type Run, text } from '../verb.ts';
 
 export const run: Run = async (context, _args, options) => {
   const view = options['wait'] === true ? await settled(context, options) : await read(context);
-  for (const error of view.files.flatMap((f) => f.errors)) context.output.message(error.text);
+  for (const error of view.errors) context.output.message(error.text);
   await context.output.value(view, () => render(view));
   return view.state === 'invalid' ? 2 : 0;
 };

@@ -96,7 +96,7 @@ function details(view: StatusView): [string, string][] {
       'Kernel memory',
       `${size(datapath.memoryBytes)}; arena ${size(datapath.arena.usedBytes)} of ${size(datapath.arena.sizeBytes)}`,
     ],
-    ...datapath.flowTables.map((t): [string, string] => [`Table ${t.name}`, `${t.entries} of ${t.capacity}`]),
+    ...datapath.flowTables.map((t): [string, string] => [`Table ${t.name}`, `${t.capacity} records at most`]),
     ...datapath.features.map((f): [string, string] => [
       `Feature ${f.name}`,
       f.present ? 'present' : `absent: ${f.cost}`,

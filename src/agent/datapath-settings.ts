@@ -1,0 +1,30 @@
+/** NodeConfig → what the datapath is loaded with. Pure. */
+import type { DatapathOptions } from '#datapath';
+import type { NodeConfig } from '#model/config';
+
+type Loaded = Pick<DatapathOptions, 'settings' | 'timeouts' | 'maxTcp' | 'maxOther' | 'xdpMode'>;
+
+/** Keys that are fixed at load; a reload names them as needing a restart. */
+export function datapathSettings({ values }: NodeConfig): Loaded {
+  const maxTcp = values['hostfw.ct.maxTCP'];
+  const maxOther = values['hostfw.ct.maxOther'];
+  return {
+    settings: {
+      cfg_builtin_dhcp: values['hostfw.builtin.dhcp'] === false ? 0 : 1,
+      cfg_icmp6_redirect_pass: values['hostfw.builtin.icmp6Redirect'] === 'pass' ? 1 : 0,
+      cfg_allow_icmp_frag_needed: values['allow-icmp-frag-needed'] === false ? 0 : 1,
+    },
+    timeouts: {
+      tcp: values['bpf-ct-timeout-regular-tcp'] ?? 8000,
+      tcpSyn: values['bpf-ct-timeout-regular-tcp-syn'] ?? 60,
+      tcpFin: values['bpf-ct-timeout-regular-tcp-fin'] ?? 10,
+      udp: values['bpf-ct-timeout-regular-any'] ?? 60,
+      icmp: values['bpf-ct-timeout-regular-any'] ?? 60,
+      udpStream: values['ct-timeout-udp-stream'] ?? 120,
+      generic: values['ct-timeout-generic'] ?? 600,
+    },
+    ...(maxTcp === undefined ? {} : { maxTcp }),
+    ...(maxOther === undefined ? {} : { maxOther }),
+    xdpMode: values['xdp.mode'] ?? 'auto',
+  };
+}

@@ -1,0 +1,7 @@
+/**
+ * The node's long-running process. Wires every part: sources fill tables, compilers derive rows, reconcilers
+ * and the policy loop make the kernel equal to them, the local API tells what came of it. Nothing here decides
+ * anything about a packet.
+ */
+export { type AgentOptions, runAgent } from './main.ts';
+export { uninstall, type UninstallOptions, type UninstallReport } from './uninstall.ts';

@@ -1,0 +1,222 @@
+/**
+ * The agent: builds every part, starts them in the order of these lines, stops them in reverse. Stopping
+ * detaches nothing: what the kernel enforces stays.
+ */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import { serveApi } from '#api';
+import { Datapath } from '#datapath';
+import { Endpoints, type StateFile, stateFile } from '#endpoint';
+import { ManifestSource } from '#files';
+import { EventLog } from '#flow';
+import { systemClock } from '#kit/clock';
+import { errorMessage, MerlonError } from '#kit/errors';
+import { readFacts, watchResolvers } from '#hostfw';
+import type { Identity } from '#model';
+import type { NodeConfig } from '#model/config';
+import { NetdevSource } from '#netdev';
+import { EMPTY_NUMBERING, type Numbering } from '#policy';
+import { Database } from '#table';
+import { ConfigFiles } from './config-files.ts';
+import { Degraded } from './degraded.ts';
+import { deriveTables } from './derive.ts';
+import { controlInput, inputTables } from './input.ts';
+import { RunDirLock } from './lock.ts';
+import { agentLogger } from './logger.ts';
+import { ManifestReport } from './manifest-report.ts';
+import { PolicyLoop } from './policy-loop.ts';
+import { startReconcilers } from './reconcilers.ts';
+import { reserveSequence } from './sequence.ts';
+import { manifestSettings } from './settings.ts';
+import { datapathSettings } from './datapath-settings.ts';
+import { datapathSink } from './sink.ts';
+import { type AgentTables, agentTables, configOf, setOne } from './tables.ts';
+import { AgentView } from './view/index.ts';
+
+export interface AgentOptions {
+  readonly configFile: string;
+  /** Whether somebody named the file; a default path may be missing. */
+  readonly isConfigNamed: boolean;
+  readonly stateDir: string;
+  readonly runDir: string;
+  readonly bpfRoot: string;
+  readonly cgroupRoot: string | undefined;
+  readonly isForeground: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Events that are kept in memory; the older ones are gone. */
+const EVENTS_KEPT = 65_536;
+/** How often the ports of sshd are looked up again. */
+const FACTS_INTERVAL_MS = 60_000;
+
+/** Runs the agent until `signal` aborts. Resolves with 0; throws what keeps it from starting. */
+export async function runAgent(options: AgentOptions): Promise<number> {
+  const { signal, stateDir, runDir } = options;
+  const files = new ConfigFiles(options.configFile, !options.isConfigNamed);
+  const config = await files.read();
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  mkdirSync(runDir, { recursive: true, mode: 0o750 });
+  await using stack = new AsyncDisposableStack();
+  stack.use(new RunDirLock(runDir));
+  const logger = agentLogger(options.isForeground);
+  const degraded = new Degraded(logger);
+
+  const db = new Database({ clock: systemClock });
+  const tables = agentTables(db);
+  setOne(db, tables.settings, 'config', { config });
+  startFacts(db, tables, stack);
+  stack.use(deriveTables(db, tables));
+  stack.use(
+    new NetdevSource({ db, tables: tables.netdev, onResync: (error) => degraded.resync('netlink', error) }),
+  );
+
+  const log = new EventLog({ capacity: EVENTS_KEPT, firstSeq: await reserveSequence(stateDir) });
+  const datapath = stack.use(await openDatapath(options, config, tables, log, degraded));
+  const endpoints = stack.use(await openEndpoints(options, db, tables, degraded));
+  // What the kernel enforced before this start it enforces now; its devices keep their programs.
+  const known = new Set(datapath.endpoints.ids());
+  db.write((txn) => {
+    tables.enforced.replace(
+      txn,
+      [...tables.endpoints.all()].filter((row) => known.has(row.id)),
+    );
+    tables.enforced.source('policy').markSynced(txn);
+  });
+
+  const reconcilers = stack.use(startReconcilers(tables, datapath, logger, signal));
+  // A policy must never be enforced before the failsafe that stands above it.
+  await Promise.all([reconcilers.failsafe.settled({ signal }), reconcilers.addresses.settled({ signal })]);
+
+  const numbers = numberingFile(stateDir);
+  const loop = new PolicyLoop({
+    tables: inputTables(tables),
+    input: () => controlInput(tables),
+    revision: () => db.revision,
+    sink: datapathSink(datapath, db, tables.enforced),
+    numbering: (await numbers.read((problem) => degraded.add(problem))) ?? EMPTY_NUMBERING,
+    onEnforced: ({ numbering }) => {
+      numbers.write(numbering).catch((err: unknown) => degraded.addError('STATE_WRITE', err));
+    },
+    clock: systemClock,
+    logger,
+  });
+  const manifests = new ManifestSource({
+    db,
+    tables: tables.manifests,
+    settings: manifestSettings(config),
+    clock: systemClock,
+    agent: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
+    activeBefore: datapath.hostGeneration > 0 ? 1 : 0,
+    onStatus: () => report.write(),
+  });
+  const report = new ManifestReport({ runDir, manifests, loop, degraded });
+
+  const view = new AgentView({
+    options,
+    db,
+    tables,
+    datapath,
+    endpoints,
+    reconcilers,
+    loop,
+    manifests,
+    report,
+    log,
+    degraded,
+    files,
+  });
+  const api = stack.use(await serveApi({ path: join(runDir, 'merlon.sock'), parts: view, logger }));
+  if (!api.groupCanRead)
+    degraded.note('API_ROOT_ONLY', 'there is no group merlon: only root may use the socket');
+  const ending = new AbortController();
+  const until = AbortSignal.any([signal, ending.signal]);
+  const running = [loop.run(until), manifests.run({ signal: until })];
+  stack.defer(async () => {
+    ending.abort();
+    await Promise.allSettled(running);
+  });
+  reloadOnHangup(view, logger, stack);
+  logger.info({ run_dir: runDir, instance: datapath.instance.id.toString(16) }, 'agent is running');
+  await ended(signal, running);
+  logger.info({}, 'agent stops; what it enforced stays');
+  return 0;
+}
+
+function startFacts(db: Database, tables: AgentTables, stack: AsyncDisposableStack): void {
+  const read = (): void => setOne(db, tables.facts, 'facts', readFacts());
+  read();
+  stack.use(watchResolvers(read));
+  const timer = setInterval(read, FACTS_INTERVAL_MS);
+  stack.defer(() => clearInterval(timer));
+}
+
+async function openDatapath(
+  options: AgentOptions,
+  config: NodeConfig,
+  tables: AgentTables,
+  log: EventLog,
+  degraded: Degraded,
+): Promise<Datapath> {
+  const ifindexOf = (device: string): number | undefined =>
+    [...tables.netdev.links.all()].find((link) => link.name === device)?.ifindex;
+  return Datapath.open({
+    bpfRoot: options.bpfRoot,
+    stateDir: options.stateDir,
+    ...datapathSettings(config),
+    ifindexOf,
+    onEvents: (records, count) => log.append(records, count),
+    onProblem: (sentence, err) => degraded.problem('DATAPATH', sentence, err),
+  });
+}
+
+function openEndpoints(
+  options: AgentOptions,
+  db: Database,
+  tables: AgentTables,
+  degraded: Degraded,
+): Promise<Endpoints> {
+  const config = configOf(tables);
+  return Endpoints.open({
+    db,
+    endpoints: tables.endpoints,
+    links: tables.netdev.links,
+    addresses: tables.netdev.addresses,
+    workloads: tables.manifests.workloads,
+    stateDir: options.stateDir,
+    clock: systemClock,
+    // The policy loop numbers identities, all of them together.
+    identityOf: () => 0 as Identity,
+    cluster: config.values['cluster-name'] ?? 'default',
+    onProblem: (problem) => degraded.add(problem),
+  });
+}
+
+function numberingFile(stateDir: string): StateFile<Numbering> {
+  return stateFile(join(stateDir, 'identities.json'), 1, (content) => {
+    const numbering = content as Numbering | undefined;
+    return numbering?.cluster?.given instanceof Map ? numbering : undefined;
+  });
+}
+
+function reloadOnHangup(view: AgentView, logger: Logger, stack: AsyncDisposableStack): void {
+  const reload = (): void => {
+    view.reload().catch((err: unknown) => {
+      logger.error({ err, reason: errorMessage(err) }, 'reload refused; nothing changed');
+    });
+  };
+  process.on('SIGHUP', reload);
+  stack.defer(() => void process.off('SIGHUP', reload));
+}
+
+/** Waits for the signal; a part that ends before it is a defect and ends the agent, which systemd restarts. */
+async function ended(signal: AbortSignal, running: readonly Promise<void>[]): Promise<void> {
+  const aborted = new Promise<'signal'>((resolve) => {
+    if (signal.aborted) resolve('signal');
+    else signal.addEventListener('abort', () => resolve('signal'), { once: true });
+  });
+  const first = await Promise.race([aborted, ...running.map((r) => r.then(() => 'part' as const))]);
+  if (first === 'part' && !signal.aborted)
+    throw new MerlonError('INTERNAL', 'a part of the agent ended by itself');
+}

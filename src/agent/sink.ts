@@ -1,0 +1,31 @@
+/** The datapath as the policy loop sees it. */
+import type { Datapath } from '#datapath';
+import type { EndpointRow } from '#model';
+import type { Database, Table } from '#table';
+import type { PolicySink } from './control.ts';
+
+/** `enforced` is told of endpoints whose record the kernel has: their devices may get programs then. */
+export function datapathSink(datapath: Datapath, db: Database, enforced: Table<EndpointRow>): PolicySink {
+  return {
+    async applyPolicy(compiled) {
+      await datapath.applyPolicy(compiled);
+    },
+    async updateIpcache(rows) {
+      datapath.ipcache.update(rows);
+    },
+    async removeIpcache(prefixes) {
+      datapath.ipcache.remove(prefixes);
+    },
+    async pruneIpcache(rows) {
+      datapath.ipcache.prune(rows);
+    },
+    async updateEndpoints(endpoints) {
+      const present = endpoints.filter((row) => row.state === 'ready');
+      datapath.endpoints.prune(present);
+      db.write((txn) => {
+        enforced.replace(txn, present);
+        enforced.source('policy').markSynced(txn);
+      });
+    },
+  };
+}

@@ -1,0 +1,43 @@
+/** Endpoints as `merlon endpoint list` shows them. */
+import type { DirectionState, EndpointView } from '#api';
+import { formatLabel } from '#kit/labels';
+import type { Direction, EndpointRow } from '#model';
+import type { CompiledPolicy } from '#policy';
+import type { ViewContext } from './context.ts';
+
+export function endpointViews(context: ViewContext): readonly EndpointView[] {
+  return [...context.tables.endpoints.all()]
+    .sort((a, b) => a.id - b.id)
+    .map((row) => endpointView(context, row));
+}
+
+export function endpointView({ loop, datapath }: ViewContext, row: EndpointRow): EndpointView {
+  const enforced = loop.enforced;
+  const key = enforced?.compiled.endpoints.get(row.id) ?? '';
+  const identity = enforced?.endpoints.find((e) => e.id === row.id)?.identity ?? 0;
+  const generation = [...datapath.policy.generations()].find(([name]) => name === key)?.[2] ?? 0;
+  const state = (direction: Direction): DirectionState =>
+    enforced === undefined ? 'disabled' : directionState(enforced.compiled, key, direction);
+  return {
+    id: row.id,
+    name: row.name,
+    namespace: row.namespace,
+    identity,
+    labels: row.labels.labels.map(formatLabel),
+    ipv4: row.addresses.filter((a) => !a.includes(':')),
+    ipv6: row.addresses.filter((a) => a.includes(':')),
+    device: row.device,
+    ifindex: row.ifindex,
+    ...(row.netns === undefined ? {} : { netns: row.netns }),
+    state: row.state,
+    policy: { ingress: state('ingress'), egress: state('egress') },
+    generation,
+    ruleSet: key,
+  };
+}
+
+/** Whether any policy selects the direction of this rule set. */
+export function directionState(compiled: CompiledPolicy, key: string, direction: Direction): DirectionState {
+  const image = key === 'host' ? compiled.host : compiled.ruleSets.find((r) => r.key === key);
+  return image?.directions[direction].enforced === true ? 'enforce' : 'disabled';
+}

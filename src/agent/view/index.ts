@@ -1,0 +1,186 @@
+/** The agent as the local API sees it: every route answered from the tables, the datapath and the loop. */
+import type {
+  ConfigEntryView,
+  EndpointRequest,
+  EndpointView,
+  EventQuery,
+  FailsafeView,
+  IdentityView,
+  IpView,
+  MetricView,
+  Parts,
+  ReloadView,
+} from '#api';
+import { MerlonError } from '#kit/errors';
+import { protocolName } from '#model';
+import { configChanges } from '#model/config';
+import { errorFromProblem } from '#model/parse';
+import { unsyncedTables } from '../input.ts';
+import { manifestSettings } from '../settings.ts';
+import { configOf, setOne } from '../tables.ts';
+import type { ViewContext } from './context.ts';
+import { deviceViews } from './devices.ts';
+import { endpointView, endpointViews } from './endpoints.ts';
+import { NumberNames } from './names.ts';
+import { policyStatus, policyViews } from './policies.ts';
+import { policyMap } from './policy-map.ts';
+import { statusView } from './status.ts';
+import { counterViews, eventViews, flowViews } from './traffic.ts';
+
+/** A change that takes longer than this to be enforced is answered as not in time; it goes on all the same. */
+const ENFORCE_TIMEOUT_MS = 10_000;
+
+export class AgentView implements Parts {
+  readonly #context: ViewContext;
+  readonly #names: NumberNames;
+
+  constructor(context: ViewContext) {
+    this.#context = context;
+    this.#names = new NumberNames(context);
+  }
+
+  status() {
+    return statusView(this.#context);
+  }
+
+  config(): readonly ConfigEntryView[] {
+    return configOf(this.#context.tables).entries.map(({ key, shown, at }) => ({
+      key,
+      value: shown,
+      origin: at?.file === undefined ? 'default' : `${at.file}:${at.line ?? 1}`,
+    }));
+  }
+
+  /** Reads configuration and manifests again. An invalid file changes nothing and is the error. */
+  async reload(): Promise<ReloadView> {
+    const { files, db, tables, manifests, loop } = this.#context;
+    const before = configOf(tables);
+    const after = await files.read();
+    const { changed, needsRestart } = configChanges(before, after);
+    setOne(db, tables.settings, 'config', { config: after });
+    manifests.configure(manifestSettings(after));
+    const signal = AbortSignal.timeout(ENFORCE_TIMEOUT_MS);
+    const { problems } = await manifests.reload({ signal });
+    const [first] = problems;
+    if (first !== undefined) throw errorFromProblem(first);
+    db.flush();
+    await loop.settled(db.revision, signal);
+    this.#context.report.write();
+    return { changed, needsRestart };
+  }
+
+  devices() {
+    return deviceViews(this.#context);
+  }
+
+  endpoints() {
+    return endpointViews(this.#context);
+  }
+
+  async addEndpoint(request: EndpointRequest): Promise<EndpointView> {
+    const { endpoints, loop, db, tables, reconcilers } = this.#context;
+    const waiting = unsyncedTables(tables);
+    if (loop.enforced === undefined && waiting.length > 0) {
+      throw new MerlonError('FAILED', `the agent has no policy yet, it waits for ${waiting.join(', ')}`, {
+        hint: 'an endpoint would not be protected; `merlon status` tells what is wrong',
+      });
+    }
+    const row = await endpoints.add(request);
+    const signal = AbortSignal.timeout(ENFORCE_TIMEOUT_MS);
+    await loop.settled(db.revision, signal);
+    db.flush();
+    await reconcilers.devices.settled({ signal });
+    return endpointView(this.#context, row);
+  }
+
+  async removeEndpoint(name: string): Promise<void> {
+    const { endpoints, loop, db } = this.#context;
+    await endpoints.remove(name);
+    await loop.settled(db.revision, AbortSignal.timeout(ENFORCE_TIMEOUT_MS));
+  }
+
+  identities(): readonly IdentityView[] {
+    const enforced = this.#context.loop.enforced;
+    const prefixes = new Map<number, string[]>();
+    for (const { prefix, identity } of enforced?.ipcache.values() ?? []) {
+      prefixes.set(identity, [...(prefixes.get(identity) ?? []), prefix]);
+    }
+    return (enforced?.identities ?? [])
+      .map(({ id }) => ({ id, labels: this.#names.labels(id), prefixes: prefixes.get(id) ?? [] }))
+      .sort((a, b) => a.id - b.id);
+  }
+
+  ips(): readonly IpView[] {
+    const { loop, datapath } = this.#context;
+    return [...(loop.enforced?.ipcache.values() ?? [])].map((row) => ({
+      prefix: row.prefix,
+      identity: row.identity,
+      labels: this.#names.labels(row.identity),
+      source: row.isEndpoint ? 'endpoint' : row.isNode ? 'node' : 'policy',
+      inKernel: datapath.ipcache.held.get(row.prefix)?.identity === row.identity,
+    }));
+  }
+
+  policies() {
+    return policyViews(this.#context);
+  }
+
+  policyStatus() {
+    return policyStatus(this.#context);
+  }
+
+  manifests() {
+    return this.#context.report.view();
+  }
+
+  flows() {
+    return flowViews(this.#context, this.#names);
+  }
+
+  counters() {
+    return counterViews(this.#context, this.#names);
+  }
+
+  events(query: EventQuery, signal: AbortSignal) {
+    return eventViews(this.#context, this.#names, query, signal);
+  }
+
+  failsafe(): readonly FailsafeView[] {
+    return [...this.#context.tables.failsafe.all()].map((row) => ({
+      entry: row.entry,
+      direction: row.direction,
+      protocol: protocolName(row.protocol),
+      port: row.port === row.endPort ? String(row.port) : `${row.port}-${row.endPort}`,
+      cidrs: row.cidrs,
+      device: row.device,
+      why: row.why,
+    }));
+  }
+
+  policyMap(endpoint: string) {
+    return policyMap(this.#context, this.#names, endpoint);
+  }
+
+  metrics(): readonly MetricView[] {
+    const counters = this.counters();
+    const { loop, datapath, log } = this.#context;
+    const one = (name: string, value: number, labels: Record<string, string> = {}): MetricView => ({
+      name,
+      labels,
+      value,
+    });
+    return [
+      one('merlon_policy_generation', datapath.instance.generation),
+      one('merlon_endpoints', this.#context.tables.endpoints.size),
+      one('merlon_policies', this.#context.tables.manifests.policies.size),
+      one('merlon_time_to_enforce_ms', loop.times.summary.p50, { quantile: '0.5' }),
+      one('merlon_time_to_enforce_ms', loop.times.summary.p99, { quantile: '0.99' }),
+      one('merlon_events_total', log.next),
+      ...counters.drops.map((d) =>
+        one('merlon_drop_total', d.packets, { reason: d.reason, device: d.device }),
+      ),
+      ...Object.entries(counters.paths).map(([path, n]) => one('merlon_path_total', n, { path })),
+      ...counters.rules.map((r) => one('merlon_rule_packets_total', r.packets, { rule: r.id })),
+    ];
+  }
+}

@@ -1,0 +1,93 @@
+/** What numbers stand for: labels of identities, rules of origins, names of devices. */
+import type { RuleRef } from '#flow';
+import { formatLabel } from '#kit/labels';
+import type { IdentityRow } from '#model';
+import { monotonicNs } from '#native';
+import type { ViewContext } from './context.ts';
+
+/** Identities that were known some time: an event may name one that is gone by now. */
+const REMEMBERED = 16_384;
+
+export class NumberNames {
+  readonly #context: ViewContext;
+  readonly #labels = new Map<number, readonly string[]>();
+  #learntFrom: readonly IdentityRow[] | undefined;
+  #places: ReadonlyMap<string, { readonly file?: string; readonly line?: number }> = new Map();
+  #placesRevision = -1;
+
+  constructor(context: ViewContext) {
+    this.#context = context;
+  }
+
+  /** Wall-clock nanoseconds at monotonic time zero; asked anew each time, since the wall clock is set at will. */
+  get wallOffsetNs(): bigint {
+    return BigInt(Date.now()) * 1_000_000n - monotonicNs();
+  }
+
+  /** The wall-clock time of a second of the datapath's clock, RFC 3339 with milliseconds. */
+  wallTime(datapathSeconds: number): string {
+    const nowMs = Date.now();
+    return new Date(nowMs - (this.#context.datapath.nowSeconds() - datapathSeconds) * 1000).toISOString();
+  }
+
+  labels(identity: number): readonly string[] {
+    this.#learn();
+    return this.#labels.get(identity) ?? [];
+  }
+
+  /** The rules of an origin id, each with its place where one is known. */
+  rules(origin: number): readonly RuleRef[] {
+    if (origin === 0) return [];
+    return (this.#context.datapath.origins.rulesOf(origin) ?? []).map((id) => this.rule(id));
+  }
+
+  rule(id: string): RuleRef {
+    return { id, ...this.#placeOf(id) };
+  }
+
+  device(ifindex: number): string {
+    return this.#context.tables.netdev.links.get(ifindex)?.name ?? String(ifindex);
+  }
+
+  #learn(): void {
+    const identities = this.#context.loop.enforced?.identities;
+    if (identities === undefined || identities === this.#learntFrom) return;
+    this.#learntFrom = identities;
+    for (const { id, labels } of identities) {
+      this.#labels.delete(id);
+      this.#labels.set(id, labels.labels.map(formatLabel));
+    }
+    for (const id of this.#labels.keys()) {
+      if (this.#labels.size <= REMEMBERED) break;
+      this.#labels.delete(id);
+    }
+  }
+
+  /** Of a rule, or of the spec that a default belongs to (`name/specIndex`). */
+  #placeOf(id: string): { readonly file?: string; readonly line?: number } {
+    const { policies } = this.#context.tables.manifests;
+    if (policies.revision !== this.#placesRevision) {
+      this.#placesRevision = policies.revision;
+      const places = new Map<string, { readonly file?: string; readonly line?: number }>();
+      for (const policy of policies.all()) {
+        for (const spec of policy.specs) {
+          for (const rule of spec.rules) places.set(rule.id, place(rule.at));
+          const name = policy.namespace === undefined ? policy.name : `${policy.namespace}/${policy.name}`;
+          places.set(`${name}/${spec.index}`, place(policy.at));
+        }
+      }
+      this.#places = places;
+    }
+    return this.#places.get(id) ?? {};
+  }
+}
+
+function place(at: { readonly file?: string; readonly line?: number }): {
+  readonly file?: string;
+  readonly line?: number;
+} {
+  return {
+    ...(at.file === undefined ? {} : { file: at.file }),
+    ...(at.line === undefined ? {} : { line: at.line }),
+  };
+}

@@ -1,0 +1,104 @@
+/** Flow records, counters and events as the API answers them. */
+import type { CountersView, EventView, FlowView, LostView } from '#api';
+import type { EventQuery } from '#api';
+import type { FlowEnd, FlowRecord, FlowVerdict } from '#datapath';
+import { describe, read } from '#flow';
+import { hasPorts, protocolName } from '#model';
+import type { ViewContext } from './context.ts';
+import type { NumberNames } from './names.ts';
+
+export async function* flowViews({ datapath }: ViewContext, names: NumberNames): AsyncGenerator<FlowView> {
+  for (const chunk of datapath.flows()) for (const record of chunk) yield flowView(record, names);
+}
+
+function flowView(r: FlowRecord, names: NumberNames): FlowView {
+  const end = ({ ip, port, identity }: FlowEnd): FlowView['initiator'] => ({
+    ip,
+    ...(port === undefined || !hasPorts(r.protocol) ? {} : { port }),
+    identity,
+  });
+  const verdict = (v: FlowVerdict) => ({
+    verdict: v.verdict,
+    rules: names.rules(v.origin),
+    generation: v.generation,
+  });
+  const { egress, ingress } = r.verdicts;
+  return {
+    family: r.family,
+    protocol: protocolName(r.protocol),
+    direction: r.direction,
+    initiator: end(r.initiator),
+    responder: end(r.responder),
+    state: r.state,
+    flags: r.flags,
+    created: names.wallTime(r.created),
+    lastSeen: names.wallTime(r.lastSeen),
+    expires: names.wallTime(r.expires),
+    packets: r.packets,
+    bytes: { forward: Number(r.bytes.forward), reply: Number(r.bytes.reply) },
+    verdicts: {
+      ...(egress === undefined ? {} : { egress: verdict(egress) }),
+      ...(ingress === undefined ? {} : { ingress: verdict(ingress) }),
+    },
+    flow: r.flow.toString(16),
+  };
+}
+
+/** Hits of rules; an origin of several rules counts for each of them, and says that it is shared. */
+export function counterViews({ datapath, tables }: ViewContext, names: NumberNames): CountersView {
+  const rules = new Map<
+    string,
+    { packets: number; bytes: number; flows: number; lastHit: number; shared: boolean }
+  >();
+  for (const policy of tables.manifests.policies.all()) {
+    for (const rule of policy.specs.flatMap((s) => s.rules)) {
+      rules.set(rule.id, { packets: 0, bytes: 0, flows: 0, lastHit: 0, shared: false });
+    }
+  }
+  for (const { origin, packets, bytes, flows, lastHit } of datapath.counters.origins(
+    datapath.origins.limit,
+  )) {
+    const ids = names.rules(origin);
+    for (const { id } of ids) {
+      const sum = rules.get(id) ?? { packets: 0, bytes: 0, flows: 0, lastHit: 0, shared: false };
+      rules.set(id, {
+        packets: sum.packets + Number(packets),
+        bytes: sum.bytes + Number(bytes),
+        flows: sum.flows + Number(flows),
+        lastHit: Math.max(sum.lastHit, lastHit),
+        shared: sum.shared || ids.length > 1,
+      });
+    }
+  }
+  return {
+    rules: [...rules]
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([id, { lastHit, ...sum }]) => ({
+        ...names.rule(id),
+        ...sum,
+        ...(lastHit === 0 ? {} : { lastHit: names.wallTime(lastHit) }),
+      })),
+    drops: datapath.counters.drops(datapath.devices.bySlot()).map(({ reason, ifindex, packets, bytes }) => ({
+      reason,
+      device: ifindex === 0 ? 'other' : names.device(ifindex),
+      packets: Number(packets),
+      bytes: Number(bytes),
+    })),
+    paths: Object.fromEntries(
+      Object.entries(datapath.counters.stats()).map(([name, n]) => [name.toLowerCase(), Number(n)]),
+    ),
+  };
+}
+
+export async function* eventViews(
+  { log }: ViewContext,
+  names: NumberNames,
+  query: EventQuery,
+  signal: AbortSignal,
+): AsyncGenerator<EventView | LostView> {
+  for await (const reading of read(log, { ...query, signal })) {
+    if (reading.kind === 'lost') {
+      yield { lost: { before: reading.before, why: 'only the last events are kept in memory' } };
+    } else yield describe(reading.view, reading.seq, names);
+  }
+}
