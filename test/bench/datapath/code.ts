@@ -1,0 +1,103 @@
+/** What the programs weigh: instructions as loaded and as verified, time, and memory of rule sets. */
+import {
+  closeObject,
+  loadObject,
+  objectMaps,
+  objectPrograms,
+  openObject,
+  progInfo,
+  programFd,
+  programLog,
+  reuseMap,
+  LOG_STATS,
+} from '#native';
+import { type MapName, MAPS } from '#wire/bpf';
+import type { Bed } from './bed.ts';
+import { table } from './report.ts';
+
+/** One program. */
+export interface CodeLine {
+  readonly name: string;
+  readonly object: string;
+  readonly xlated_insns: number;
+  readonly verified_insns: number;
+  readonly verifier_ms: number;
+  readonly jited_bytes: number;
+  readonly tag: string;
+  /** Tag of what hangs at the devices; programs that hang nowhere here have none. */
+  readonly attached_tag?: string;
+  /** Of the whole object. */
+  readonly load_ms: number;
+  readonly met: boolean;
+}
+
+const TARGET = { xlated: 2500, verified: 20_000, verifierMs: 20 };
+const OBJECTS = ['host', 'pod', 'xdp', 'gc'];
+
+/** Loads every object once more over the same maps, with the verifier's statistics. */
+export async function codeLines(bed: Bed): Promise<readonly CodeLine[]> {
+  const attached = bed.attachedTags();
+  return OBJECTS.flatMap((object) => linesOf(bed, object, attached));
+}
+
+function linesOf(bed: Bed, name: string, attached: ReadonlyMap<string, string>): CodeLine[] {
+  const object = openObject(`build/bpf/${name}.bpf.o`);
+  try {
+    for (const map of objectMaps(object))
+      if (!map.isInternal && map.name in MAPS)
+        reuseMap(object, map.name, bed.datapath.maps.fd(map.name as MapName));
+    const { durationMs } = loadObject(object, { logLevel: LOG_STATS });
+    return objectPrograms(object).map((program) => {
+      const info = progInfo(programFd(object, program.name));
+      const micros = /verification time (\d+) usec/.exec(programLog(object, program.name))?.[1];
+      const verifierMs = Number(micros ?? Number.NaN) / 1000;
+      const xlated = info.xlatedBytes / 8;
+      const there = attached.get(info.name);
+      return {
+        name: program.name,
+        object: name,
+        xlated_insns: xlated,
+        verified_insns: info.verifiedInstructions,
+        verifier_ms: verifierMs,
+        jited_bytes: info.jitedBytes,
+        tag: info.tag,
+        ...(there === undefined ? {} : { attached_tag: there }),
+        load_ms: Number(durationMs.toFixed(1)),
+        met:
+          xlated <= TARGET.xlated &&
+          info.verifiedInstructions <= TARGET.verified &&
+          verifierMs <= TARGET.verifierMs,
+      };
+    });
+  } finally {
+    closeObject(object);
+  }
+}
+
+export function codeTable(lines: readonly CodeLine[]): string {
+  const head = [
+    'program',
+    'xlated',
+    'verified',
+    'verifier ms',
+    'jited bytes',
+    'load ms',
+    'tag',
+    'attached',
+    '',
+  ];
+  return table(
+    head,
+    lines.map((l) => [
+      l.name,
+      String(l.xlated_insns),
+      String(l.verified_insns),
+      l.verifier_ms.toFixed(2),
+      String(l.jited_bytes),
+      l.load_ms.toFixed(1),
+      l.tag,
+      l.attached_tag === undefined ? '' : l.attached_tag === l.tag ? 'same' : 'DIFFERS',
+      l.met ? 'met' : 'MISSED',
+    ]),
+  );
+}

@@ -1,0 +1,74 @@
+/**
+ * What the datapath costs, packet by packet: `npm run bench -- datapath [-o json] [--quick] [--rounds N]
+ * [--only PART-OF-NAME] [--rules 10,10000]`. Runs in network and mount namespaces of its own (deploy/bench.ts
+ * makes them) with a bpffs at the folder named by its first argument. Prints floors and scenarios of one run;
+ * a row whose packets did not all take the row's path is an error and makes the exit code 1.
+ */
+import { parseArgs } from 'node:util';
+import { compileBpfFile } from '../../../deploy/compile.ts';
+import { Bed } from './bed.ts';
+import { codeLines, codeTable } from './code.ts';
+import { FloorPrograms } from './floors.ts';
+import { WRAP } from './flows.ts';
+import { beginning, established } from './host-scenarios.ts';
+import { type Effort, measure } from './measure.ts';
+import { podScenarios } from './pod-scenarios.ts';
+import { lineOf, type ScenarioLine, scenarioTable, table } from './report.ts';
+import { worldOf } from './world.ts';
+
+const FLOORS = 'build/bench/floors.bpf.o';
+
+const { values, positionals } = parseArgs({
+  options: {
+    output: { type: 'string', short: 'o', default: 'table' },
+    quick: { type: 'boolean', default: false },
+    rounds: { type: 'string' },
+    rules: { type: 'string', default: '10,10000' },
+    only: { type: 'string', default: '' },
+  },
+  allowPositionals: true,
+});
+const effort: Effort = values.quick
+  ? { rounds: Number(values.rounds ?? 3), divisor: 8 }
+  : { rounds: Number(values.rounds ?? 7), divisor: 1 };
+const isJson = values.output === 'json';
+const say = (text: string) => {
+  if (!isJson) console.log(text);
+};
+const emit = (line: object) => {
+  if (isJson) console.log(JSON.stringify(line));
+};
+
+await compileBpfFile('test/bench/datapath/floors.bpf.c', FLOORS);
+await compileBpfFile('test/bench/datapath/wrap.bpf.c', WRAP);
+await using bed = await Bed.open(positionals[0] ?? '/sys/fs/bpf');
+using floors = new FloorPrograms(FLOORS);
+const all: ScenarioLine[] = [];
+for (const rules of values.rules.split(',').map(Number)) {
+  await bed.enforce(worldOf(rules));
+  const scenarios = ([4, 6] as const)
+    .flatMap((family) => [
+      ...established(bed, family),
+      ...beginning(bed, family),
+      ...podScenarios(bed, family),
+    ])
+    .filter(({ name }) => name.includes(values.only));
+  const { rows, floors: figures } = await measure(bed, floors, scenarios, effort);
+  const lines = rows.map((row) => lineOf(row, rules, figures));
+  for (const [name, ns] of figures) emit({ name: `floor_${name}`, rules, ns_net: Number(ns.toFixed(1)) });
+  for (const line of lines) emit(line);
+  say(`\nfloors, measured beside ${rules} rules`);
+  say(
+    table(
+      ['operation', 'ns'],
+      [...figures].map(([name, ns]) => [name, ns.toFixed(1)]),
+    ),
+  );
+  say(`\n${scenarioTable(lines)}`);
+  all.push(...lines);
+}
+const code = await codeLines(bed);
+for (const line of code) emit(line);
+say(`\n${codeTable(code)}`);
+if (all.some(({ error }) => error !== undefined)) process.exitCode = 1;
+process.exit();

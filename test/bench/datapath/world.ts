@@ -1,0 +1,126 @@
+/**
+ * The little world that the datapath is measured in: addresses, one pod, peers, and policy with as many rules
+ * as asked for in one table of the node's and one of the pod's.
+ */
+import { labelSet } from '#kit/labels';
+import { type Identity, podLabels, STANDALONE_POLICY_CONFIG } from '#model';
+import { parsePolicies } from '#model/parse';
+import {
+  compile,
+  type CompiledPolicy,
+  EMPTY_NUMBERING,
+  identityLabels,
+  labelFilter,
+  prefixIdentities,
+} from '#policy';
+import type { IpcacheRow } from '#model';
+import type { Family } from './packets.ts';
+
+/** Who is where. */
+export const NODE: Readonly<Record<Family, string>> = { 4: '192.0.2.1', 6: '2001:db8:2::1' };
+export const POD: Readonly<Record<Family, string>> = { 4: '10.200.0.7', 6: '2001:db8:200::7' };
+/** The first of many peers; they differ in the last 32 bits. */
+export const PEER: Readonly<Record<Family, string>> = { 4: '10.64.0.0', 6: '2001:db8:64::' };
+export const PEER_FIRST: Readonly<Record<Family, number>> = { 4: 0x0a400000, 6: 0 };
+/** The first of those that are seen for the first time. */
+export const STRANGER_FIRST: Readonly<Record<Family, number>> = { 4: 0x0a600000, 6: 0x60000000 };
+/** An address beyond the node, by its route. */
+export const BEYOND = '203.0.113.9';
+
+/** Ports: allowed inbound, allowed outbound, allowed by nobody. */
+export const OPEN = 80;
+export const OUTBOUND = 443;
+export const CLOSED = 81;
+
+const POD_IDENTITY = 30007 as Identity;
+/** Two identities that policy treats alike; peers change from one to the other and back. */
+export const CHURN_IDENTITIES = [40001 as Identity, 40002 as Identity] as const;
+
+const PEERS = { fromCIDR: ['10.64.0.0/10', '2001:db8:64::/48'] };
+const TO_PEERS = { toCIDR: ['10.64.0.0/10', '2001:db8:64::/48'] };
+const tcp = (port: number) => [{ ports: [{ port: String(port), protocol: 'TCP' }] }];
+
+/** Rules beside those that the scenarios meet: single peers, each with one of 500 ports. */
+function fillers(count: number): unknown[] {
+  return Array.from({ length: count }, (_, i) => {
+    const address = i % 2 === 0 ? `10.1.${i >> 8}.${i & 255}/32` : `2001:db8:1::${i.toString(16)}/128`;
+    return { fromCIDR: [address], toPorts: tcp(2000 + (i % 500)) };
+  });
+}
+
+/** Three rules of use, and fillers up to `rules`. */
+function spec(rules: number): object {
+  return {
+    ingress: [
+      { ...PEERS, toPorts: tcp(OPEN) },
+      { fromEndpoints: [{ matchLabels: { app: 'churn' } }], toPorts: tcp(OPEN) },
+      ...fillers(rules - 3),
+    ],
+    egress: [{ ...TO_PEERS, toPorts: tcp(OUTBOUND) }],
+  };
+}
+
+function manifest(rules: number): string {
+  const host = {
+    apiVersion: 'cilium.io/v2',
+    kind: 'CiliumClusterwideNetworkPolicy',
+    metadata: { name: 'node' },
+    spec: { nodeSelector: {}, ...spec(rules) },
+  };
+  const pod = {
+    apiVersion: 'cilium.io/v2',
+    kind: 'CiliumNetworkPolicy',
+    metadata: { name: 'pod', namespace: 'bench' },
+    spec: { endpointSelector: { matchLabels: { app: 'web' } }, ...spec(rules) },
+  };
+  return `${JSON.stringify(host)}\n---\n${JSON.stringify(pod)}\n`;
+}
+
+/** What the kernel is to be told. */
+export interface World {
+  readonly rules: number;
+  readonly compiled: CompiledPolicy;
+  readonly ipcache: readonly IpcacheRow[];
+}
+
+/** Endpoint id of the pod. */
+export const POD_ID = 7;
+
+/** `rules` counts those of one subject, both directions. */
+export function worldOf(rules: number): World {
+  const policies = parsePolicies(manifest(rules));
+  const labels = identityLabels(
+    podLabels({ namespace: 'bench', cluster: 'default' }, { app: 'web' }),
+    labelFilter(),
+  );
+  const churn = identityLabels(
+    podLabels({ namespace: 'bench', cluster: 'default' }, { app: 'churn' }),
+    labelFilter(),
+  );
+  const config = STANDALONE_POLICY_CONFIG;
+  const { ipcache, identities } = prefixIdentities({
+    policies,
+    nodes: [],
+    endpoints: [{ addresses: [POD[4], POD[6]], labels, identity: POD_IDENTITY }],
+    localAddresses: [NODE[4], NODE[6]],
+    config,
+    numbering: EMPTY_NUMBERING,
+  });
+  const compiled = compile({
+    policies,
+    identities: [...identities, ...CHURN_IDENTITIES.map((id) => ({ id, labels: churn }))],
+    endpoints: [{ id: POD_ID, labels }],
+    nodeLabels: labelSet([]),
+    config,
+  });
+  return { rules, compiled, ipcache };
+}
+
+/** The pod as an endpoint's row. */
+export const POD_ENDPOINT = {
+  id: POD_ID,
+  name: 'web',
+  namespace: 'bench',
+  identity: POD_IDENTITY,
+  addresses: [POD[4], POD[6]],
+} as const;
