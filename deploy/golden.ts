@@ -4,23 +4,29 @@
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { manifestGolden } from '../test/golden/manifest/golden.ts';
 import { policyGolden } from '../test/golden/policy/golden.ts';
 
 /** Folders of test/golden that need no kernel, each with how an input becomes its result. */
-const KINDS: readonly { readonly folder: string; readonly make: (text: string) => string }[] = [
-  { folder: 'policy', make: policyGolden },
+const KINDS: readonly {
+  readonly folder: string;
+  readonly ending: string;
+  readonly make: (text: string) => string;
+}[] = [
+  { folder: 'policy', ending: '.ok', make: policyGolden },
+  { folder: 'manifest', ending: '.err', make: manifestGolden },
 ];
 
 const root = join(import.meta.dirname, '..', 'test', 'golden');
 const update = process.argv.includes('--update');
 let different = 0;
 let same = 0;
-for (const { folder, make } of KINDS) {
+for (const { folder, ending, make } of KINDS) {
   for (const file of readdirSync(join(root, folder))
     .filter((name) => name.endsWith('.in.yaml'))
     .sort()) {
     const input = join(root, folder, file);
-    const output = input.replace(/\.in\.yaml$/, '.ok');
+    const output = input.replace(/\.in\.yaml$/, ending);
     const want = make(readFileSync(input, 'utf8'));
     if (readOrNothing(output) === want) {
       same++;
@@ -29,7 +35,7 @@ for (const { folder, make } of KINDS) {
     different++;
     if (update) writeFileSync(output, want);
     console.log(
-      `${update ? 'rewritten' : 'differs'}: test/golden/${folder}/${file.replace('.in.yaml', '.ok')}`,
+      `${update ? 'rewritten' : 'differs'}: test/golden/${folder}/${file.replace('.in.yaml', ending)}`,
     );
   }
 }
