@@ -18,8 +18,11 @@ const RANGES: Readonly<Record<IdentityScope, readonly [first: number, last: numb
   'remote-node': [IDENTITY_SCOPE_REMOTE_NODE, IDENTITY_SCOPE_REMOTE_NODE + 0xffffff],
 };
 
-/** How many numbers rest before the one that has rested longest is given again. */
-const RESTING = 1024;
+/**
+ * How many numbers rest before the one that has rested longest is given again. What is kept apart costs four
+ * pages of the class table.
+ */
+const RESTING = 16384;
 
 /** Numbers of one scope. Plain data: written to disk and read back as it is. */
 export interface ScopeNumbers {
@@ -51,7 +54,10 @@ function emptyScope(scope: IdentityScope): ScopeNumbers {
   return { given: new Map(), resting: [], next: RANGES[scope][0] };
 }
 
-/** The numbering in which exactly the wanted sets have numbers. Throws `IDENTITY_EXHAUSTED`. */
+/**
+ * The numbering in which exactly the wanted sets have numbers. No number means one thing in the old numbering
+ * and another in the new one. Throws `IDENTITY_EXHAUSTED`.
+ */
 export function renumber(old: Numbering, wanted: Iterable<WantedIdentity>): Numbering {
   const byScope: Record<IdentityScope, Map<string, LabelSet>> = {
     cluster: new Map(),
@@ -72,25 +78,26 @@ function renumberScope(
   wanted: ReadonlyMap<string, LabelSet>,
 ): ScopeNumbers {
   const given = new Map<string, IdentityRow>();
-  const resting = [...old.resting];
+  const freed: number[] = [];
   for (const [key, row] of old.given) {
     if (wanted.has(key)) given.set(key, row);
-    else resting.push(row.id);
+    else freed.push(row.id);
   }
   const fresh = [...wanted].filter(([key]) => !given.has(key)).sort(([a], [b]) => compareText(a, b));
-  if (fresh.length === 0 && resting.length === old.resting.length) return old;
+  if (fresh.length === 0 && freed.length === 0) return old;
   const last = RANGES[scope][1];
   let next = old.next;
   let rested = 0;
   for (const [key, labels] of fresh) {
-    const mayReuse = resting.length - rested > RESTING || next > last;
-    const id = mayReuse ? resting[rested++] : next++;
+    // Never one that is freed only now: until the change is through, addresses still stand under it.
+    const mayReuse = old.resting.length - rested > RESTING || next > last;
+    const id = mayReuse ? old.resting[rested++] : next++;
     if (id === undefined) {
       throw new MerlonError('IDENTITY_EXHAUSTED', `no identity number is left in the ${scope} scope`);
     }
     given.set(key, { id: id as Identity, labels });
   }
-  return { given, resting: resting.slice(rested), next };
+  return { given, resting: [...old.resting.slice(rested), ...freed], next };
 }
 
 /** The number of a label set, if it has one. */

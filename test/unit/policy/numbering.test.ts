@@ -34,25 +34,34 @@ test('numbering – nothing new and nothing freed is the same numbering', (t) =>
   t.is(renumber(first, [wanted('a')]).cluster, first.cluster);
 });
 
-test('numbering – a freed number rests until 1,024 others were freed after it', (t) => {
-  let numbering: Numbering = renumber(EMPTY_NUMBERING, [wanted('first')]);
-  const freed = numberOf(numbering, wanted('first'));
-  const history: (number | undefined)[] = [];
-  for (let i = 0; i < 1100; i++) {
-    numbering = renumber(numbering, [wanted(`n${i}`)]);
-    history.push(numberOf(numbering, wanted(`n${i}`)));
-  }
-  const again = history.indexOf(freed);
-  t.true(again >= 1024, `given again after ${again} changes`);
-  t.true(history.slice(0, 1024).every((n, i, all) => all.indexOf(n) === i));
+const many = (name: string, count: number) =>
+  Array.from({ length: count }, (_, i) => wanted(`${name}${i}`, 'local'));
+const idsOf = (numbering: Numbering) => [...numbering.local.given.values()].map((row) => row.id);
+
+test('numbering – freed numbers rest until 16,384 others were freed after them, oldest first', (t) => {
+  const first = renumber(EMPTY_NUMBERING, many('a', 16_385));
+  const second = renumber(first, []);
+  const third = renumber(second, many('b', 2));
+  t.deepEqual(
+    idsOf(third),
+    [16777216, 16777216 + 16_385].map((n) => n as never),
+    'the oldest, then a new one',
+  );
 });
 
-test('numbering – the cluster scope ends at 65535, then resting numbers are given, then it is exhausted', (t) => {
+test('numbering – what one change frees, the same change never gives', (t) => {
+  const first = renumber(EMPTY_NUMBERING, many('a', 40_000));
+  const second = renumber(first, many('b', 40_000));
+  const before = new Set(idsOf(first));
+  t.true(idsOf(second).every((id) => !before.has(id)));
+});
+
+test('numbering – the cluster scope ends at 65535, then what rests is given, then it is exhausted', (t) => {
   const full = Array.from({ length: 65280 }, (_, i) => wanted(String(i)));
   const numbering = renumber(EMPTY_NUMBERING, full);
   t.is(Math.max(...[...numbering.cluster.given.values()].map((row) => row.id)), 65535);
   t.throws(() => renumber(numbering, [...full, wanted('one more')]), { message: /cluster scope/ });
-  const replaced = renumber(numbering, [...full.slice(1), wanted('one more')]);
+  const replaced = renumber(renumber(numbering, full.slice(1)), [...full.slice(1), wanted('one more')]);
   t.is(numberOf(replaced, wanted('one more')), numberOf(numbering, wanted('0')));
 });
 
