@@ -101,6 +101,7 @@ export class Endpoints implements AsyncDisposable {
     for (const record of await self.#records.read(onProblem)) {
       self.#byName.set(nameOf(record), record);
       if (record.kind === 'made') await self.#restore(record);
+      else await self.#restoreWorkload(record);
     }
     if (workloads?.isSynced === true) await self.#syncWorkloads();
     db.write((txn) => endpoints.source(ENDPOINT_SOURCE).markSynced(txn));
@@ -342,6 +343,16 @@ export class Endpoints implements AsyncDisposable {
     }
   }
 
+  /** Until the manifests have been read, what is remembered of them holds. */
+  async #restoreWorkload(record: EndpointRecord): Promise<void> {
+    const device = this.#deviceNamed(record.device);
+    if (device !== undefined) await this.#putRow(record, 'ready', { ifindex: device.ifindex });
+  }
+
+  #deviceNamed(name: string): LinkRow | undefined {
+    return [...this.#options.links.all()].find((link) => link.name === name);
+  }
+
   #beginGrace(record: EndpointRecord): void {
     this.#endGrace(record.id);
     const grace = new AbortController();
@@ -413,7 +424,7 @@ export class Endpoints implements AsyncDisposable {
 
   /** A workload is an endpoint while its device is there. A change keeps its id. */
   async #syncWorkload(workload: WorkloadRow): Promise<void> {
-    const { endpoints, links } = this.#options;
+    const { endpoints } = this.#options;
     const { name, namespace, labels, addresses, hostDevice } = workload;
     const known = this.#byName.get(workload.key);
     if (known?.kind === 'made') {
@@ -428,7 +439,7 @@ export class Endpoints implements AsyncDisposable {
       await this.#records.write(record);
       this.#byName.set(workload.key, record);
     }
-    const device = [...links.all()].find((link) => link.name === hostDevice);
+    const device = this.#deviceNamed(hostDevice);
     const row = endpoints.get(record.id);
     if (device !== undefined) await this.#putRow(record, 'ready', { ifindex: device.ifindex });
     else if (row?.state === 'ready') {

@@ -37,17 +37,12 @@ export class Link {
     return [tap];
   }
 
-  async #tc(
-    taps: readonly Tap[],
-    lines: (device: string) => readonly string[],
-    force = false,
-  ): Promise<void> {
+  async #tc(taps: readonly Tap[], lines: (device: string) => readonly string[]): Promise<void> {
     for (const { netns, device } of taps) {
       const input = lines(device)
         .map((line) => `${line}\n`)
         .join('');
-      const flags = force ? ['-force'] : [];
-      await mustRun(['nsenter', `--net=${netns}`, 'tc', ...flags, '-batch', '-'], { input });
+      await mustRun(['nsenter', `--net=${netns}`, 'tc', '-batch', '-'], { input });
     }
   }
 
@@ -70,6 +65,16 @@ export class Link {
   /** Ends what `lose` and `cut` did. */
   heal(host?: string): Promise<void> {
     return this.lose(0, host);
+  }
+
+  /**
+   * Delays by bandwidth: what leaves the tap goes at so many kilobits a second, so that 100 bytes at 8 take
+   * 100 ms. On a LAN that is what goes to the host, on a pair what comes from the second end.
+   */
+  async slow(kilobits: number, host?: string): Promise<void> {
+    await this.#tc(this.#chosen(host), (device) => [
+      `qdisc replace dev ${device} root tbf rate ${kilobits}kbit burst 1600 latency 10s`,
+    ]);
   }
 
   /** Takes the carrier away, or gives it back. */

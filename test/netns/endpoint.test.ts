@@ -40,18 +40,24 @@ interface World extends AsyncDisposable {
   readonly stateDir: string;
   readonly problems: MerlonError[];
   /** Ends the endpoints' part and begins it anew from disk, with empty tables. */
-  restart(): Promise<World>;
+  restart(options?: { readonly manifestsRead: boolean }): Promise<World>;
 }
 
 const signal = AbortSignal.timeout(60_000);
 const soon = <T>(what: string, check: () => T | undefined | false | Promise<T | undefined | false>) =>
   until(check, { signal, timeoutMs: 5000, what });
 
-async function begin(net: Topology<Name>, stateDir: string, own: AsyncDisposableStack): Promise<World> {
+async function begin(
+  net: Topology<Name>,
+  stateDir: string,
+  own: AsyncDisposableStack,
+  manifestsRead = true,
+): Promise<World> {
   const db = new Database({ clock: systemClock });
   const tables = netdevTables(db);
   const table = endpointTable(db);
-  const workloads = db.table<WorkloadRow>({ name: 'workloads', key: (row) => row.key });
+  const workloads = db.table<WorkloadRow>({ name: 'workloads', key: (row) => row.key, sources: ['files'] });
+  if (manifestsRead) workloads.source('files').markSynced();
   const clock = fakeClock();
   const problems: MerlonError[] = [];
   const running = new AsyncDisposableStack();
@@ -85,9 +91,9 @@ async function begin(net: Topology<Name>, stateDir: string, own: AsyncDisposable
     clock,
     stateDir,
     problems,
-    restart: async () => {
+    restart: async (how) => {
       await running.disposeAsync();
-      return begin(net, stateDir, own);
+      return begin(net, stateDir, own, how?.manifestsRead);
     },
     [Symbol.asyncDispose]: () => own.disposeAsync(),
   };
@@ -389,6 +395,14 @@ test.serial('workload – an endpoint while its device is there, with one id', a
   await soon('its row is gone', () => w.table.get(1) === undefined);
   await node.ip('link add tap0 type veth peer name tap1');
   t.like(await ready(), { id: 1 });
-  w.db.write((txn) => w.workloads.delete(txn, row.key));
-  await soon('its row is gone', () => w.table.size === 0);
+  w.db.write((txn) => w.workloads.put(txn, { ...row, addresses: ['10.1.0.2'] }));
+  await soon('it has the other address', () => w.table.get(1)?.addresses[0] === '10.1.0.2');
+  const after = await w.restart({ manifestsRead: false });
+  t.like(
+    after.table.get(1),
+    { name: 'vm', addresses: ['10.1.0.2'], state: 'ready' },
+    'before the manifests are read',
+  );
+  after.db.write((txn) => after.workloads.source('files').markSynced(txn));
+  await soon('its row is gone, since no manifest has it', () => after.table.size === 0);
 });

@@ -173,6 +173,21 @@ test('link – carrier, loss of a share', async (t) => {
   }));
   const open = (await a.attempts(attempts)).filter(({ outcome }) => outcome === 'open').length;
   t.true(open > 10 && open < 120, `a quarter of 200 come through: ${open}`);
+  await net.link('lan').heal('b');
+  await net.link('lan').slow(8, 'b');
+  const slow = await a.attempts(
+    Array.from({ length: 4 }, () => ({
+      proto: 'udp' as const,
+      to: b.ipv4,
+      port: 80,
+      payload: 'x'.repeat(600),
+      timeoutMs: 10_000,
+    })),
+  );
+  t.true(
+    slow.some(({ outcome, ms }) => outcome === 'open' && ms > 300),
+    'what does not fit the bucket waits',
+  );
   await net.link('a-router').carrier(false);
   const state = async () =>
     (await a.ipJson<{ ifname: string; operstate: string }>('link')).find(({ ifname }) => ifname === 'eth0')
