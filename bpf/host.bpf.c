@@ -47,20 +47,24 @@ static __always_inline int host_judge(struct __sk_buff *skb, struct packet *pkt)
 	return flow_decide(skb, pkt);
 }
 
-/* Sources that the wire may not show (HF-1.5); 0, or a drop reason. */
+/*
+ * Sources that the wire may not show (HF-1.5); 0, or a drop reason. Whether an address unknown to the
+ * ipcache is the node's is asked only when a record would begin (PKT_FROM_WIRE).
+ */
 static __always_inline int host_check_source(struct __sk_buff *skb, struct packet *pkt)
 {
-	struct device *device;
+	struct device *device = device_get(pkt->ifindex);
 
+	if (!device || !(device->flags & DEVICE_ALLOW_SELF_SOURCE))
+		pkt->flags |= PKT_FROM_WIRE;
 	if (pkt->flags & PKT_SRC_ENDPOINT && !source_is_behind_device(skb, pkt))
 		return DROP_INVALID_SOURCE_IP;
-	if (pkt->src_identity != IDENTITY_HOST && !address_is_local(&pkt->saddr, pkt->family))
+	if (pkt->src_identity != IDENTITY_HOST)
 		return 0;
-	device = device_get(pkt->ifindex);
-	if (!device || !(device->flags & DEVICE_ALLOW_SELF_SOURCE))
+	if (pkt->flags & PKT_FROM_WIRE)
 		return DROP_SPOOFED_LOCAL_SOURCE;
-	if (pkt->src_identity == IDENTITY_HOST) /* never the node, whatever the device */
-		pkt->src_identity = pkt->family == 4 ? cfg_identity_world4 : cfg_identity_world6;
+	/* Never the node, whatever the device. */
+	pkt->src_identity = pkt->family == 4 ? cfg_identity_world4 : cfg_identity_world6;
 	return 0;
 }
 
@@ -88,7 +92,7 @@ __noinline int host_ingress_full(struct __sk_buff *skb, struct packet *pkt)
 		return pass(STAT_PASS_FORWARDED);
 	if (tcp_flags_are_invalid(pkt))
 		return drop(pkt, DROP_INVALID_TCP_FLAGS);
-	identity_resolve(pkt, DIR_INGRESS);
+	identity_take(pkt, DIR_INGRESS);
 	rc = host_check_source(skb, pkt);
 	if (rc)
 		return drop(pkt, rc);

@@ -53,7 +53,7 @@ static __always_inline void announce(const struct packet *pkt, __u32 i)
 	count(STAT_FLOW_NEW, 1);
 	if (!(judged->bits & JUDGED_FAILSAFE))
 		rule_flow(judged->origin);
-	event_emit(pkt, i, type << 8);
+	event_emit(pkt, i, type, 0);
 }
 
 static __always_inline void announce_all(const struct packet *pkt)
@@ -334,6 +334,8 @@ __noinline int flow_begin(struct __sk_buff *skb, struct packet *pkt, struct flow
 		if (refusal)
 			return drop_for(pkt, REFUSAL_SUBJECT(refusal), REFUSAL_REASON(refusal));
 	}
+	if (pkt->flags & PKT_FROM_WIRE && address_is_local(&pkt->saddr, pkt->family))
+		return drop(pkt, DROP_SPOOFED_LOCAL_SOURCE);
 	if (!(pkt->flags & PKT_NO_RECORD)) {
 		if (!initiator_is_here(pkt, is_reply) && !(pkt->flags & PKT_SOCKET))
 			home = HOME_UNPROVEN;
@@ -358,23 +360,17 @@ static __always_inline bool flow_fits(const struct packet *pkt, const struct flo
 	return !(pkt->flags & (is_reply ? PKT_ICMP_REQUEST : PKT_ICMP_REPLY));
 }
 
-/* The packet's way from the flow table to its verdict. The hook has filled in subjects and identities. */
-__noinline int flow_decide(struct __sk_buff *skb, struct packet *pkt)
+/* The packet's way from the flow table to its verdict. A plain SYN has been judged. */
+__noinline int flow_track(struct __sk_buff *skb, struct packet *pkt)
 {
 	struct live_state *state = live_get();
 	struct flow *flow = NULL, *expired = NULL;
 	struct unproven_value *unproven = NULL;
 	bool swapped;
 	__u32 now = now_seconds();
-	int refusal;
 
 	if (!pkt || !state)
 		return TC_ACT_SHOT;
-	if (pkt->flags & PKT_SYN) {
-		refusal = judge_all(pkt, 0);
-		if (refusal)
-			return drop_for(pkt, REFUSAL_SUBJECT(refusal), REFUSAL_REASON(refusal));
-	}
 	if (pkt->flags & PKT_NO_RECORD)
 		return flow_begin(skb, pkt, NULL);
 
@@ -417,6 +413,21 @@ __noinline int flow_decide(struct __sk_buff *skb, struct packet *pkt)
 		return flow_begin(skb, pkt, NULL);
 	}
 	return flow_continue(skb, pkt, flow, unproven, swapped != !!(flow->flags & FLOW_INITIATOR));
+}
+
+/*
+ * What happens to the packet, once the hook has filled in subjects and identities. Policy judges a plain
+ * SYN before the flow table is asked: a forged one costs no cold miss.
+ */
+static __always_inline int flow_decide(struct __sk_buff *skb, struct packet *pkt)
+{
+	if (pkt->flags & PKT_SYN) {
+		int refusal = judge_all(pkt, 0);
+
+		if (refusal)
+			return drop_for(pkt, REFUSAL_SUBJECT(refusal), REFUSAL_REASON(refusal));
+	}
+	return flow_track(skb, pkt);
 }
 
 #endif

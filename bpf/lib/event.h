@@ -85,41 +85,50 @@ static __always_inline __u8 event_flags(const struct packet *pkt, __u32 subject,
 	return flags;
 }
 
-/* Says of `subject` that `what` = event type << 8 | drop reason happened. Never fails the packet's path. */
-__noinline int event_emit(const struct packet *pkt, __u32 subject, __u32 what)
+static __always_inline __u32 event_ring(void)
+{
+	return bpf_get_smp_processor_id() >> cfg_ring_shift;
+}
+
+/* Does user space want it, and is there a token? If not, that is counted. */
+static __always_inline bool event_is_due(__u32 ring, __u32 type, __u32 reason)
+{
+	struct event_limit *limit = bpf_map_lookup_elem(&event_limits, &ring);
+	struct live_state *state = live_get();
+
+	if (!limit || !state)
+		return false;
+	if (state->interest & 1U << (type & 0xf) &&
+	    bucket_take(&limit->full_at, cfg_event_rate, cfg_event_burst))
+		return true;
+	if (limit->suppressed[reason & 0xff] != 0xffff)
+		limit->suppressed[reason & 0xff]++;
+	count(STAT_EVENT_SUPPRESSED, 1);
+	return false;
+}
+
+/* Writes the record; `what` = event type << 8 | drop reason. */
+__noinline int event_write(const struct packet *pkt, __u32 subject, __u32 what)
 {
 	__u32 type = (what >> 8) & 0xf, reason = what & 0xff;
-	__u32 cpu = bpf_get_smp_processor_id(), ring_index = cpu >> cfg_ring_shift;
-	__u32 sent_key = STAT_EVENT_SENT;
+	__u32 ring_index = event_ring(), sent_key = STAT_EVENT_SENT;
 	struct event_limit *limit = bpf_map_lookup_elem(&event_limits, &ring_index);
-	struct live_state *state = live_get();
+	void *ring = bpf_map_lookup_elem(&events, &ring_index);
+	__u64 *sent = bpf_map_lookup_elem(&stat_count, &sent_key);
 	const struct judgement *judged;
 	struct event *event;
-	__u64 *sent;
-	void *ring;
 
-	if (!pkt || !limit || !state || subject >= SUBJECTS)
+	if (!pkt || !limit || !sent || subject >= SUBJECTS)
 		return 0;
 	judged = &pkt->judged[subject];
-	if (!(state->interest & 1U << type) ||
-	    !bucket_take(&limit->full_at, cfg_event_rate, cfg_event_burst)) {
-		if (limit->suppressed[reason] != 0xffff)
-			limit->suppressed[reason]++;
-		count(STAT_EVENT_SUPPRESSED, 1);
-		return 0;
-	}
-	ring = bpf_map_lookup_elem(&events, &ring_index);
-	sent = bpf_map_lookup_elem(&stat_count, &sent_key);
-	if (!ring || !sent)
-		return 0;
-	event = event_reserve(ring, pkt);
+	event = ring ? event_reserve(ring, pkt) : NULL;
 	if (!event) {
 		count(STAT_EVENT_LOST, 1);
 		return 0;
 	}
 	event->version = EVENT_VERSION | type << 4;
 	event->reason = reason;
-	event->cpu = cpu;
+	event->cpu = bpf_get_smp_processor_id();
 	event->seq = *sent;
 	event->time_ns = bpf_ktime_get_ns();
 	event->generation = pkt->subject[subject].generation;
@@ -131,6 +140,14 @@ __noinline int event_emit(const struct packet *pkt, __u32 subject, __u32 what)
 	/* Readers also poll by a timer: one wake-up for many records. */
 	bpf_ringbuf_submit(event, *sent % EVENTS_A_WAKEUP ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP);
 	return 0;
+}
+
+/* Says of `subject` that something happened. Never fails the packet's path. */
+static __always_inline void event_emit(const struct packet *pkt, __u32 subject, __u32 type,
+				       __u32 reason)
+{
+	if (event_is_due(event_ring(), type, reason))
+		event_write(pkt, subject, type << 8 | reason);
 }
 
 /*
@@ -150,7 +167,7 @@ __noinline int drop_for(const struct packet *pkt, __u32 subject, __u32 reason)
 		counter->packets += pkt->segments; /* per-CPU */
 		counter->bytes += pkt->length;
 	}
-	event_emit(pkt, subject, EVENT_DROP << 8 | (reason & 0xff));
+	event_emit(pkt, subject, EVENT_DROP, reason & 0xff);
 	return TC_ACT_SHOT;
 }
 

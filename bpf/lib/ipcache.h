@@ -39,12 +39,10 @@ static __always_inline __u64 ipcache_lookup(const union address *addr, __u8 fami
 }
 
 /* Fills in the peer's identity: the source's for DIR_INGRESS, else the destination's. */
-__noinline int identity_resolve(struct packet *pkt, __u32 dir)
+static __always_inline void identity_take(struct packet *pkt, __u32 dir)
 {
 	__u64 word;
 
-	if (!pkt)
-		return 0;
 	word = ipcache_lookup(dir == DIR_INGRESS ? &pkt->saddr : &pkt->daddr, pkt->family);
 	if (dir == DIR_INGRESS) {
 		pkt->src_identity = word;
@@ -55,6 +53,13 @@ __noinline int identity_resolve(struct packet *pkt, __u32 dir)
 		if (word >> 32 & IPCACHE_ENDPOINT)
 			pkt->flags |= PKT_DST_ENDPOINT;
 	}
+}
+
+/* The same, where a call costs less than the code. */
+__noinline int identity_resolve(struct packet *pkt, __u32 dir)
+{
+	if (pkt)
+		identity_take(pkt, dir);
 	return 0;
 }
 

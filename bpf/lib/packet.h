@@ -125,7 +125,7 @@ _Static_assert(sizeof(struct packet) <= sizeof(struct packet_scratch),
 #define PKT_SOCKET 0x1000    /* an established socket stands behind it */
 #define PKT_REPLY 0x2000     /* travels towards the initiator */
 #define PKT_XDP 0x4000
-#define PKT_TAIL_UNSEEN 0x8000 /* headers beyond the linear part: XDP leaves it to tcx */
+#define PKT_FROM_WIRE 0x8000 /* may not show a source of the node's (HF-1.5) */
 
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
