@@ -90,14 +90,17 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   await Promise.all([reconcilers.failsafe.settled({ signal }), reconcilers.addresses.settled({ signal })]);
 
   const numbers = numberingFile(stateDir);
+  const active = countFile(stateDir);
   const loop = new PolicyLoop({
     tables: inputTables(tables),
     input: () => controlInput(tables),
     revision: () => db.revision,
     sink: datapathSink(datapath, db, tables.enforced),
     numbering: (await numbers.read((problem) => degraded.add(problem))) ?? EMPTY_NUMBERING,
-    onEnforced: ({ numbering }) => {
-      numbers.write(numbering).catch((err: unknown) => degraded.addError('STATE_WRITE', err));
+    onEnforced: (enforced) => {
+      const remembered = [numbers.write(enforced.numbering), active.write(enforced.input.policies.length)];
+      Promise.all(remembered).catch((err: unknown) => degraded.addError('STATE_WRITE', err));
+      report.write();
     },
     clock: systemClock,
     logger,
@@ -108,7 +111,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     settings: manifestSettings(config),
     clock: systemClock,
     agent: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
-    activeBefore: datapath.hostGeneration > 0 ? 1 : 0,
+    activeBefore: datapath.instance.isAdopted ? ((await active.read(() => {})) ?? 1) : 0,
     onStatus: () => report.write(),
   });
   const report = new ManifestReport({ runDir, manifests, loop, degraded });
@@ -198,6 +201,13 @@ function numberingFile(stateDir: string): StateFile<Numbering> {
     const numbering = content as Numbering | undefined;
     return numbering?.cluster?.given instanceof Map ? numbering : undefined;
   });
+}
+
+/** How many policies were enforced last: with any, an empty directory at start is held, not obeyed. */
+function countFile(stateDir: string): StateFile<number> {
+  return stateFile(join(stateDir, 'policies.count'), 1, (content) =>
+    typeof content === 'number' ? content : undefined,
+  );
 }
 
 function reloadOnHangup(view: AgentView, logger: Logger, stack: AsyncDisposableStack): void {

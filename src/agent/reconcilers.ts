@@ -23,8 +23,13 @@ export function startReconcilers(
   signal: AbortSignal,
 ): Reconcilers {
   const onProblem = (problem: Problem<unknown> | { readonly prune: unknown }): void => {
-    if ('prune' in problem) logger.warn({ err: problem.prune }, 'a check for drift failed; it is tried again');
-    else logger.warn({ row: problem.row, err: problem.status.error }, 'a row could not be carried out; it is tried again');
+    if ('prune' in problem)
+      logger.warn({ err: problem.prune }, 'a check for drift failed; it is tried again');
+    else
+      logger.warn(
+        { row: problem.row, err: problem.status.error },
+        'a row could not be carried out; it is tried again',
+      );
   };
   const pruneIntervalMs = PRUNE_INTERVAL_MS;
   const common = { clock: systemClock, signal, backoff: BACKOFF, pruneIntervalMs, onProblem };

@@ -49,14 +49,15 @@ export async function serveApi(options: {
 }
 
 async function listen(server: Server, path: string): Promise<void> {
-  // Between bind and chmod nobody but root may connect.
+  // Between bind and chmod nobody but root may connect. The bind happens inside the call; the mask must not
+  // stand while others run.
   const before = process.umask(0o177);
   try {
     server.listen(path);
-    await once(server, 'listening');
   } finally {
     process.umask(before);
   }
+  await once(server, 'listening');
 }
 
 function grantGroup(path: string): boolean {

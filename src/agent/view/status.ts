@@ -7,7 +7,7 @@ import { formatProblem } from '#files';
 import { unsyncedTables } from '../input.ts';
 import { failsafeConfig } from '../settings.ts';
 import { configOf } from '../tables.ts';
-import { VERSION } from '../../version.ts';
+import { VERSION } from '#kit/version';
 import type { ViewContext } from './context.ts';
 import { deviceViews } from './devices.ts';
 import { directionState } from './endpoints.ts';

@@ -1,6 +1,6 @@
 /** `merlon version`. */
 import { release } from 'node:os';
-import { VERSION } from '../../version.ts';
+import { VERSION } from '#kit/version';
 import type { Run } from '../verb.ts';
 
 export const run: Run = async (context) => {
