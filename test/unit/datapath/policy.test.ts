@@ -126,3 +126,126 @@ test('policy – after every store each caught reader sees an old or a new verdi
   );
   t.log(`${checks} verdicts read`);
 });
+
+const allow = (labels: readonly number[], first: number, last = first): TwinRule => ({
+  labels,
+  ports: [first, last],
+  verdict: 'allow',
+});
+const WORLD: World = {
+  identities: [1, 2, 3, 4096, 16777216],
+  rules: [[allow([1], 80)], [allow([2], 443)], [allow([-1, 0], 0, 65535)]],
+  endpoints: new Map([
+    [1, 1],
+    [2, 2],
+  ]),
+};
+const generations = (tables: PolicyTables) => [...tables.generations()].map(([, index, g]) => [index, g]);
+
+test('policy – what has not changed keeps slot and generation, what has switches alone', async (t) => {
+  const b = bench();
+  await enter(b, WORLD);
+  await quiet(b);
+  const before = generations(b.tables);
+  const same = await enter(b, { ...WORLD });
+  t.deepEqual([same.switched, same.kept, same.rejudge], [[], 3, []]);
+  t.deepEqual(generations(b.tables), before);
+  const rules = WORLD.rules.with(1, [allow([2], 443), allow([3], 8443)]);
+  const changed = await enter(b, { ...WORLD, rules });
+  t.is(changed.switched.length, 1);
+  t.is(changed.kept, 2);
+  const after = generations(b.tables);
+  t.deepEqual(
+    after.filter(([index]) => index !== 1),
+    before.filter(([index]) => index !== 1),
+  );
+  t.not(after.find(([index]) => index === 1)?.[1], before.find(([index]) => index === 1)?.[1]);
+  await quiet(b);
+});
+
+test('policy – a new identity of a known class costs no switch', async (t) => {
+  const b = bench();
+  await enter(b, WORLD);
+  await quiet(b);
+  const applied = await enter(b, { ...WORLD, identities: [...WORLD.identities, 6, 4101] });
+  t.deepEqual(applied.switched, []);
+  t.deepEqual(applied.rejudge, [6, 4101]);
+  t.is(classOf(b.mem, 6), classOf(b.mem, 1));
+  await quiet(b);
+});
+
+test('policy – an identity of a new class gets its row, not a switch', async (t) => {
+  const b = bench();
+  const few = { ...WORLD, identities: [3] };
+  await enter(b, few);
+  await quiet(b);
+  const before = generations(b.tables);
+  const applied = await enter(b, { ...few, identities: [3, 1, 2] });
+  t.deepEqual(applied.switched, []);
+  t.deepEqual(generations(b.tables), before);
+  await quiet(b);
+});
+
+test('policy – a process that takes over finds everything and switches nothing', async (t) => {
+  const b = bench();
+  await enter(b, WORLD);
+  await enter(b, { ...WORLD, rules: WORLD.rules.with(0, [allow([1, 2], 22)]) });
+  const now = { ...WORLD, rules: WORLD.rules.with(0, [allow([1, 2], 22)]) };
+  b.readers.quiet();
+  const successor = b.open();
+  t.deepEqual(await successor.adopt(), []);
+  const before = generations(successor);
+  t.is(before.length, 3);
+  const applied = await enter(b, now, successor);
+  t.deepEqual(applied.switched, []);
+  t.deepEqual(generations(successor), before);
+  const other = await enter(b, WORLD, successor);
+  t.deepEqual(other.switched, ['host']);
+  await quiet(b, successor);
+});
+
+test('policy – without room the old policy stays to the letter, and a smaller one still goes through', async (t) => {
+  const b = bench({ rulesets: 16, arenaWords: 1024, pages: 8 });
+  await enter(b, WORLD);
+  await quiet(b);
+  const many = Array.from({ length: 120 }, (_, i) => allow([i % 5], 100 + i));
+  const before = generations(b.tables);
+  await t.throwsAsync(b.tables.apply(compileTwin({ ...WORLD, rules: WORLD.rules.with(0, many) })), {
+    code: 'POLICY_NO_ROOM',
+  } as never);
+  b.readers.check();
+  t.deepEqual(generations(b.tables), before);
+  const smaller = await enter(b, { ...WORLD, rules: WORLD.rules.with(0, [allow([3], 22)]) });
+  t.deepEqual(smaller.switched, ['host']);
+  await quiet(b);
+});
+
+test('policy – a slot that reads back otherwise is never switched to', async (t) => {
+  const b = bench();
+  await enter(b, WORLD);
+  await quiet(b);
+  const fill = b.mem.fill;
+  const broken = { ...WORLD, rules: WORLD.rules.with(0, [allow([4], 22)]) };
+  (b.mem as { fill: typeof fill }).fill = (array, index, source) => {
+    fill(array, index, source);
+    if (source.length > 20) array[index + source.length - 1] = 0xbad;
+  };
+  await t.throwsAsync(b.tables.apply(compileTwin(broken)), { code: 'POLICY_VERIFY_FAILED' } as never);
+  b.readers.check();
+  (b.mem as { fill: typeof fill }).fill = fill;
+  t.deepEqual((await enter(b, broken)).switched, ['host']);
+  await quiet(b);
+});
+
+test('policy – tables grow when classes become many, without a wrong verdict', async (t) => {
+  const b = bench({ rulesets: 16, arenaWords: 1 << 16, pages: 8 });
+  await enter(b, WORLD);
+  await quiet(b);
+  const ports = Array.from({ length: 70 }, (_, i) => allow([1 + (i % 3)], 1000 + 3 * i, 1001 + 3 * i));
+  await enter(b, { ...WORLD, rules: WORLD.rules.with(1, ports) });
+  await quiet(b);
+  t.true(b.tables.ports.axis.weights.size > 70);
+  await enter(b, WORLD);
+  await quiet(b);
+  t.true(b.tables.ports.axis.weights.size < 10, 'and classes that became alike are merged');
+});
