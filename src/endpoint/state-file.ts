@@ -24,9 +24,12 @@ function thaw(_key: string, value: unknown): unknown {
   return '$bigint' in value ? BigInt(value.$bigint as string) : value;
 }
 
+/** Tells the temporary files of writes that run at the same time apart. */
+let writes = 0;
+
 /** Writes a file so that a crash leaves either the old or the new one. Error: STATE_WRITE. */
 export async function writeAtomically(path: string, text: string): Promise<void> {
-  const temporary = `${path}.tmp`;
+  const temporary = `${path}.${++writes % 64}.tmp`;
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     const file = await open(temporary, 'w', 0o600);
@@ -73,6 +76,7 @@ export function stateFile<T>(
     const framed = JSON.parse(text, thaw) as Partial<Framed> | null;
     return framed === null ? undefined : check(framed.content, Number(framed.version));
   };
+  let last: Promise<unknown> = Promise.resolve();
   return {
     path,
     async read(onBad) {
@@ -89,7 +93,13 @@ export function stateFile<T>(
       onBad(new MerlonError('STATE_CORRUPT', `${path} is unreadable and put aside: ${why}`, { cause }));
       return undefined;
     },
-    write: (value) => writeAtomically(path, `${JSON.stringify({ version, content: value }, freeze)}\n`),
+    // One after the other, so that what was written last is what stands there.
+    write: (value) => {
+      const text = `${JSON.stringify({ version, content: value }, freeze)}\n`;
+      const written = last.then(() => writeAtomically(path, text));
+      last = written.catch(() => {}); // told to whoever asked for it
+      return written;
+    },
     remove: () => rm(path, { force: true }),
   };
 }

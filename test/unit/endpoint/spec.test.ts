@@ -172,6 +172,10 @@ test('stateFile – no bytes make reading throw; the file is put aside', async (
     t.deepEqual((await readdir(dir)).sort(), ['x.bad']);
   }
   t.is(await file.read((e) => t.fail(e.message)), undefined, 'none is none');
+  await Promise.all(Array.from({ length: 20 }, (_, at) => file.write(new Map([['at', at]]))));
+  t.deepEqual(await file.read((e) => t.fail(e.message)), new Map([['at', 19]]), 'the last of many at once');
+  t.deepEqual((await readdir(dir)).sort(), ['x', 'x.bad']);
+  await rm(path);
   const blocked = stateFile(join(path, 'y'), 1, () => 1);
   await writeFile(path, '');
   const e = await t.throwsAsync(blocked.write(1));
