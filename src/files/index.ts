@@ -3,7 +3,7 @@
  * object; configuration files → NodeConfig.
  * Invariants: only a set that was read twice alike is judged; a set with a problem changes nothing (or, with
  * `perFile`, nothing of the file that has it); an empty or vanished directory never opens what was closed; the
- * tables are not synced before a set was accepted.
+ * tables are not synced before a set was accepted, unless nothing was enforced when the agent started.
  */
 export { type ConfigFilesOptions, loadNodeConfig, readConfigTexts } from './config.ts';
 export { type FileName, type FileStat, type FileSystem, nodeFileSystem } from './filesystem.ts';
@@ -18,6 +18,7 @@ export {
   type ManifestFileRow,
   type ManifestObjectRow,
   type ManifestsStatus,
+  policiesInStatus,
   statusText,
 } from './status.ts';
 export type { Owner } from './trust.ts';

@@ -71,7 +71,7 @@ export class ManifestSource {
   /** Directories of the last reading; for those that are missing the one above, where they will appear. */
   #toWatch: readonly Watched[] = [];
   #acceptedHash: string | undefined;
-  #status = INITIAL_STATUS;
+  #status: ManifestsStatus;
   #accepted: AcceptedFiles = new Map();
   #activePolicies: number;
   #devices: ReadonlyMap<string, bigint> = new Map();
@@ -82,6 +82,7 @@ export class ManifestSource {
     this.#fs = options.fs ?? nodeFileSystem;
     this.#settings = options.settings;
     this.#activePolicies = options.activeBefore;
+    this.#status = { ...INITIAL_STATUS, policies: options.activeBefore };
     const { policies, workloads } = options.tables;
     const name = options.settings.parse.source;
     this.#synced = [policies.source(name), workloads.source(name)];
@@ -211,9 +212,18 @@ export class ManifestSource {
     });
     const { state, message, problems } = judgement;
     const revision = isTaken
-      ? Math.max(tables.policies.revision, tables.workloads.revision)
+      ? Math.max(1, tables.policies.revision, tables.workloads.revision)
       : this.#status.revision;
-    this.#setStatus({ state, message, problems, generation, revision, hash: snapshot.hash, files });
+    this.#setStatus({
+      state,
+      message,
+      problems,
+      generation,
+      revision,
+      policies: this.#activePolicies,
+      hash: snapshot.hash,
+      files,
+    });
   }
 
   #setStatus(status: ManifestsStatus): void {

@@ -33,6 +33,8 @@ export interface ManifestsStatus {
   readonly generation: number;
   /** Revision of the tables in which the accepted set is complete; 0 before the first. */
   readonly revision: number;
+  /** Policies in force: of the set accepted last or, before the first, those from before the start. */
+  readonly policies: number;
   readonly files: readonly ManifestFileRow[];
   /** Of the set as a whole and of all files, in their order. */
   readonly problems: readonly Problem[];
@@ -45,6 +47,7 @@ export const INITIAL_STATUS: ManifestsStatus = {
   message: 'the manifests have not been read yet',
   generation: 0,
   revision: 0,
+  policies: 0,
   files: [],
   problems: [],
 };
@@ -99,6 +102,7 @@ export function statusText(status: ManifestsStatus, isApplied: boolean): string 
     hash: status.hash,
     message: status.message,
     generation: status.generation,
+    policies: status.policies,
     files: status.files.map((f) => ({
       file: f.file,
       hash: f.hash,
@@ -109,6 +113,18 @@ export function statusText(status: ManifestsStatus, isApplied: boolean): string 
     errors: status.problems.map(problemView),
   };
   return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+/** How many policies were in force when a status file was written; undefined when the text is none. */
+export function policiesInStatus(text: string): number | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    const count =
+      typeof value === 'object' && value !== null && 'policies' in value ? value.policies : undefined;
+    return typeof count === 'number' && Number.isInteger(count) && count >= 0 ? count : undefined;
+  } catch {
+    return undefined; // torn or foreign text: the caller knows nothing then
+  }
 }
 
 function problemView(problem: Problem): object {

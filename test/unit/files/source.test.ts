@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import { createHash } from 'node:crypto';
-import { statusText } from '#files';
+import { policiesInStatus, statusText } from '#files';
 import type { FakeFileSystem } from '../../fakes/file-system.ts';
 import { bench, never, policy, workload } from './bench.ts';
 
@@ -286,6 +286,17 @@ test('source – an empty directory at the start is nothing, unless policies wer
   t.is(status.state, 'held');
   t.regex(status.message, /the 3 policies stay enforced/);
   t.false(restarted.tables.policies.isSynced);
+});
+
+test('source – the status file remembers how many policies were in force', async (t) => {
+  const b = await withOnePolicy();
+  t.is(policiesInStatus(statusText(b.source.status, true)), 1);
+  b.fs.remove('/m/a.yaml');
+  await b.source.clear({ signal: never });
+  t.is(policiesInStatus(statusText(b.source.status, true)), 0);
+  t.is(policiesInStatus(statusText(bench({ activeBefore: 3 }).source.status, false)), 3);
+  t.is(policiesInStatus('{"policies": "one"}'), undefined);
+  t.is(policiesInStatus('{"polic'), undefined);
 });
 
 test('source – a directory that never was there holds nothing back', async (t) => {
