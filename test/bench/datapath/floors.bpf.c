@@ -270,8 +270,9 @@ FLOOR(ktime)
 	return TC_ACT_UNSPEC;
 }
 
-static __noinline int called(struct __sk_buff *skb)
+__noinline int called(struct __sk_buff *skb)
 {
+	asm volatile(""); /* else the compiler sees through it */
 	return skb->len & 1;
 }
 
@@ -280,7 +281,7 @@ FLOOR(subprogram_call)
 	int sum = 0;
 
 	SIXTEEN(sum += called(skb))
-	if (sum < 0)
+	if (sum > 16)
 		failures++;
 	return TC_ACT_UNSPEC;
 }

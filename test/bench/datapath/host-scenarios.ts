@@ -52,6 +52,7 @@ export function established(bed: Bed, family: Family): Scenario[] {
       frame: packetOf(bed, inbound, false, ACK),
       path: ['PASS_REPLY'],
       target: 80,
+      prepare: () => establish(bed, inbound, 1),
     },
     {
       ...one,
@@ -69,6 +70,7 @@ export function established(bed: Bed, family: Family): Scenario[] {
       frame: packetOf(bed, outbound, true, ACK),
       path: ['PASS_REPLY'],
       target: 80,
+      prepare: () => establish(bed, outbound, 1),
     },
     {
       ...many,

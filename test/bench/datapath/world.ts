@@ -38,6 +38,8 @@ export const CHURN_IDENTITIES = [40001 as Identity, 40002 as Identity] as const;
 
 const PEERS = { fromCIDR: ['10.64.0.0/10', '2001:db8:64::/48'] };
 const TO_PEERS = { toCIDR: ['10.64.0.0/10', '2001:db8:64::/48'] };
+/** In the pod's namespace and in the node's policy alike. */
+const CHURN = { matchLabels: { app: 'churn', 'k8s:io.kubernetes.pod.namespace': 'bench' } };
 const tcp = (port: number) => [{ ports: [{ port: String(port), protocol: 'TCP' }] }];
 
 /** Rules beside those that the scenarios meet: single peers, each with one of 500 ports. */
@@ -48,15 +50,18 @@ function fillers(count: number): unknown[] {
   });
 }
 
-/** Three rules of use, and fillers up to `rules`. */
+/** Four rules of use, and fillers up to `rules`. */
 function spec(rules: number): object {
   return {
     ingress: [
       { ...PEERS, toPorts: tcp(OPEN) },
-      { fromEndpoints: [{ matchLabels: { app: 'churn' } }], toPorts: tcp(OPEN) },
-      ...fillers(rules - 3),
+      { fromEndpoints: [CHURN], toPorts: tcp(OPEN) },
+      ...fillers(rules - 4),
     ],
-    egress: [{ ...TO_PEERS, toPorts: tcp(OUTBOUND) }],
+    egress: [
+      { ...TO_PEERS, toPorts: tcp(OUTBOUND) },
+      { toEndpoints: [CHURN], toPorts: tcp(OUTBOUND) },
+    ],
   };
 }
 
