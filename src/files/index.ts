@@ -18,7 +18,6 @@ export {
   type ManifestFileRow,
   type ManifestObjectRow,
   type ManifestsStatus,
-  policiesInStatus,
   statusText,
 } from './status.ts';
 export type { Owner } from './trust.ts';

@@ -115,18 +115,6 @@ export function statusText(status: ManifestsStatus, isApplied: boolean): string 
   return `${JSON.stringify(value, null, 2)}\n`;
 }
 
-/** How many policies were in force when a status file was written; undefined when the text is none. */
-export function policiesInStatus(text: string): number | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    const count =
-      typeof value === 'object' && value !== null && 'policies' in value ? value.policies : undefined;
-    return typeof count === 'number' && Number.isInteger(count) && count >= 0 ? count : undefined;
-  } catch {
-    return undefined; // torn or foreign text: the caller knows nothing then
-  }
-}
-
 function problemView(problem: Problem): object {
   const { code, message, hint, at } = problem;
   return { code, message, ...(hint === undefined ? {} : { hint }), at, text: formatProblem(problem) };
