@@ -163,12 +163,6 @@ static __always_inline int host_rest(struct __sk_buff *skb, enum direction dir, 
 	return dir == DIR_INGRESS ? host_ingress_full(skb, pkt) : host_egress_full(skb, pkt);
 }
 
-/* A record without verdicts was made for what merely passes. */
-static __always_inline bool flow_is_unjudged(const struct flow *flow)
-{
-	return !(flow->verdict[DIR_EGRESS] | flow->verdict[DIR_INGRESS]);
-}
-
 /* The established packet: one lookup, one comparison of stamps. */
 static __always_inline bool host_fast(struct __sk_buff *skb, const struct fast *fast,
 				      enum direction dir, int *action)

@@ -118,6 +118,12 @@ static __always_inline bool flow_is_live(const struct flow *flow, __u8 proto, bo
 	return now - last <= flow_timeout(flow->flags, proto, is_unproven);
 }
 
+/* A record without verdicts was made for what merely passes. */
+static __always_inline bool flow_is_unjudged(const struct flow *flow)
+{
+	return !(flow->verdict[DIR_EGRESS] | flow->verdict[DIR_INGRESS]);
+}
+
 static __always_inline __u32 epoch_bucket(const union address *addr, __u8 family)
 {
 	__u32 hash = addr->w[3] * EPOCH_MULTIPLIER3;

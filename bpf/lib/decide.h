@@ -161,6 +161,8 @@ __noinline int flow_judge(struct packet *pkt, struct flow *flow, __u32 i, __u32 
 	bucket = epoch_bucket(dir == DIR_INGRESS ? &pkt->saddr : &pkt->daddr, pkt->family);
 	if (subject->flags & SUBJECT_LOCKED && is_reply && before == VERDICT_ALLOW)
 		return 0;
+	if (is_reply && flow_is_unjudged(flow))
+		return 0;
 	if (before != VERDICT_NONE && !must_judge &&
 	    stamp_is_current(&flow->stamp[cell], subject->generation, state, bucket)) {
 		reason = verdict_reason(before);
@@ -191,6 +193,20 @@ __noinline int flow_judge(struct packet *pkt, struct flow *flow, __u32 i, __u32 
 	return REFUSAL(i, reason);
 }
 
+/*
+ * The first packet of a connection on its way past the second subject: another hook of this node made the
+ * record, this subject's cell is still empty. Its verdict, just given, goes into the cell and is told.
+ */
+static __always_inline void flow_first_word(struct packet *pkt, struct flow *flow, __u32 i)
+{
+	__u32 cell = subject_dir(pkt, i);
+
+	if (!subject_is_present(pkt, i) || flow->verdict[cell] != VERDICT_NONE)
+		return;
+	flow_store_verdict(flow, pkt, i, cell);
+	announce(pkt, i);
+}
+
 /* A packet of a live record. `unproven` is the same record where it stands in that table. */
 __noinline int flow_continue(struct __sk_buff *skb, struct packet *pkt, struct flow *flow,
 			     struct unproven_value *unproven, __u32 reply)
@@ -211,6 +227,10 @@ __noinline int flow_continue(struct __sk_buff *skb, struct packet *pkt, struct f
 			flow_write(flow, pkt, 0);
 			announce_all(pkt);
 			return pass_new(pkt);
+		}
+		if (!is_reply) {
+			flow_first_word(pkt, flow, SUBJECT_POD);
+			flow_first_word(pkt, flow, SUBJECT_HOST);
 		}
 	} else {
 		bool must_judge = unproven && !is_reply;

@@ -29,8 +29,8 @@ struct fast {
 	__u8 proto;
 };
 
-/* Is there a TCP segment that only acknowledges, or a datagram, at `l4`? */
-static __always_inline bool fast_l4(__u8 proto, void *l4, void *end)
+/* Is there a TCP segment that only acknowledges, or a datagram, at `l4`, in `size` bytes? */
+static __always_inline bool fast_l4(__u8 proto, void *l4, void *end, __u32 size)
 {
 	__u8 *bytes = l4;
 
@@ -39,7 +39,7 @@ static __always_inline bool fast_l4(__u8 proto, void *l4, void *end)
 	if (proto == IPPROTO_UDP)
 		return true;
 	return proto == IPPROTO_TCP && l4 + TCP_HEADER <= end && bytes[12] >= 0x50 &&
-	       (bytes[13] & TCP_STATE_FLAGS) == TCP_ACK;
+	       (bytes[12] >> 4) * 4 <= size && (bytes[13] & TCP_STATE_FLAGS) == TCP_ACK;
 }
 
 static __always_inline void fast_find4(struct fast *fast, void *l3, void *end, __u32 room,
@@ -52,10 +52,11 @@ static __always_inline void fast_find4(struct fast *fast, void *l3, void *end, _
 	bool swapped;
 
 	if ((void *)(ip + 1) > end || *(__u8 *)ip != IPV4_VERSION_IHL || !ip->ttl ||
-	    ip->frag_off & bpf_htons(0x3fff) || !fast_l4(ip->protocol, port, end))
+	    ip->frag_off & bpf_htons(0x3fff))
 		return;
 	total = bpf_ntohs(ip->tot_len);
-	if (total > room || total < sizeof(*ip) + UDP_HEADER)
+	if (total > room || total < sizeof(*ip) + UDP_HEADER ||
+	    !fast_l4(ip->protocol, port, end, total - sizeof(*ip)))
 		return;
 	if (sender && ip->saddr != sender->addr4)
 		return;
@@ -93,11 +94,11 @@ static __always_inline void fast_find6(struct fast *fast, void *l3, void *end, _
 	__u32 total;
 	bool swapped;
 
-	if ((void *)(ip + 1) > end || ip->version != 6 || !ip->hop_limit ||
-	    !fast_l4(ip->nexthdr, port, end))
+	if ((void *)(ip + 1) > end || ip->version != 6 || !ip->hop_limit)
 		return;
-	total = bpf_ntohs(ip->payload_len) + sizeof(*ip);
-	if (total > room || total < sizeof(*ip) + UDP_HEADER)
+	total = bpf_ntohs(ip->payload_len);
+	if (total + sizeof(*ip) > room || total < UDP_HEADER ||
+	    !fast_l4(ip->nexthdr, port, end, total))
 		return;
 	if (sender && !address_equal(source, (const union address *)sender->addr6))
 		return;

@@ -18,8 +18,8 @@
 #define UDP_HEADER 8
 #define TCP_HEADER 20
 
-/* Ports and flags of the TCP or UDP header at `l4`. */
-static __always_inline bool intake_l4(struct packet *pkt, void *l4, void *end)
+/* Ports and flags of the TCP or UDP header at `l4`, in `size` bytes. */
+static __always_inline bool intake_l4(struct packet *pkt, void *l4, void *end, __u32 size)
 {
 	__be16 *port = l4;
 	__u8 *bytes = l4;
@@ -30,7 +30,8 @@ static __always_inline bool intake_l4(struct packet *pkt, void *l4, void *end)
 	pkt->dport = port[1];
 	if (pkt->proto == IPPROTO_UDP)
 		return true;
-	if (pkt->proto != IPPROTO_TCP || l4 + TCP_HEADER > end || bytes[12] < 0x50)
+	if (pkt->proto != IPPROTO_TCP || l4 + TCP_HEADER > end || bytes[12] < 0x50 ||
+	    (bytes[12] >> 4) * 4 > size)
 		return false;
 	pkt->tcp_flags = bytes[13];
 	return true;
@@ -51,7 +52,7 @@ static __always_inline bool intake4(struct packet *pkt, void *l3, void *end)
 	pkt->l4 = pkt->l3 + sizeof(*ip);
 	address_set4(&pkt->saddr, ip->saddr);
 	address_set4(&pkt->daddr, ip->daddr);
-	return intake_l4(pkt, ip + 1, end);
+	return intake_l4(pkt, ip + 1, end, bpf_ntohs(ip->tot_len) - sizeof(*ip));
 }
 
 static __always_inline bool intake6(struct packet *pkt, void *l3, void *end)
@@ -68,7 +69,7 @@ static __always_inline bool intake6(struct packet *pkt, void *l3, void *end)
 	pkt->l4 = pkt->l3 + sizeof(*ip);
 	__builtin_memcpy(&pkt->saddr, &ip->saddr, 16);
 	__builtin_memcpy(&pkt->daddr, &ip->daddr, 16);
-	return intake_l4(pkt, ip + 1, end);
+	return intake_l4(pkt, ip + 1, end, bpf_ntohs(ip->payload_len));
 }
 
 /* The common kind of frame; false: another kind, and what was written is to be forgotten. */

@@ -115,7 +115,6 @@ function ipCommand(...args: readonly string[]): string {
   return execFileSync('ip', args, { encoding: 'utf8' });
 }
 
-
 /** IPv4 is mapped, as keys of both families have it. */
 export function mapped(text: string): Uint8Array {
   const { family, bytes } = address(text);
@@ -177,7 +176,7 @@ export class Fixture {
     const object = openObject(`build/bpf/${name}.bpf.o`);
     this.#objects.push(object);
     for (const map of objectMaps(object)) {
-      const size = sizes[map.name];
+      const size = sizes[map.name] ?? SIZES[map.name];
       if (size !== undefined) setMapMaxEntries(object, map.name, size);
       const known = this.#maps.get(map.name);
       if (known !== undefined) reuseMap(object, map.name, known);
@@ -603,7 +602,10 @@ export class Fixture {
   }
 }
 
-const ARENA_WORDS = 4096;
+const ARENA_WORDS = 1 << 17;
+
+/** Enough for the rule sets of a whole test file: nothing is freed. */
+const SIZES: Readonly<Record<string, number>> = { arena: ARENA_WORDS };
 
 const FLOW_TABLES: readonly (readonly [table: string, keySize: number, valueSize: number])[] = [
   ['flow_tcp4', wire.FLOW4_KEY_SIZE, wire.FLOW4_VALUE_SIZE],
@@ -638,4 +640,3 @@ function difference(
       .filter(([, value]) => value !== 0),
   );
 }
-
