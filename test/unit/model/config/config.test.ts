@@ -1,6 +1,4 @@
 import test from 'ava';
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { formatError } from '#kit/errors';
 import {
   CONFIG_KEY_NAMES,
@@ -12,8 +10,8 @@ import {
   nodeConfigOf,
   readNodeConfig,
 } from '#model/config';
+import { DESIGN_KEYS } from './design-keys.ts';
 
-const root = join(import.meta.dirname, '../../../..');
 const HEAD = 'apiVersion: merlon.io/v1\nkind: NodeConfig\n';
 
 /** Problems of a NodeConfig in the file `m.yaml`, without its header's two lines. */
@@ -342,33 +340,8 @@ test('config – every spelling belongs to one key', (t) => {
   t.is(new Set(all).size, all.length);
 });
 
-/** Keys of a design page's tables, with `-x` and `.x` after a key completed to what they abbreviate. */
-function keysOfTable(text: string): ReadonlySet<string> {
-  const out = new Set<string>();
-  for (const line of text.split('\n')) {
-    const cell = /^\| (.*?) \|/.exec(line)?.[1];
-    for (const [, key] of (cell ?? '').replaceAll(/\(.*?\)/g, '').matchAll(/`([^`]+)`/g)) {
-      if (key !== undefined && /^[a-z]/i.test(key))
-        out.add(
-          key
-            .replace('[]', '')
-            .replace(/\{.*\}/, '')
-            .replace(/\.$/, ''),
-        );
-    }
-  }
-  return out;
-}
-
-const design = join(root, '../shared/design/config.md');
-const compare = existsSync(design) ? test : test.skip;
-compare('config – no key of the design is unknown (skipped where the design page is not at hand)', (t) => {
-  const known = new Set(CONFIG_KEY_NAMES.flatMap((key) => [key, ...CONFIG_KEYS[key].aliases]));
-  const isKnown = (key: string) =>
-    known.has(key) ||
-    [...known].some((k) => k.startsWith(`${key}.`) || k.startsWith(key.replace('<name>', 'directory')));
-  const missing = [...keysOfTable(readFileSync(design, 'utf8'))].filter(
-    (key) => !isKnown(key) && !key.endsWith('*'),
-  );
+test('config – no key of the design is unknown', (t) => {
+  const known = CONFIG_KEY_NAMES.flatMap((key) => [key, ...CONFIG_KEYS[key].aliases]);
+  const missing = DESIGN_KEYS.filter((key) => !known.some((k) => k === key || k.startsWith(`${key}.`)));
   t.deepEqual(missing, []);
 });
