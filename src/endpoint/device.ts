@@ -121,30 +121,37 @@ function plumbNode(node: Netlink, link: Link, mac: string, { hosts, prefixes }: 
   }
 }
 
+/** A device that is there, but may be neither up nor have addresses. */
+export interface MadeDevice extends PlumbedDevice {
+  readonly isNew: boolean;
+}
+
+/** Makes the device, or finds it. A new one is down. Errors: ENDPOINT_DEVICE, NETLINK_REQUEST. */
+export function makeDevice(node: Netlink, netns: OpenNetns, spec: DeviceSpec): MadeDevice {
+  using inside = openNetlink({ netnsFd: netns.fd });
+  const before = node.link(spec.device)?.ifindex;
+  const [outer, inner] = ensureLink(node, inside, netns, spec);
+  return { ifindex: outer.ifindex, mac: inner.address, isNew: outer.ifindex !== before };
+}
+
 /**
- * Puts the device in place, whatever part of it is there already. What it began it takes back when it fails.
+ * Brings the device up with its addresses, routes and neighbours, whatever part of it is there already.
  * Errors: ENDPOINT_DEVICE, NETLINK_REQUEST, KERNEL_PERMISSION.
  */
 export function plumb(node: Netlink, netns: OpenNetns, spec: DeviceSpec): PlumbedDevice {
   using inside = openNetlink({ netnsFd: netns.fd });
-  const wasThere = node.link(spec.device) !== undefined;
   const [outer, inner] = ensureLink(node, inside, netns, spec);
   const addresses = split(spec.addresses);
-  try {
-    // No link-local address beside fe80::1. Both ends are up before either has an IPv6 address: a device that
-    // gets one before its carrier lacks its multicast route for a second.
-    node.changeLink(outer.ifindex, { hasAutomaticIpv6: false });
-    setDeviceSysctls(spec.device);
-    inside.changeLink(1, { isUp: true });
-    inside.changeLink(inner.ifindex, { isUp: true, mtu: spec.mtu });
-    node.changeLink(outer.ifindex, { isUp: true, mtu: spec.mtu });
-    plumbInside(inside, inner, outer.address, addresses);
-    plumbNode(node, outer, inner.address, addresses);
-    return { ifindex: outer.ifindex, mac: inner.address };
-  } catch (e) {
-    if (!wasThere) unplumb(node, spec.device);
-    throw e;
-  }
+  // No link-local address beside fe80::1. Both ends are up before either has an IPv6 address: a device that
+  // gets one before its carrier lacks its multicast route for a second.
+  node.changeLink(outer.ifindex, { hasAutomaticIpv6: false });
+  setDeviceSysctls(spec.device);
+  inside.changeLink(1, { isUp: true });
+  inside.changeLink(inner.ifindex, { isUp: true, mtu: spec.mtu });
+  node.changeLink(outer.ifindex, { isUp: true, mtu: spec.mtu });
+  plumbInside(inside, inner, outer.address, addresses);
+  plumbNode(node, outer, inner.address, addresses);
+  return { ifindex: outer.ifindex, mac: inner.address };
 }
 
 /** Takes the device away, and with it its other end and all routes and neighbours; none is fine. */

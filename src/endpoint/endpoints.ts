@@ -14,7 +14,7 @@ import type { AddressRow, EndpointRow, Identity, LinkRow, WorkloadRow } from '#m
 import { type Netlink, openNetlink } from '#netlink';
 import { netnsCookie } from '#native';
 import type { Clock, Database, Table } from '#table';
-import { deviceName, type PlumbedDevice, plumb, unplumb } from './device.ts';
+import { deviceName, makeDevice, type PlumbedDevice, plumb, unplumb } from './device.ts';
 import { type OpenNetns, openNetns } from './netns.ts';
 import { type EndpointRecord, nextId, Records } from './record.ts';
 import { type EndpointRequest, type EndpointSpec, endpointSpec } from './spec.ts';
@@ -45,6 +45,11 @@ export interface EndpointOptions {
   readonly devicePrefix?: string;
   /** Of the devices made; default 1500. */
   readonly mtu?: number;
+  /**
+   * Resolves when the endpoint's new device, which is there and down, has its programs. Its row, in state
+   * `waiting`, is in the table by then. Absent: devices come up at once.
+   */
+  readonly beforeUp?: (row: EndpointRow, signal: AbortSignal) => Promise<void>;
   /** Something is degraded: a record put aside, an endpoint that could not be restored. */
   readonly onProblem: (problem: MerlonError) => void;
 }
@@ -226,7 +231,7 @@ export class Endpoints implements AsyncDisposable {
         throw new MerlonError('ENDPOINT_ADDRESS', `${address} is an address of this node`);
       for (const other of [...endpoints.by('address', address)]) {
         if (nameOf(other) === nameOf(spec)) continue;
-        if (other.state === 'ready') {
+        if (other.state !== 'disconnected') {
           throw new MerlonError('ENDPOINT_ADDRESS', `${address} belongs to endpoint ${nameOf(other)}`);
         }
         const record = this.#byName.get(nameOf(other));
@@ -273,12 +278,23 @@ export class Endpoints implements AsyncDisposable {
     return record;
   }
 
-  /** Device and row of a made endpoint. */
+  /**
+   * Device and row of a made endpoint. A new device stays down until `beforeUp` has put programs on it: no
+   * packet goes unjudged. What was begun is taken back when it fails.
+   */
   async #plumbed(record: EndpointRecord, netns: OpenNetns): Promise<EndpointRow> {
-    const { stateDir, onProblem } = this.#options;
+    const { stateDir, onProblem, beforeUp } = this.#options;
     await enableForwarding(stateDir, onProblem);
-    const device = plumb(this.#netlink, netns, record);
-    return this.#putRow(record, 'ready', device);
+    const made = makeDevice(this.#netlink, netns, record);
+    try {
+      if (made.isNew && beforeUp !== undefined) {
+        await beforeUp(await this.#putRow(record, 'waiting', made), this.#ending.signal);
+      }
+      return await this.#putRow(record, 'ready', plumb(this.#netlink, netns, record));
+    } catch (e) {
+      if (made.isNew) unplumb(this.#netlink, record.device);
+      throw e;
+    }
   }
 
   async #putRow(

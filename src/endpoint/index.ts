@@ -6,13 +6,7 @@
  * means the same endpoint for as long as it lives; an address has one owner; a record precedes its device; a
  * damaged file costs that file's memory. Identity numbers come from a function handed in.
  */
-export {
-  type DeviceSpec,
-  deviceName,
-  type PlumbedDevice,
-  plumb,
-  unplumb,
-} from './device.ts';
+export { deviceName } from './device.ts';
 export {
   ENDPOINT_SOURCE,
   type EndpointOptions,

@@ -28,6 +28,11 @@ import { Database, type FakeClock, fakeClock, systemClock, type Table } from '#t
 
 type Name = 'node' | 'outside' | 'blue' | 'red';
 
+interface Restart extends Pick<EndpointOptions, 'beforeUp'> {
+  /** Default true. */
+  readonly manifestsRead?: boolean;
+}
+
 /** The parts of an agent that endpoints need. */
 interface World extends AsyncDisposable {
   readonly net: Topology<Name>;
@@ -40,7 +45,7 @@ interface World extends AsyncDisposable {
   readonly stateDir: string;
   readonly problems: MerlonError[];
   /** Ends the endpoints' part and begins it anew from disk, with empty tables. */
-  restart(options?: { readonly manifestsRead: boolean }): Promise<World>;
+  restart(how?: Restart): Promise<World>;
 }
 
 const signal = AbortSignal.timeout(60_000);
@@ -51,13 +56,13 @@ async function begin(
   net: Topology<Name>,
   stateDir: string,
   own: AsyncDisposableStack,
-  manifestsRead = true,
+  how: Restart = {},
 ): Promise<World> {
   const db = new Database({ clock: systemClock });
   const tables = netdevTables(db);
   const table = endpointTable(db);
   const workloads = db.table<WorkloadRow>({ name: 'workloads', key: (row) => row.key, sources: ['files'] });
-  if (manifestsRead) workloads.source('files').markSynced();
+  if (how.manifestsRead !== false) workloads.source('files').markSynced();
   const clock = fakeClock();
   const problems: MerlonError[] = [];
   const running = new AsyncDisposableStack();
@@ -78,6 +83,7 @@ async function begin(
     clock,
     identityOf,
     onProblem: (problem) => void problems.push(problem),
+    ...(how.beforeUp === undefined ? {} : { beforeUp: how.beforeUp }),
   };
   const endpoints = await Endpoints.open(options);
   running.use(endpoints);
@@ -93,7 +99,7 @@ async function begin(
     problems,
     restart: async (how) => {
       await running.disposeAsync();
-      return begin(net, stateDir, own, how?.manifestsRead);
+      return begin(net, stateDir, own, how);
     },
     [Symbol.asyncDispose]: () => own.disposeAsync(),
   };
@@ -180,7 +186,7 @@ test.serial('add – two endpoints and the node reach each other, both families'
     t.is(await from.ping(to), 'open', `${from.name} pings ${name} ${to}`);
   }
   const seen = await blue.serveTcp(81);
-  await red.probeTcp('fd00::5', 81);
+  t.is(await red.probeTcp('fd00::5', 81, { payload: 'x' }), 'open'); // the echo: it has been accepted
   t.is((await seen.report()).peers[0]?.ip, 'fd00::6', 'the source address is the endpoint’s own');
   const neighbours = await blue.ipJson<{ dst: string; state: string[]; lladdr: string }>(
     'neigh',
@@ -247,6 +253,25 @@ test.serial('add – a second time is the same endpoint, repaired; anything else
   }
   t.is(w.table.size, 1);
   t.deepEqual((await readdir(join(w.stateDir, 'endpoints'))).sort(), ['1.json', 'last-id']);
+});
+
+test.serial('add – a new device is down until it has its programs; a failure takes it back', async (t) => {
+  await using w = await world();
+  const { blue, node } = w.net.hosts;
+  const seen: string[] = [];
+  const look = async (row: EndpointRow) => {
+    const [link] = await node.ipJson<{ flags: string[] }>('link', 'show', row.device);
+    seen.push(`${row.state} ${link?.flags.includes('UP') ? 'up' : 'down'}`);
+    if (seen.length === 1) throw new Error('the program does not load');
+  };
+  const held = await w.restart({ beforeUp: async (row) => look(row) });
+  await t.throwsAsync(held.endpoints.add(request(blue, 5)), { message: 'the program does not load' });
+  t.is(await traces(node), '');
+  t.is(held.table.size, 0);
+  t.like(await held.endpoints.add(request(blue, 5)), { state: 'ready', id: 2 });
+  t.deepEqual(seen, ['waiting down', 'waiting down']);
+  t.is(held.table.get(2)?.state, 'ready');
+  t.is(await node.ping('10.0.0.5'), 'open');
 });
 
 test.serial('remove – leaves nothing, and gives back what the node was set to', async (t) => {

@@ -68,10 +68,10 @@ test('attempt – tells its own five-tuple, answered or not', async (t) => {
   await using net = await build();
   const { a, b } = net.hosts;
   const server = await b.serveTcp(80);
-  const open = await a.attempt({ proto: 'tcp', to: b.ipv6, port: 80 });
+  const open = await a.attempt({ proto: 'tcp', to: b.ipv6, port: 80, payload: 'x' });
   t.like(open, { outcome: 'open', source: 'fd01::2' });
   t.deepEqual((await server.report()).peers, [{ ip: open.source, port: open.sourcePort }]);
-  t.like(await a.attempt({ proto: 'tcp', to: b.ipv4, port: 80, fromPort: 4242 }), {
+  t.like(await a.attempt({ proto: 'tcp', to: b.ipv4, port: 80, fromPort: 4242, payload: 'x' }), {
     outcome: 'open',
     sourcePort: 4242,
   });
