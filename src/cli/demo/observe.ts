@@ -38,7 +38,10 @@ export async function observe(
     probes.flatMap((probe) => (probe.families ?? [4, 6]).map((family) => attempt(world, probe, family))),
   );
   const fresh = (): readonly EventView[] => events.all().slice(from);
-  await events.settle(() => runs.every(({ probe, result }) => explain(fresh(), probe, result) !== undefined));
+  // Each hook on the way has its own event; waiting goes on until the one that is asked for has come.
+  await events.settle(() =>
+    runs.every(({ probe, result }) => mismatch(probe, result, explain(fresh(), probe, result)) === ''),
+  );
   const seen = fresh();
   return runs.map(({ probe, family, result }) => {
     const event = explain(seen, probe, result);
