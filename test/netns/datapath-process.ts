@@ -1,0 +1,131 @@
+/**
+ * A datapath of its own process, for tests that kill it: takes calls as JSON lines on stdin, answers each
+ * with one line. Started inside the namespace it is to enforce in.
+ *
+ * Usage: node datapath-process.ts BPF_ROOT STATE_DIR
+ *        node datapath-process.ts --hooks IFINDEX    prints the programs at the device's tcx hooks
+ */
+import { createInterface } from 'node:readline';
+import { openDatapath } from '#datapath';
+import { ATTACH, closeFd, fdById, progInfo, progQuery } from '#native';
+import type { Identity } from '#model';
+import { readEvent } from '#wire/bpf';
+import { errorCode, errorMessage } from '#kit/errors';
+import { compileTwin, type World } from '../unit/datapath/policy-model.ts';
+
+const [bpfRoot = '', stateDir = ''] = process.argv.slice(2);
+if (bpfRoot === '--hooks') {
+  const names = [ATTACH.tcxIngress, ATTACH.tcxEgress].flatMap((hook) =>
+    progQuery(Number(stateDir), hook).programs.map(({ progId }) => {
+      const fd = fdById('prog', progId);
+      const { name } = progInfo(fd);
+      closeFd(fd);
+      return name;
+    }),
+  );
+  console.log(JSON.stringify(names));
+  process.exit(0);
+}
+const reasons: number[] = [];
+const problems: string[] = [];
+
+/** Small maps: several of these processes run beside each other. */
+const SIZES = {
+  arena: 65536,
+  ipcache_host4: 16384,
+  ipcache_host6: 16384,
+  rule_count: 4096,
+  flow_tcp4: 4096,
+  flow_tcp6: 4096,
+  flow_any4: 4096,
+  flow_any6: 4096,
+  unproven4: 4096,
+  unproven6: 4096,
+  overflow4: 4096,
+  overflow6: 4096,
+  identity_class: (8 << 12) / 4,
+} as const;
+
+type Plain = Omit<World, 'endpoints'>;
+const world = (plain: Plain): World => ({ ...plain, endpoints: new Map() });
+const row = ([prefix, identity]: readonly [string, number]) => ({
+  prefix,
+  identity: identity as Identity,
+  isEndpoint: false,
+  isNode: false,
+});
+
+async function open() {
+  return openDatapath({
+    bpfRoot,
+    stateDir,
+    sizes: SIZES,
+    xdpMode: 'off',
+    ifindexOf: (device) => (device === 'lo' ? 1 : undefined),
+    onProblem: (sentence, err) => problems.push(`${sentence}: ${errorMessage(err)}`),
+    onEvents: (records, count) => {
+      for (let i = 0; i < count; i++)
+        reasons.push(readEvent(new DataView(records.buffer, records.byteOffset + 96 * i, 96)).reason);
+    },
+  });
+}
+
+const datapath = await open().catch((e: unknown) => {
+  console.log(JSON.stringify({ error: errorCode(e), message: errorMessage(e) }));
+  process.exit(1);
+});
+
+/** Identities of addresses and classes of identities change all the time; nobody's verdict does. */
+async function churn(base: Plain, addresses: number, rounds: number) {
+  for (let round = 0; round < rounds; round++) {
+    const rows = Array.from({ length: addresses }, (_, i) => `10.99.${i >> 8}.${i & 255}/32`);
+    datapath.ipcache.update(rows.map((prefix, i) => row([prefix, 100 + ((i + round) % 7)])));
+    const extra = { labels: [3 + (round % 2)], ports: [2000 + (round % 9), 9000], verdict: 'deny' } as const;
+    const rules = base.rules.with(0, [extra, ...(base.rules[0] ?? [])]);
+    const identities = [...base.identities, ...Array.from({ length: 7 }, (_, i) => 100 + i)];
+    await datapath.applyPolicy(
+      compileTwin(world({ rules, identities: round % 3 === 0 ? base.identities : identities })),
+    );
+    if (round % 4 === 0) await datapath.settled();
+    if (round % 5 === 0) datapath.ipcache.remove(rows.filter((_, i) => i % 2 === 0));
+  }
+  await datapath.settled();
+}
+
+const calls: Record<string, (arg: never) => unknown> = {
+  apply: (plain: Plain) => datapath.applyPolicy(compileTwin(world(plain))),
+  ipcache: (rows: readonly (readonly [string, number])[]) => datapath.ipcache.update(rows.map(row)),
+  addresses: (rows: readonly { address: string; ifindex: number }[]) => datapath.addresses.prune(rows),
+  device: (ifindex: number) =>
+    datapath.devices.update({
+      ifindex,
+      name: `if${ifindex}`,
+      kind: 'external',
+      selected: true,
+      reason: '',
+      isLayer3: false,
+      allowSelfSource: false,
+      endpoint: 0,
+      vlan: undefined,
+    }),
+  hooks: (ifindex: number) => datapath.devices.hooks(ifindex),
+  failsafe: (rows: never) => datapath.failsafe.set(rows),
+  status: () => ({ ...datapath.status(), mode: datapath.hostControl(), problems }),
+  flows: () => [...datapath.flows()].flat(),
+  counters: () => ({ stats: datapath.counters.stats(), origins: datapath.counters.origins(100) }),
+  reasons: () => reasons.splice(0),
+  churn: ([plain, addresses, rounds]: readonly [Plain, number, number]) => churn(plain, addresses, rounds),
+  settled: () => datapath.settled(),
+};
+
+console.log(JSON.stringify({ ok: 'open' }));
+for await (const line of createInterface({ input: process.stdin })) {
+  const [name, arg] = JSON.parse(line) as [string, never];
+  try {
+    const value = await calls[name]?.(arg);
+    console.log(JSON.stringify({ ok: value ?? null }, (_, v) => (typeof v === 'bigint' ? Number(v) : v)));
+  } catch (e) {
+    console.log(JSON.stringify({ error: errorCode(e), message: errorMessage(e) }));
+  }
+}
+await datapath[Symbol.asyncDispose]();

@@ -1,0 +1,273 @@
+/**
+ * The datapath's control on a real kernel: what it enforces, that it outlives its process, how it is taken
+ * over and how it goes.
+ *
+ *   node ── eth0 ── peer
+ */
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import test, { type ExecutionContext } from 'ava';
+import { uninstall } from '#datapath';
+import { until } from '#kit/async';
+import { type Host, topology } from '#lab';
+import { DROP_REASON } from '#wire/bpf';
+
+const PROCESS = fileURLToPath(new URL('./datapath-process.ts', import.meta.url));
+const signal = AbortSignal.timeout(180_000);
+
+interface Reply {
+  readonly ok?: unknown;
+  readonly error?: string;
+  readonly message?: string;
+}
+
+/** The other end of `datapath-process.ts`. */
+class Process {
+  readonly child: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+
+  constructor(child: ChildProcess) {
+    this.child = child;
+    if (child.stdout === null) throw new Error('no stdout');
+    this.#lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  }
+
+  async reply(): Promise<Reply> {
+    const { value, done } = await this.#lines.next();
+    if (done === true) throw new Error('the datapath process has ended');
+    return JSON.parse(value) as Reply;
+  }
+
+  async call<T = unknown>(name: string, arg: unknown = null): Promise<T> {
+    this.child.stdin?.write(`${JSON.stringify([name, arg])}\n`);
+    const { ok, error, message } = await this.reply();
+    if (error !== undefined) throw new Error(`${error}: ${message}`);
+    return ok as T;
+  }
+
+  async kill(how: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    const ended = once(this.child, 'exit');
+    this.child.kill(how);
+    await ended;
+  }
+}
+
+async function start(host: Host): Promise<Process> {
+  const { bpfRoot, stateDir } = host.dirs as NonNullable<Host['dirs']>;
+  const child = host.spawn(
+    process.execPath,
+    ['--disable-warning=ExperimentalWarning', PROCESS, bpfRoot, stateDir],
+    {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    },
+  );
+  return new Process(child);
+}
+
+async function opened(host: Host): Promise<Process> {
+  const started = await start(host);
+  const { ok, error, message } = await started.reply();
+  if (ok !== 'open') throw new Error(`${error}: ${message}`);
+  return started;
+}
+
+/** Peers are identity 4; 8080 is open to them, everything else is refused. */
+const WORLD = {
+  identities: [1, 2, 4, 9, 10],
+  rules: [[{ labels: [4], ports: [8080, 8080], verdict: 'allow' }]],
+};
+const NODE = { 4: '192.0.2.1', 6: '2001:db8::1' } as const;
+const PEER = { 4: '192.0.2.2', 6: '2001:db8::2' } as const;
+
+async function bed() {
+  const net = await topology({
+    name: 'datapath',
+    hosts: { node: { isNode: true }, peer: { isNode: true } },
+    links: [
+      {
+        ends: [
+          { host: 'node', addresses: [`${NODE[4]}/24`, `${NODE[6]}/64`] },
+          { host: 'peer', addresses: [`${PEER[4]}/24`, `${PEER[6]}/64`] },
+        ],
+      },
+    ],
+  });
+  const { node, peer } = net.hosts;
+  const [link] = await node.ipJson<{ ifindex: number }>('link', 'show', 'dev', 'eth0');
+  const ifindex = link?.ifindex ?? 0;
+  const stack = new AsyncDisposableStack();
+  stack.use(net);
+  const bpfRoot = (node.dirs as NonNullable<Host['dirs']>).bpfRoot;
+  for (const port of [8080, 8081]) await node.serveTcp(port);
+  return { net, node, peer, ifindex, bpfRoot, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+/** Everything that makes the node enforce WORLD. */
+async function enforce(datapath: Process, ifindex: number) {
+  const local = [NODE[4], NODE[6]].map((address) => ({ address, ifindex }));
+  await datapath.call('addresses', local);
+  await datapath.call('ipcache', [
+    [`${NODE[4]}/32`, 1],
+    [`${NODE[6]}/128`, 1],
+    [`${PEER[4]}/32`, 4],
+    [`${PEER[6]}/128`, 4],
+  ]);
+  await datapath.call('apply', WORLD);
+  await datapath.call('device', ifindex);
+}
+
+/** Names of the programs at the device's hooks, whoever attached them. */
+async function programsOn({ node, ifindex }: { node: Host; ifindex: number }): Promise<string[]> {
+  const args = ['--disable-warning=ExperimentalWarning', PROCESS, '--hooks', `${ifindex}`];
+  return JSON.parse(await node.mustExec(process.execPath, args)) as string[];
+}
+
+async function judgesAsToldBy(t: ExecutionContext, { peer }: { peer: Host }) {
+  const attempts = [NODE[4], NODE[6]].flatMap((to) =>
+    [8080, 8081].map((port) => ({ proto: 'tcp' as const, to, port, timeoutMs: 400 })),
+  );
+  const outcomes = (await peer.attempts(attempts)).map((r) => `${r.to}:${r.port} ${r.outcome}`);
+  t.deepEqual(outcomes, [
+    `${NODE[4]}:8080 open`,
+    `${NODE[4]}:8081 timeout`,
+    `${NODE[6]}:8080 open`,
+    `${NODE[6]}:8081 timeout`,
+  ]);
+}
+
+test('datapath – judges, outlives SIGKILL, is taken over without a switch, goes without a trace', async (t) => {
+  await using b = await bed();
+  const first = await opened(b.node);
+  await enforce(first, b.ifindex);
+  await judgesAsToldBy(t, b);
+  const reasons = await until(
+    async () => {
+      const seen = await first.call<number[]>('reasons');
+      return seen.includes(DROP_REASON.POLICY_DENIED) && seen;
+    },
+    { signal, timeoutMs: 3000, what: 'events' },
+  );
+  t.true(reasons.length > 0);
+  const flows =
+    await first.call<{ initiator: { ip: string; identity: number }; direction: string }[]>('flows');
+  t.true(flows.some((f) => f.initiator.ip === PEER[4] && f.initiator.identity === 4 && f.direction === 'in'));
+  const before = await first.call<{ generations: unknown; instance: string }>('status');
+  const hooks = await first.call<{ hook: string; linkId: number; programId: number }[]>('hooks', b.ifindex);
+  t.deepEqual(
+    hooks.map((h) => h.hook),
+    ['tcx ingress', 'tcx egress'],
+  );
+
+  await first.kill();
+  await judgesAsToldBy(t, b);
+
+  const second = await opened(b.node);
+  const after = await second.call<{ generations: unknown[]; instance: string }>('status');
+  t.is(after.instance, before.instance);
+  const applied = await second.call<{ switched: string[]; kept: number }>('apply', WORLD);
+  t.deepEqual([applied.switched, applied.kept], [[], 1]);
+  await second.call('device', b.ifindex);
+  const newer = await second.call<{ linkId: number; programId: number }[]>('hooks', b.ifindex);
+  t.deepEqual(
+    newer.map((h) => h.linkId),
+    hooks.map((h) => h.linkId),
+    'the links are the same',
+  );
+  t.true(
+    newer.every((h, i) => h.programId !== hooks[i]?.programId),
+    'with new programs in them',
+  );
+  await judgesAsToldBy(t, b);
+
+  t.throws(() => uninstall({ bpfRoot: b.bpfRoot }), { message: /another agent is at work/ });
+  second.child.stdin?.end();
+  await once(second.child, 'exit');
+  await judgesAsToldBy(t, b);
+
+  const { links } = uninstall({ bpfRoot: b.bpfRoot });
+  t.is(links, 2);
+  t.false(existsSync(b.bpfRoot));
+  t.deepEqual(await programsOn(b), []);
+  t.is(await b.peer.probeTcp(NODE[4], 8081), 'open');
+  t.deepEqual(uninstall({ bpfRoot: b.bpfRoot }), { links: 0, filters: 0, pins: 0 }, 'twice is harmless');
+});
+
+test('datapath – a second agent, and one of another namespace, are refused with a sentence', async (t) => {
+  await using b = await bed();
+  const first = await opened(b.node);
+  const second = await (await start(b.node)).reply();
+  t.is(second.error, 'INSTANCE_LOCKED');
+  first.child.stdin?.end();
+  await once(first.child, 'exit');
+  const { stateDir } = b.node.dirs as NonNullable<Host['dirs']>;
+  const child = b.peer.spawn(
+    process.execPath,
+    ['--disable-warning=ExperimentalWarning', PROCESS, b.bpfRoot, stateDir],
+    { stdio: ['pipe', 'pipe', 'inherit'] },
+  );
+  t.is((await new Process(child).reply()).error, 'INSTANCE_OTHER_NETNS');
+  uninstall({ bpfRoot: b.bpfRoot });
+});
+
+test('datapath – a copy of ours that no pin holds is detached, other programs stay', async (t) => {
+  await using b = await bed();
+  const first = await opened(b.node);
+  await enforce(first, b.ifindex);
+  await first.kill();
+  // Without its pin the link dies with its last descriptor, so the pin is moved away, not removed.
+  const [pin] = readdirSync(`${b.bpfRoot}/links`).filter((name) => name.startsWith('ingress'));
+  mkdirSync(`${b.bpfRoot}/progs`, { recursive: true });
+  renameSync(`${b.bpfRoot}/links/${pin}`, `${b.bpfRoot}/progs/stray`);
+  const second = await opened(b.node);
+  await enforce(second, b.ifindex);
+  t.deepEqual(await programsOn(b), ['host_ingress', 'host_egress']);
+  await judgesAsToldBy(t, b);
+  await second.kill();
+  uninstall({ bpfRoot: b.bpfRoot });
+});
+
+test('datapath – identities and classes change beside traffic, and no packet is judged wrongly', async (t) => {
+  await using b = await bed();
+  const datapath = await opened(b.node);
+  await enforce(datapath, b.ifindex);
+  const streams = await Promise.all([
+    b.peer.stream({ kind: 'tcp', to: NODE[4], port: 8080, intervalMs: 1 }),
+    b.peer.stream({ kind: 'tcp', to: NODE[6], port: 8080, intervalMs: 1 }),
+    b.peer.stream({ kind: 'tcp-new', to: NODE[4], port: 8080, intervalMs: 5 }),
+    b.peer.stream({ kind: 'tcp-new', to: NODE[4], port: 8081, intervalMs: 5, timeoutMs: 300 }),
+  ]);
+  await datapath.call('churn', [WORLD, 250, 40]);
+  const reports = await Promise.all(streams.map((s) => s.stop()));
+  for (const { lost, error, received } of reports.slice(0, 2)) {
+    t.deepEqual([lost, error], [[], undefined]);
+    t.true(received > 100);
+  }
+  const outcomes = reports.slice(2).map((r) => [...new Set(r.phases.map((p) => p.outcome))]);
+  t.deepEqual(outcomes, [['open'], ['timeout']]);
+  const { problems } = await datapath.call<{ problems: string[] }>('status');
+  t.deepEqual(problems, []);
+  await datapath.kill();
+  uninstall({ bpfRoot: b.bpfRoot });
+});
+
+test('datapath – failsafe passes above policy and follows its list', async (t) => {
+  await using b = await bed();
+  const datapath = await opened(b.node);
+  const entry = { entry: 1, direction: 'in', protocol: 6, port: 8081, endPort: 8081, device: '', why: '' };
+  await datapath.call('failsafe', [{ ...entry, cidrs: ['192.0.2.0/24'] }]);
+  await enforce(datapath, b.ifindex);
+  const probe = async () => [
+    await b.peer.probeTcp(NODE[4], 8081, { timeoutMs: 400 }),
+    await b.peer.probeTcp(NODE[6], 8081, { timeoutMs: 400 }),
+  ];
+  t.deepEqual(await probe(), ['open', 'timeout']);
+  await datapath.call('failsafe', [{ ...entry, cidrs: ['2001:db8::/64'] }]);
+  t.deepEqual(await probe(), ['timeout', 'open']);
+  await datapath.call('failsafe', []);
+  t.deepEqual(await probe(), ['timeout', 'timeout']);
+  await datapath.kill();
+  uninstall({ bpfRoot: b.bpfRoot });
+});
