@@ -290,6 +290,16 @@ export class Fixture {
     view.setUint32(at + wire.DEVICE.endpoint, o.endpoint ?? 0, true);
   }
 
+  /** A prefix an endpoint may send from; `length` counts bits of the mapped address. */
+  setEndpointPrefix(endpoint: number, text: string, length: number): void {
+    const key = new Uint8Array(wire.ENDPOINT_PREFIX_KEY_SIZE);
+    const view = new DataView(key.buffer);
+    view.setUint32(wire.ENDPOINT_PREFIX_KEY.prefixlen, 32 + length, true);
+    view.setUint32(wire.ENDPOINT_PREFIX_KEY.endpoint, endpoint, true);
+    key.set(mapped(text), wire.ENDPOINT_PREFIX_KEY.addr);
+    mapUpdate(this.map('endpoint_prefix'), key, u32(1));
+  }
+
   setVlan(ifindex: number, id: number, proto = 0x8100): void {
     const key = new Uint8Array(wire.VLAN_KEY_SIZE);
     const view = new DataView(key.buffer);
@@ -581,6 +591,12 @@ export class Fixture {
       isUnchanged: Buffer.from(result.dataOut ?? []).equals(Buffer.from(dataIn)),
       durationNs: result.durationNs,
     };
+  }
+
+  /** Only the verdict: for many frames, of which the counters are read once. */
+  send(name: ProgramName, dataIn: Uint8Array<ArrayBuffer>, o: RunOptions = {}): 'pass' | 'drop' {
+    const { retval } = testRun(this.program(name), { dataIn, ctxIn: this.#context(name, o), dataOutSize: 0 });
+    return retval >>> 0 === 0xffffffff ? 'pass' : 'drop';
   }
 
   #context(name: ProgramName, o: RunOptions): Uint8Array {

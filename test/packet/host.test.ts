@@ -35,9 +35,7 @@ import {
   tcpPort,
   udpPort,
 } from './fixture.ts';
-
-const FAMILIES = ['v4', 'v6'] as const;
-type Family = (typeof FAMILIES)[number];
+import { echo, expect, FAMILIES, type Family, inbound, outbound } from './kit.ts';
 
 let node: Fixture;
 
@@ -94,34 +92,8 @@ test.beforeEach(() => {
 });
 test.after.always(() => node?.close());
 
-/** A frame from a peer to the node, and one back. */
-const inbound = (v: Family, l4: Layer, from: string = PEER[v]) =>
-  frame(ethernet(), ip({ src: from, dst: NODE[v] }), l4);
-const outbound = (v: Family, l4: Layer, to: string = PEER[v]) =>
-  frame(ethernet({ dst: MAC_PEER }), ip({ src: NODE[v], dst: to }), l4);
-
-/** What a case expects; a drop has exactly one counter and (unless limited) one event. */
-function expect(t: import('ava').ExecutionContext, what: string, outcome: Outcome, want: string): void {
-  const [kind, name] = want.split(' ') as ['pass' | 'drop', string];
-  t.is(outcome.verdict, kind, `${what}: ${JSON.stringify(outcome.drops)} ${JSON.stringify(outcome.stats)}`);
-  t.true(outcome.isUnchanged, `${what}: bytes changed`);
-  if (kind === 'pass') {
-    t.deepEqual(outcome.drops, {}, what);
-    if (name !== undefined) t.is(outcome.stats[name], 1, `${what}: ${JSON.stringify(outcome.stats)}`);
-    return;
-  }
-  t.deepEqual(outcome.drops, { [name]: 1 }, what);
-  t.is(outcome.events.length, 1, what);
-  t.is(wire.DROP_REASON_NAMES[outcome.events[0]?.reason ?? 0], name as never, what);
-}
-
 const errorOf = (v: Family, type4: number, type6: number, code = 0): Layer =>
   icmp(v === 'v4' ? { protocol: 1, type: type4, code } : { protocol: 58, type: type6, code });
-const echo = (v: Family, kind: 'request' | 'reply', id = 5): Layer =>
-  v === 'v4'
-    ? icmp({ protocol: 1, type: kind === 'request' ? 8 : 0, id })
-    : icmp({ protocol: 58, type: kind === 'request' ? 128 : 129, id });
-
 const single: readonly [
   what: string,
   program: ProgramName,
@@ -535,10 +507,10 @@ for (const v of FAMILIES) {
 
   test.serial(`host – ${v}: a flood of forged SYNs and datagrams leaves the proven tables empty`, (t) => {
     for (let i = 0; i < 300; i++) {
-      node.run('host_ingress', inbound(v, tcp({ src: 1000 + i, dst: 80, flags: 'S' })));
-      node.run('host_egress', outbound(v, tcp({ src: 80, dst: 1000 + i, flags: 'SA', seq: 7 })));
-      node.run('host_ingress', inbound(v, udp({ src: 1000 + i, dst: 53 })));
-      node.run('host_egress', outbound(v, udp({ src: 53, dst: 1000 + i })));
+      node.send('host_ingress', inbound(v, tcp({ src: 1000 + i, dst: 80, flags: 'S' })));
+      node.send('host_egress', outbound(v, tcp({ src: 80, dst: 1000 + i, flags: 'SA', seq: 7 })));
+      node.send('host_ingress', inbound(v, udp({ src: 1000 + i, dst: 53 })));
+      node.send('host_egress', outbound(v, udp({ src: 53, dst: 1000 + i })));
     }
     t.true(node.flows().every(({ table }) => table.startsWith('unproven')));
   });
@@ -748,7 +720,7 @@ for (const v of FAMILIES) {
 
   test.serial(`host – ${v}: sent, suppressed and lost events add up to the new flows`, (t) => {
     const before = node.stats();
-    for (let i = 0; i < 6000; i++) node.run('host_ingress', inbound(v, udp({ src: 1 + i, dst: 53 })));
+    for (let i = 0; i < 6000; i++) node.send('host_ingress', inbound(v, udp({ src: 1 + i, dst: 53 })));
     const after = node.stats();
     const moved = (name: string) => (after[name] ?? 0) - (before[name] ?? 0);
     t.is(moved('FLOW_NEW'), 6000);
