@@ -8,9 +8,12 @@
  */
 import { execFileSync } from 'node:child_process';
 import {
+  ATTACH,
   closeFd,
   closeObject,
   type Fd,
+  iterCreate,
+  linkCreate,
   loadObject,
   mapCreate,
   mapDelete,
@@ -28,6 +31,7 @@ import {
   openObject,
   possibleCpus,
   programFd,
+  readFd,
   progInfo,
   reuseMap,
   ringView,
@@ -490,6 +494,17 @@ export class Fixture {
         flow: wire.readFlow(new DataView(value.buffer)),
       })),
     );
+  }
+
+  /** One whole walk of the table's collector. */
+  collect(table: string): void {
+    const name = `flow_gc_${table.slice('flow_'.length)}`;
+    const link = linkCreate(this.program(name), 0, ATTACH.traceIter, { iterMapFd: this.map(table) });
+    const walk = iterCreate(link);
+    const out = new Uint8Array(256);
+    while (readFd(walk, out) > 0);
+    closeFd(walk);
+    closeFd(link);
   }
 
   /** Rewrites a record in place, as the clock or a neighbour would. */
