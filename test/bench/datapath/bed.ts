@@ -71,8 +71,8 @@ export class Bed implements AsyncDisposable {
     this.datapath = datapath;
   }
 
-  /** `root`: a folder of a bpffs. */
-  static async open(root: string): Promise<Bed> {
+  /** `root`: a folder of a bpffs. `objects`: where the programs lie, if not in the build. */
+  static async open(root: string, objects?: string): Promise<Bed> {
     const places = makeDevices();
     let bed: Bed | undefined;
     const datapath = await openDatapath({
@@ -80,6 +80,7 @@ export class Bed implements AsyncDisposable {
       stateDir: mkdtempSync('/tmp/ml-bench-'),
       settings: UNLIMITED,
       sizes: { flow_tcp4: FLOWS, flow_tcp6: FLOWS, rulesets: 64 },
+      ...(objects === undefined ? {} : { objects }),
       ringBytes: RING_BYTES,
       xdpMode: 'native',
       ifindexOf: () => undefined,

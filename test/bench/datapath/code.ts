@@ -35,13 +35,13 @@ const TARGET = { xlated: 2500, verified: 20_000, verifierMs: 20 };
 const OBJECTS = ['host', 'pod', 'xdp', 'gc'];
 
 /** Loads every object once more over the same maps, with the verifier's statistics. */
-export async function codeLines(bed: Bed): Promise<readonly CodeLine[]> {
+export function codeLines(bed: Bed, folder = 'build/bpf'): readonly CodeLine[] {
   const attached = bed.attachedTags();
-  return OBJECTS.flatMap((object) => linesOf(bed, object, attached));
+  return OBJECTS.flatMap((object) => linesOf(bed, `${folder}/${object}.bpf.o`, object, attached));
 }
 
-function linesOf(bed: Bed, name: string, attached: ReadonlyMap<string, string>): CodeLine[] {
-  const object = openObject(`build/bpf/${name}.bpf.o`);
+function linesOf(bed: Bed, path: string, name: string, attached: ReadonlyMap<string, string>): CodeLine[] {
+  const object = openObject(path);
   try {
     for (const map of objectMaps(object))
       if (!map.isInternal && map.name in MAPS)

@@ -133,6 +133,16 @@ export function beginning(bed: Bed, family: Family): Scenario[] {
       repeat: COLD,
     },
     {
+      ...fresh,
+      name: label('host_ingress_new_limited', family),
+      floor: [insert],
+      path: ['JUDGED', 'FLOW_NEW', 'PASS_NEW', 'EVENT_SUPPRESSED'],
+      before: () => {
+        bed.countFlows(table, true);
+        bed.limitEvents(true);
+      },
+    },
+    {
       ...refused,
       name: label('host_ingress_denied_syn', family),
       floor: ['hash_hit_4', 'hash_hit_4', ring],

@@ -1,6 +1,7 @@
 /**
  * What the datapath costs, packet by packet: `npm run bench -- datapath [-o json] [--quick] [--rounds N]
- * [--only PART-OF-NAME] [--rules 10,10000]`. Runs in network and mount namespaces of its own (deploy/bench.ts
+ * [--only PART-OF-NAME] [--rules 10,10000]
+ * [--objects FOLDER]` (other builds of the programs, to compare). Runs in network and mount namespaces of its own (deploy/bench.ts
  * makes them) with a bpffs at the folder named by its first argument. Prints floors and scenarios of one run;
  * a row whose packets did not all take the row's path is an error and makes the exit code 1.
  */
@@ -26,6 +27,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: 'string' },
     rules: { type: 'string', default: '10,10000' },
     only: { type: 'string', default: '' },
+    objects: { type: 'string' },
   },
   allowPositionals: true,
 });
@@ -44,7 +46,7 @@ const emit = (line: object) => {
 setPriority(-15);
 await compileBpfFile('test/bench/datapath/floors.bpf.c', FLOORS);
 await compileBpfFile('test/bench/datapath/wrap.bpf.c', WRAP);
-await using bed = await Bed.open(positionals[0] ?? '/sys/fs/bpf');
+await using bed = await Bed.open(positionals[0] ?? '/sys/fs/bpf', values.objects);
 using floors = new FloorPrograms(FLOORS);
 const all: ScenarioLine[] = [];
 for (const rules of values.rules.split(',').map(Number)) {
@@ -70,8 +72,9 @@ for (const rules of values.rules.split(',').map(Number)) {
   say(`\n${scenarioTable(lines)}`);
   all.push(...lines);
 }
-const code = await codeLines(bed);
+const code = codeLines(bed, values.objects);
 for (const line of code) emit(line);
 say(`\n${codeTable(code)}`);
-if (all.some(({ error }) => error !== undefined)) process.exitCode = 1;
+const isOther = code.some(({ tag, attached_tag }) => attached_tag !== undefined && attached_tag !== tag);
+if (isOther || all.some(({ error }) => error !== undefined)) process.exitCode = 1;
 process.exit();
