@@ -240,6 +240,12 @@ export class Datapath implements AsyncDisposable {
     return controlFromWord(this.#hostControl[0] as bigint);
   }
 
+  /** The host endpoint's mode as the kernel has it. */
+  get hostMode(): HostMode {
+    const { mode } = this.hostControl();
+    return (Object.keys(CONTROL_MODE) as HostMode[]).find((name) => CONTROL_MODE[name] === mode) ?? 'enforce';
+  }
+
   /** Switches the host endpoint's mode; `untilBootNs` 0: until it is switched again. */
   setHostMode(mode: HostMode, untilBootNs = 0n): void {
     Atomics.store(this.#hostControl, 2, untilBootNs);

@@ -83,7 +83,8 @@ export class Devices {
 
   /** Errors: KERNEL_ATTACH, KERNEL_LOAD, ENDPOINT_NOT_FOUND (its record is to come first). */
   update(row: DeviceRow): void {
-    if (!row.selected || row.kind === 'none') return this.delete(row);
+    // A candidate that is not selected yet has its programs ahead of its first address (HF-1.15).
+    if (row.kind === 'none') return this.delete(row);
     const { endpoints, attachments, programs } = this.#deps;
     const endpoint = row.kind === 'pod' ? endpoints.indexOf(row.endpoint) : 0;
     if (row.kind === 'pod' && endpoint === 0)
@@ -117,10 +118,15 @@ export class Devices {
 
   /** Takes ours off every device that no row selects. */
   prune(rows: readonly DeviceRow[]): void {
-    const wanted = new Map(rows.filter((r) => r.selected && r.kind !== 'none').map((r) => [r.ifindex, r]));
+    const wanted = new Map(rows.filter((r) => r.kind !== 'none').map((r) => [r.ifindex, r]));
     const present = [...this.#deps.attachments.pinned().map((p) => p.ifindex), ...this.#slotOf.keys()];
     for (const ifindex of new Set(present)) if (!wanted.has(ifindex)) this.delete({ ifindex });
-    const notes = new Set([...wanted.values()].map(vlanKey).filter((k) => k !== undefined).map((k) => formatHex(k)));
+    const notes = new Set(
+      [...wanted.values()]
+        .map(vlanKey)
+        .filter((k) => k !== undefined)
+        .map((k) => formatHex(k)),
+    );
     const fd = this.#deps.maps.fd('vlans');
     for (const key of keysOf(fd, VLAN_KEY_SIZE)) if (!notes.has(formatHex(key))) mapDelete(fd, key);
   }

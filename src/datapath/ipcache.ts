@@ -22,8 +22,10 @@ export interface IpcacheValue {
   readonly flags: number;
 }
 
-interface Change extends IpcacheValue {
+interface Change {
+  readonly prefix: string;
   readonly cidr: Cidr;
+  readonly value: IpcacheValue;
 }
 
 export class Ipcache {
@@ -65,7 +67,7 @@ export class Ipcache {
     return (this.#uses.get(identity) ?? 0) > 0;
   }
 
-  /** Sets these rows. Errors: KERNEL_MAP_FULL and others of the map, with nothing removed. */
+  /** Sets these rows; their prefixes are canonical text. Errors: KERNEL_MAP_FULL and others of the map, with nothing removed. */
   update(rows: readonly IpcacheRow[]): void {
     this.#apply(rows, []);
   }
@@ -77,7 +79,7 @@ export class Ipcache {
 
   /** Makes the kernel hold exactly these rows: changes first, then removals. */
   prune(rows: readonly IpcacheRow[]): void {
-    const wanted = new Set(rows.map((row) => formatCidr(cidrOf(row.prefix))));
+    const wanted = new Set(rows.map((row) => row.prefix));
     this.#apply(
       rows,
       [...this.#held.keys()].filter((prefix) => !wanted.has(prefix)),
@@ -85,15 +87,25 @@ export class Ipcache {
   }
 
   #apply(rows: readonly IpcacheRow[], removed: readonly string[]): void {
-    const changes = rows.map(changeOf).filter((change) => !this.#holds(change));
-    const gone = removed.map((prefix) => cidrOf(prefix)).filter((cidr) => this.#held.has(formatCidr(cidr)));
+    const changes: Change[] = [];
+    for (const row of rows) {
+      const flags = (row.isEndpoint ? IPCACHE_ENDPOINT : 0) | (row.isNode ? IPCACHE_NODE : 0);
+      const held = this.#held.get(row.prefix);
+      if (held !== undefined && held.identity === row.identity && held.flags === flags) continue;
+      changes.push({
+        prefix: row.prefix,
+        cidr: cidrOf(row.prefix),
+        value: { identity: row.identity, flags },
+      });
+    }
+    const gone = removed.filter((prefix) => this.#held.has(prefix)).map(cidrOf);
     this.#setHosts(changes.filter((change) => isHost(change.cidr)));
-    for (const { cidr, identity, flags } of changes)
-      if (!isHost(cidr)) mapUpdate(this.#netFd(cidr.ip), lpmKey(cidr), entry(identity, flags));
+    for (const { cidr, value } of changes)
+      if (!isHost(cidr)) mapUpdate(this.#netFd(cidr.ip), lpmKey(cidr), entry(value));
     this.#removeHosts(gone.filter(isHost));
     for (const cidr of gone) if (!isHost(cidr)) mapDelete(this.#netFd(cidr.ip), lpmKey(cidr));
-    for (const change of changes) this.#hold(formatCidr(change.cidr), change);
-    for (const cidr of gone) this.#hold(formatCidr(cidr), undefined);
+    for (const { prefix, value } of changes) this.#hold(prefix, value);
+    for (const prefix of removed) this.#hold(prefix, undefined);
     const touched = [...changes.map((c) => c.cidr), ...gone];
     if (touched.length === 0) return;
     const isWide = touched.some((cidr) => !isHost(cidr)) || touched.length > WIDE_FROM;
@@ -102,19 +114,13 @@ export class Ipcache {
 
   #setHosts(changes: readonly Change[]): void {
     if (this.#feeder !== undefined)
-      return this.#feeder.feed(changes.map(({ cidr, ...value }) => ({ ip: cidr.ip, value })));
-    for (const { cidr, identity, flags } of changes)
-      mapUpdate(this.#hostFd(cidr.ip), cidr.ip.bytes, entry(identity, flags));
+      return this.#feeder.feed(changes.map(({ cidr, value }) => ({ ip: cidr.ip, value })));
+    for (const { cidr, value } of changes) mapUpdate(this.#hostFd(cidr.ip), cidr.ip.bytes, entry(value));
   }
 
   #removeHosts(gone: readonly Cidr[]): void {
     if (this.#feeder !== undefined) return this.#feeder.feed(gone.map(({ ip }) => ({ ip })));
     for (const { ip } of gone) mapDelete(this.#hostFd(ip), ip.bytes);
-  }
-
-  #holds({ cidr, identity, flags }: Change): boolean {
-    const held = this.#held.get(formatCidr(cidr));
-    return held !== undefined && held.identity === identity && held.flags === flags;
   }
 
   #hold(prefix: string, value: IpcacheValue | undefined): void {
@@ -124,7 +130,7 @@ export class Ipcache {
       this.#held.delete(prefix);
       return;
     }
-    this.#held.set(prefix, { identity: value.identity, flags: value.flags });
+    this.#held.set(prefix, value);
     this.#uses.set(value.identity, (this.#uses.get(value.identity) ?? 0) + 1);
   }
 
@@ -148,12 +154,7 @@ const NETS: readonly (readonly [MapName, number])[] = [
 /** From so many addresses on, one wide epoch costs less than their buckets. */
 const WIDE_FROM = 4096;
 
-function changeOf(row: IpcacheRow): Change {
-  const flags = (row.isEndpoint ? IPCACHE_ENDPOINT : 0) | (row.isNode ? IPCACHE_NODE : 0);
-  return { cidr: cidrOf(row.prefix), identity: row.identity, flags };
-}
-
-function entry(identity: number, flags: number): Uint8Array {
+function entry({ identity, flags }: IpcacheValue): Uint8Array {
   const bytes = new Uint8Array(IPCACHE_ENTRY_SIZE);
   new Uint32Array(bytes.buffer, 0, 2).set([identity, flags]);
   return bytes;

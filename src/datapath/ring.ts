@@ -1,11 +1,12 @@
 /**
  * Reads a BPF ring as memory: framing by `Atomics` over the mapped pages, records copied into slots of equal
- * size. Benchmark: test/bench/ring.bench.ts.
+ * size. Benchmark: test/bench/datapath-control.bench.ts.
  */
 import { ringView, type Fd } from '#native';
 
 /** Bytes of a slot: an IPv6 record, the larger one. */
 export const SLOT_BYTES = 96;
+const SLOT_WORDS = SLOT_BYTES / 4;
 
 const BUSY = 0x80000000;
 const DISCARDED = 0x40000000;
@@ -24,8 +25,7 @@ export class RingReader {
   readonly #consumer: BigUint64Array;
   readonly #consumerLow: Uint32Array;
   readonly #producerLow: Uint32Array;
-  readonly #headers: Int32Array;
-  readonly #data: Uint8Array;
+  readonly #data: Int32Array;
   readonly #mask: number;
 
   constructor(ring: Fd | RingPages, size: number) {
@@ -33,8 +33,7 @@ export class RingReader {
     this.#consumer = new BigUint64Array(pages.consumer, 0, 1);
     this.#consumerLow = new Uint32Array(pages.consumer, 0, 1);
     this.#producerLow = new Uint32Array(pages.producer, 0, 1);
-    this.#headers = new Int32Array(pages.data);
-    this.#data = new Uint8Array(pages.data);
+    this.#data = new Int32Array(pages.data);
     this.#mask = size - 1;
   }
 
@@ -43,24 +42,27 @@ export class RingReader {
   }
 
   /**
-   * Copies records into `slots` from slot `first` on until it has `capacity`, the ring is empty, or a record
+   * Copies records (of whole words) into `slots` from slot `first` on until it has `capacity`, the ring is empty, or a record
    * is still being written. Returns how many; longer records are cut, shorter ones zero-filled.
    */
-  drain(slots: Uint8Array, first: number, capacity: number): number {
+  drain(slots: Int32Array, first: number, capacity: number): number {
+    const data = this.#data;
     const start = this.#consumerLow[0] as number;
     const end = Atomics.load(this.#producerLow, 0);
     let at = start;
     let count = 0;
     while (at !== end && first + count < capacity) {
       const offset = at & this.#mask;
-      const header = Atomics.load(this.#headers, offset >>> 2);
+      const header = Atomics.load(data, offset >>> 2);
       if ((header & BUSY) !== 0) break;
       const length = header & LENGTH;
       if ((header & DISCARDED) === 0) {
-        const to = (first + count) * SLOT_BYTES;
-        const from = offset + HEADER;
-        slots.set(this.#data.subarray(from, from + Math.min(length, SLOT_BYTES)), to);
-        if (length < SLOT_BYTES) slots.fill(0, to + length, to + SLOT_BYTES);
+        // Word by word: `set` of a sub-array costs seven times as much at this size.
+        const to = (first + count) * SLOT_WORDS;
+        const from = (offset + HEADER) >>> 2;
+        const words = Math.min(length >>> 2, SLOT_WORDS);
+        for (let i = 0; i < words; i++) slots[to + i] = data[from + i] as number;
+        for (let i = words; i < SLOT_WORDS; i++) slots[to + i] = 0;
         count++;
       }
       at = (at + ((length + HEADER + 7) & ~7)) >>> 0;
