@@ -12,7 +12,7 @@ export interface FactPaths {
   readonly resolvConf: string;
 }
 
-export const SYSTEM_PATHS: FactPaths = { proc: '/proc', resolvConf: '/etc/resolv.conf' };
+const SYSTEM_PATHS: FactPaths = { proc: '/proc', resolvConf: '/etc/resolv.conf' };
 
 /** TCP_LISTEN of the kernel's include/net/tcp_states.h, as /proc/net/tcp prints it. */
 const LISTEN = '0A';

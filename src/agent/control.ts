@@ -12,7 +12,14 @@
  */
 import type { EndpointRow, IdentityRow, IpcacheRow, NodeRow, Policy, PolicyConfig } from '#model';
 import type { LabelSet } from '#kit/labels';
-import { type CompiledPolicy, compile, type Numbering, numberOf, prefixIdentities } from '#policy';
+import {
+  type CompiledPolicy,
+  type CompileMemo,
+  compile,
+  type Numbering,
+  numberOf,
+  prefixIdentities,
+} from '#policy';
 
 /** Everything that decides what is enforced, at one moment. */
 export interface ControlInput {
@@ -50,13 +57,15 @@ export interface Enforced {
 
 /**
  * Makes the kernel enforce `input`; `before` is what it enforces now, undefined after a start. The result is
- * what the next call is handed. `isRepair`: a call before this one failed half way, so rows may be left over.
+ * what the next call is handed. `memo` makes the next compilation cost what changed.
+ * `isRepair`: a call before this one failed half way, so rows may be left over.
  */
 export async function enforce(
   input: ControlInput,
   before: Enforced | undefined,
   numbering: Numbering,
   sink: PolicySink,
+  memo: CompileMemo,
   isRepair: boolean,
 ): Promise<Enforced> {
   const wanted = prefixIdentities({ ...input, numbering });
@@ -64,23 +73,27 @@ export async function enforce(
   const endpoints = input.endpoints.map((e) => withNumber(e, wanted.numbering));
   const both = union(before?.identities ?? [], wanted.identities);
   if (before !== undefined && both.length > before.identities.length) {
-    await sink.applyPolicy(compileFor(before.input, both));
+    await sink.applyPolicy(compileFor(before.input, both, memo));
   }
   await sink.updateIpcache(changedRows(before?.ipcache, ipcache));
   await sink.updateEndpoints(endpoints);
-  let compiled = compileFor(input, both);
+  let compiled = compileFor(input, both, memo);
   await sink.applyPolicy(compiled);
   if (before === undefined || isRepair) await sink.pruneIpcache(wanted.ipcache);
   else await sink.removeIpcache([...before.ipcache.keys()].filter((prefix) => !ipcache.has(prefix)));
   if (both.length > wanted.identities.length) {
-    compiled = compileFor(input, wanted.identities);
+    compiled = compileFor(input, wanted.identities, memo);
     await sink.applyPolicy(compiled);
   }
   return { input, identities: wanted.identities, ipcache, endpoints, compiled, numbering: wanted.numbering };
 }
 
-function compileFor(input: ControlInput, identities: readonly IdentityRow[]): CompiledPolicy {
-  return compile({ ...input, identities });
+function compileFor(
+  input: ControlInput,
+  identities: readonly IdentityRow[],
+  memo: CompileMemo,
+): CompiledPolicy {
+  return compile({ ...input, identities }, memo);
 }
 
 function withNumber(endpoint: EndpointRow, numbering: Numbering): EndpointRow {

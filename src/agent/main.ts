@@ -13,7 +13,7 @@ import { EventLog } from '#flow';
 import { systemClock } from '#kit/clock';
 import { errorMessage, MerlonError } from '#kit/errors';
 import { readFacts, watchResolvers } from '#hostfw';
-import type { Identity } from '#model';
+import type { EndpointRow, Identity } from '#model';
 import type { NodeConfig } from '#model/config';
 import { NetdevSource } from '#netdev';
 import { EMPTY_NUMBERING, type Numbering } from '#policy';
@@ -26,9 +26,10 @@ import { RunDirLock } from './lock.ts';
 import { agentLogger } from './logger.ts';
 import { ManifestReport } from './manifest-report.ts';
 import { PolicyLoop } from './policy-loop.ts';
+import { untilJudged } from './protect.ts';
 import { startReconcilers } from './reconcilers.ts';
 import { reserveSequence } from './sequence.ts';
-import { manifestSettings } from './settings.ts';
+import { applyMode, checkPatterns, manifestSettings } from './settings.ts';
 import { datapathSettings } from './datapath-settings.ts';
 import { datapathSink } from './sink.ts';
 import { type AgentTables, agentTables, configOf, setOne } from './tables.ts';
@@ -72,9 +73,15 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     new NetdevSource({ db, tables: tables.netdev, onResync: (error) => degraded.resync('netlink', error) }),
   );
 
+  checkPatterns(tables, config);
+
   const log = new EventLog({ capacity: EVENTS_KEPT, firstSeq: await reserveSequence(stateDir) });
   const datapath = stack.use(await openDatapath(options, config, tables, log, degraded));
-  const endpoints = stack.use(await openEndpoints(options, db, tables, degraded));
+  applyMode(datapath, config);
+  const started = Promise.withResolvers<PolicyLoop>();
+  const beforeUp = async (row: EndpointRow, ending: AbortSignal): Promise<void> =>
+    untilJudged(row, { db, datapath, loop: await started.promise }, ending);
+  const endpoints = stack.use(await openEndpoints(options, db, tables, beforeUp, degraded));
   // What the kernel enforced before this start it enforces now; its devices keep their programs.
   const known = new Set(datapath.endpoints.ids());
   db.write((txn) => {
@@ -105,6 +112,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     clock: systemClock,
     logger,
   });
+  started.resolve(loop);
   const manifests = new ManifestSource({
     db,
     tables: tables.manifests,
@@ -178,6 +186,7 @@ function openEndpoints(
   options: AgentOptions,
   db: Database,
   tables: AgentTables,
+  beforeUp: (row: EndpointRow, signal: AbortSignal) => Promise<void>,
   degraded: Degraded,
 ): Promise<Endpoints> {
   const config = configOf(tables);
@@ -192,6 +201,7 @@ function openEndpoints(
     // The policy loop numbers identities, all of them together.
     identityOf: () => 0 as Identity,
     cluster: config.values['cluster-name'] ?? 'default',
+    beforeUp,
     onProblem: (problem) => degraded.add(problem),
   });
 }

@@ -7,7 +7,7 @@ import { aborted } from '#kit/async';
 import type { Clock } from '#kit/clock';
 import { errorMessage } from '#kit/errors';
 import type { AnyTable } from '#table';
-import type { Numbering } from '#policy';
+import { CompileMemo, type Numbering } from '#policy';
 import { type ControlInput, type Enforced, enforce, type PolicySink } from './control.ts';
 import { EnforceTimes } from './enforce-time.ts';
 
@@ -32,6 +32,7 @@ export class PolicyLoop {
   readonly #options: PolicyLoopOptions;
   readonly times = new EnforceTimes();
   readonly #waiting = new Set<() => void>();
+  readonly #memo = new CompileMemo();
   #numbering: Numbering;
   #enforced: Enforced | undefined;
   #revision = 0;
@@ -101,7 +102,8 @@ export class PolicyLoop {
     if (input === undefined) return;
     try {
       const isRepair = this.#error !== undefined;
-      const done = await enforce(input, this.#enforced, this.#numbering, this.#options.sink, isRepair);
+      const { sink } = this.#options;
+      const done = await enforce(input, this.#enforced, this.#numbering, sink, this.#memo, isRepair);
       this.#enforced = done;
       this.#numbering = done.numbering;
       this.#revision = revision;

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { stateFile } from '#endpoint';
 
 /** Numbers a start reserves. */
-export const SEQUENCE_BLOCK = 2 ** 20;
+const SEQUENCE_BLOCK = 2 ** 20;
 
 /** First number of a fresh block. A file that cannot be read costs the continuity, not the start. */
 export async function reserveSequence(stateDir: string): Promise<number> {

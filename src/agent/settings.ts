@@ -2,7 +2,10 @@
 import { hostname } from 'node:os';
 import { type Label, type LabelSet, labelSet } from '#kit/labels';
 import { formatCidr } from '#kit/ip';
+import type { Datapath } from '#datapath';
 import type { FailsafeConfig } from '#hostfw';
+import { requirePatterns } from '#netdev';
+import type { AgentTables } from './tables.ts';
 import type { NodeRow, PolicyConfig } from '#model';
 import type { NodeConfig } from '#model/config';
 import type { ManifestSettings } from '#files';
@@ -47,6 +50,19 @@ function parseOptions(config: NodeConfig): ParseOptions {
     nonDefaultDenyPolicies: value(config, 'enable-non-default-deny-policies'),
     extendedIpProtocols: false,
   };
+}
+
+/** `devices.requireAll`: error CONFIG_NO_DEVICE when a pattern matches no device of the node. */
+export function checkPatterns(tables: AgentTables, { values }: NodeConfig): void {
+  if (values['devices.requireAll'] === true) {
+    requirePatterns(tables.netdev.links.all(), values['devices.patterns'] ?? []);
+  }
+}
+
+/** Switches the host firewall to the configured mode; one store, and none when it is there already. */
+export function applyMode(datapath: Datapath, config: NodeConfig): void {
+  const mode = value(config, 'hostfw.mode');
+  if (datapath.hostMode !== mode) datapath.setHostMode(mode);
 }
 
 /** Where manifests are, and how they are read. */

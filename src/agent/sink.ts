@@ -20,7 +20,8 @@ export function datapathSink(datapath: Datapath, db: Database, enforced: Table<E
       datapath.ipcache.prune(rows);
     },
     async updateEndpoints(endpoints) {
-      const present = endpoints.filter((row) => row.state === 'ready');
+      // One that waits is down until its device has programs, which needs its record.
+      const present = endpoints.filter((row) => row.state !== 'disconnected');
       datapath.endpoints.prune(present);
       db.write((txn) => {
         enforced.replace(txn, present);

@@ -22,7 +22,7 @@ interface Call extends ClientOptions {
 }
 
 /** Path of the agent's socket below a run directory. */
-export function socketPath(runDir: string): string {
+function socketPath(runDir: string): string {
   return join(runDir, 'merlon.sock');
 }
 

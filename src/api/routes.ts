@@ -21,7 +21,7 @@ export interface Route {
   readonly answer: Answer;
 }
 
-export const ROUTES: readonly Route[] = [
+const ROUTES: readonly Route[] = [
   { method: 'GET', path: '/v1/status', answer: (p) => p.status() },
   { method: 'GET', path: '/v1/config', answer: (p) => p.config() },
   { method: 'POST', path: '/v1/reload', answer: (p) => p.reload() },

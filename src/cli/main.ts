@@ -6,7 +6,7 @@ import { ERRORS, type ErrorCode, formatError, MerlonError } from '#kit/errors';
 import { buildProgram } from './program.ts';
 
 /** Environment and arguments in, exit code out. */
-export async function main(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
+async function main(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => stop.abort(signal));

@@ -16,7 +16,7 @@ import { netnsCookie } from '#native';
 import type { Clock, Database, Table } from '#table';
 import { deviceName, makeDevice, type PlumbedDevice, plumb, unplumb } from './device.ts';
 import { type OpenNetns, openNetns } from './netns.ts';
-import { type EndpointRecord, nextId, Records } from './record.ts';
+import { type EndpointRecord, isOther, nextId, Records } from './record.ts';
 import { type EndpointRequest, type EndpointSpec, endpointSpec } from './spec.ts';
 import { enableForwarding } from './sysctl.ts';
 
@@ -103,16 +103,20 @@ export class Endpoints implements AsyncDisposable {
     const self = new Endpoints(options);
     const { onProblem, db, endpoints, links, workloads } = options;
     self.#lastId = await self.#records.lastId(onProblem);
+    const anew: EndpointRecord[] = [];
     for (const record of await self.#records.read(onProblem)) {
       self.#byName.set(nameOf(record), record);
-      if (record.kind === 'made') await self.#restore(record);
-      else await self.#restoreWorkload(record);
+      if (record.kind === 'workload') await self.#restoreWorkload(record);
+      else if (options.beforeUp !== undefined && self.#deviceNamed(record.device) === undefined)
+        anew.push(record);
+      else await self.#restore(record);
     }
     if (workloads?.isSynced === true) await self.#syncWorkloads();
     db.write((txn) => endpoints.source(ENDPOINT_SOURCE).markSynced(txn));
     self.#listeners.use(links.onChange(() => self.#lookSoon()));
     if (workloads !== undefined) self.#listeners.use(workloads.onChange(() => self.#lookSoon()));
     self.#lookSoon();
+    self.#restoreSoon(anew);
     return self;
   }
 
@@ -359,6 +363,17 @@ export class Endpoints implements AsyncDisposable {
     }
   }
 
+  /** After a reboot devices are made anew; they come up once they are judged, which needs the table synced. */
+  #restoreSoon(records: readonly EndpointRecord[]): void {
+    const all = async (): Promise<void> => {
+      using _ = await this.#mutex.lock(this.#ending.signal);
+      for (const record of records) await this.#restore(record);
+    };
+    all().catch((e: unknown) => {
+      if (!this.#ending.signal.aborted) this.#options.onProblem(asProblem(e, 'endpoints cannot be restored'));
+    });
+  }
+
   /** Until the manifests have been read, what is remembered of them holds. */
   async #restoreWorkload(record: EndpointRecord): Promise<void> {
     const device = this.#deviceNamed(record.device);
@@ -477,15 +492,4 @@ export class Endpoints implements AsyncDisposable {
     using _ = await this.#mutex.lock();
     this.#netlink[Symbol.dispose]();
   }
-}
-
-function isOther(
-  record: EndpointRecord,
-  fields: Pick<EndpointRecord, 'labels' | 'addresses' | 'device'>,
-): boolean {
-  return (
-    record.labels.key !== fields.labels.key ||
-    record.device !== fields.device ||
-    record.addresses.join() !== fields.addresses.join()
-  );
 }

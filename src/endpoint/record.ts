@@ -110,3 +110,15 @@ export class Records {
     return this.#file(id).remove();
   }
 }
+
+/** Whether a workload's manifest now says something else than what is kept of it. */
+export function isOther(
+  record: EndpointRecord,
+  fields: Pick<EndpointRecord, 'labels' | 'addresses' | 'device'>,
+): boolean {
+  return (
+    record.labels.key !== fields.labels.key ||
+    record.device !== fields.device ||
+    record.addresses.join() !== fields.addresses.join()
+  );
+}

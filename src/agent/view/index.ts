@@ -16,7 +16,8 @@ import { protocolName } from '#model';
 import { configChanges } from '#model/config';
 import { errorFromProblem } from '#model/parse';
 import { unsyncedTables } from '../input.ts';
-import { manifestSettings } from '../settings.ts';
+import { untilJudged } from '../protect.ts';
+import { applyMode, checkPatterns, manifestSettings } from '../settings.ts';
 import { configOf, setOne } from '../tables.ts';
 import type { ViewContext } from './context.ts';
 import { deviceViews } from './devices.ts';
@@ -56,8 +57,10 @@ export class AgentView implements Parts {
     const { files, db, tables, manifests, loop } = this.#context;
     const before = configOf(tables);
     const after = await files.read();
+    checkPatterns(tables, after);
     const { changed, needsRestart } = configChanges(before, after);
     setOne(db, tables.settings, 'config', { config: after });
+    applyMode(this.#context.datapath, after);
     manifests.configure(manifestSettings(after));
     const signal = AbortSignal.timeout(ENFORCE_TIMEOUT_MS);
     const { problems } = await manifests.reload({ signal });
@@ -78,7 +81,7 @@ export class AgentView implements Parts {
   }
 
   async addEndpoint(request: EndpointRequest): Promise<EndpointView> {
-    const { endpoints, loop, db, tables, reconcilers } = this.#context;
+    const { endpoints, loop, tables } = this.#context;
     const waiting = unsyncedTables(tables);
     if (loop.enforced === undefined && waiting.length > 0) {
       throw new MerlonError('FAILED', `the agent has no policy yet, it waits for ${waiting.join(', ')}`, {
@@ -86,10 +89,7 @@ export class AgentView implements Parts {
       });
     }
     const row = await endpoints.add(request);
-    const signal = AbortSignal.timeout(ENFORCE_TIMEOUT_MS);
-    await loop.settled(db.revision, signal);
-    db.flush();
-    await reconcilers.devices.settled({ signal });
+    await untilJudged(row, this.#context, AbortSignal.timeout(ENFORCE_TIMEOUT_MS));
     return endpointView(this.#context, row);
   }
 

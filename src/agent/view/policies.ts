@@ -1,14 +1,16 @@
 /** Policies as `merlon policy get` and `policy status` show them. */
 import type { PolicyStatusView, PolicyView } from '#api';
 import { errorMessage } from '#kit/errors';
-import { matches, type ObjectStatus, type Policy, type PolicySpec } from '#model';
+import { type ObjectStatus, type Policy, type PolicySpec } from '#model';
 
 import { nearestLabel } from '#kit/labels';
+import { selectionsOf } from '#policy';
 import type { ControlInput } from '../control.ts';
 import type { ViewContext } from './context.ts';
 import { directionState } from './endpoints.ts';
 
 export function policyViews(context: ViewContext): readonly PolicyView[] {
+  const selections = selectionCounts(context.loop.enforced?.input);
   return [...context.tables.manifests.policies.all()]
     .sort((a, b) => (a.key < b.key ? -1 : 1))
     .map((policy) => ({
@@ -19,7 +21,7 @@ export function policyViews(context: ViewContext): readonly PolicyView[] {
       ...(policy.at.file === undefined ? {} : { file: policy.at.file }),
       ...(policy.at.line === undefined ? {} : { line: policy.at.line }),
       rules: policy.specs.reduce((n, spec) => n + spec.rules.length, 0),
-      status: statusOf(context, policy),
+      status: statusOf(context, policy, selections),
     }));
 }
 
@@ -30,20 +32,17 @@ export function policyStatus(context: ViewContext): PolicyStatusView {
     compiled === undefined ? 'disabled' : directionState(compiled, 'host', d);
   return {
     generation: datapath.instance.generation,
-    mode: hostMode(context),
+    mode: datapath.hostMode,
     direction: { ingress: state('ingress'), egress: state('egress') },
     policies: policyViews(context),
   };
 }
 
-const MODES = ['enforce', 'audit', 'failsafe', 'off'] as const;
-
-/** The mode of the host firewall as the kernel has it. */
-export function hostMode({ datapath }: ViewContext): (typeof MODES)[number] {
-  return MODES[datapath.hostControl().mode] ?? 'enforce';
-}
-
-function statusOf(context: ViewContext, policy: Policy): ObjectStatus {
+function statusOf(
+  context: ViewContext,
+  policy: Policy,
+  selections: ReadonlyMap<string, number>,
+): ObjectStatus {
   const { loop, tables } = context;
   const file = tables.manifests.objects.get(policy.key);
   const known = file?.status;
@@ -56,7 +55,7 @@ function statusOf(context: ViewContext, policy: Policy): ObjectStatus {
     const reason = loop.error === undefined ? 'waits to be enforced' : errorMessage(loop.error);
     return { state: loop.error === undefined ? 'pending' : 'error', reason, warnings };
   }
-  const selected = selects(policy, enforced);
+  const selected = selections.get(policy.key) ?? 0;
   const none = selected > 0 ? [] : [`selects nothing${hint(policy, enforced)}`];
   return {
     state: known?.state === 'invalid' ? 'invalid' : 'applied',
@@ -67,19 +66,11 @@ function statusOf(context: ViewContext, policy: Policy): ObjectStatus {
   };
 }
 
-/** How many subjects of this node the policy selects; the node counts as one. */
-function selects(policy: Policy, input: ControlInput): number {
-  const found = new Set<number | 'host'>();
-  for (const spec of policy.specs) {
-    if (spec.subject.kind === 'node') {
-      if (matches(spec.subject.selector, input.nodeLabels)) found.add('host');
-      continue;
-    }
-    for (const endpoint of input.endpoints) {
-      if (matches(spec.subject.selector, endpoint.labels)) found.add(endpoint.id);
-    }
-  }
-  return found.size;
+/** How many subjects of this node each policy selects; the node counts as one. */
+function selectionCounts(input: ControlInput | undefined): ReadonlyMap<string, number> {
+  if (input === undefined) return new Map();
+  const counts = selectionsOf(input).map((s) => s.endpoints.length + (s.node ? 1 : 0));
+  return new Map(input.policies.map((policy, i) => [policy.key, counts[i] ?? 0]));
 }
 
 /** The label that may have been meant by one that nothing has. */

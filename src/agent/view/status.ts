@@ -11,7 +11,6 @@ import { VERSION } from '#kit/version';
 import type { ViewContext } from './context.ts';
 import { deviceViews } from './devices.ts';
 import { directionState } from './endpoints.ts';
-import { hostMode } from './policies.ts';
 
 const FLOW_TABLES = ['flow_tcp4', 'flow_tcp6', 'flow_any4', 'flow_any6'] as const;
 
@@ -35,7 +34,7 @@ export function statusView(context: ViewContext): StatusView {
     instance: status.instance,
     hostfw: {
       enabled: config.values['hostfw.enabled'] !== false,
-      mode: hostMode(context),
+      mode: datapath.hostMode,
       generation: datapath.hostGeneration,
       direction: { ingress: direction('ingress'), egress: direction('egress') },
       policies: hostPolicies(context),

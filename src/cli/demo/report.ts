@@ -41,7 +41,7 @@ function verdict(event: EventView): string {
 }
 
 /** The rule with its place, or who else decided. */
-export function because(event: EventView): string {
+function because(event: EventView): string {
   if (event.kind === 'failsafe') return 'failsafe';
   if (event.rules.length === 0) return 'no policy selects it';
   const place = (file: string | undefined, line: number | undefined): string =>
