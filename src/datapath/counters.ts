@@ -5,7 +5,7 @@ import {
   DROP_REASON_NAMES,
   RULE_COUNTER,
   RULE_COUNTER_SIZE,
-  STAT,
+  type STAT,
   STAT_NAMES,
 } from '#wire/bpf';
 import type { DatapathMaps } from './maps.ts';

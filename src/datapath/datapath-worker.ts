@@ -3,6 +3,7 @@
  * a request wait. Speaks by messages only (`background.ts` is its other end).
  */
 import { parentPort, workerData } from 'node:worker_threads';
+import { errorMessage } from '#kit/errors';
 import { ATTACH, closeFd, iterCreate, linkCreate, mapUpdate, readFd, watch } from '#native';
 import type { FromWorker, ToWorker, WorkerSetup } from './background.ts';
 import { Collector, TURN_MS, type Walk } from './gc.ts';
@@ -58,11 +59,11 @@ try {
       collector.turn();
     } catch (e) {
       clearInterval(timer);
-      send({ kind: 'problem', what: `collecting expired flows has stopped: ${e}` });
+      send({ kind: 'problem', what: `collecting expired flows has stopped: ${errorMessage(e)}` });
     }
   }, TURN_MS);
 } catch (e) {
-  send({ kind: 'problem', what: `expired flows are not collected: ${e}` });
+  send({ kind: 'problem', what: `expired flows are not collected: ${errorMessage(e)}` });
 }
 
 const key = new Uint32Array(1);

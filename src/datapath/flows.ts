@@ -6,8 +6,6 @@
 import { formatIp } from '#kit/ip';
 import { batchCursor, mapLookupBatch } from '#native';
 import {
-  FLOW4_KEY_SIZE,
-  FLOW6_KEY_SIZE,
   FLOW_AUDITED,
   FLOW_DEAD,
   FLOW_FAILSAFE,
@@ -142,15 +140,15 @@ export function decodeFlow(
     protocol,
     // An initiator of this node is judged by its own egress policy.
     direction: (f.flags & FLOW_INBOUND) !== 0 || f.verdict[0] === 0 ? 'in' : 'out',
-    initiator: end(first, f.identity[0] as number),
-    responder: end(1 - first, f.identity[1] as number),
+    initiator: end(first, f.identity[0]),
+    responder: end(1 - first, f.identity[1]),
     state: stateOf(f.flags, kind),
     flags: kind === 'overflow' ? [...flags, 'overflow'] : flags,
     created: f.created,
     lastSeen: f.last_seen,
     expires,
-    packets: { forward: f.packets[0] as number, reply: f.packets[1] as number },
-    bytes: { forward: f.bytes[0] as bigint, reply: f.bytes[1] as bigint },
+    packets: { forward: f.packets[0], reply: f.packets[1] },
+    bytes: { forward: f.bytes[0], reply: f.bytes[1] },
     verdicts: {
       ...verdictOf(f, 0, 'egress'),
       ...verdictOf(f, 1, 'ingress'),

@@ -22,7 +22,7 @@ export interface OpenMap {
   readonly isAdopted: boolean;
 }
 
-export const MAP_NAMES = Object.keys(MAPS) as MapName[];
+const MAP_NAMES = Object.keys(MAPS) as MapName[];
 
 /** Pin of a map under `<bpf-root>/maps`. */
 export function mapPin(name: MapName): string {

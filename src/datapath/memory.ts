@@ -14,7 +14,7 @@ export interface Words {
 }
 
 /** The same bytes as 2-, 4- and 8-byte elements. */
-export function wordsOf(buffer: ArrayBuffer): Words {
+function wordsOf(buffer: ArrayBuffer): Words {
   const words = Math.floor(buffer.byteLength / 8);
   return {
     u16: new Uint16Array(buffer, 0, words * 4),
@@ -49,13 +49,6 @@ export const atomicStores: Stores = {
   store64: (array, index, value) => void Atomics.store(array, index, value),
   fill: (array, index, source) => array.set(source, index),
 };
-
-/** How many rule sets, arena words and identity pages there are. */
-export interface PolicySizes {
-  readonly rulesets: number;
-  readonly arenaWords: number;
-  readonly identityPages: number;
-}
 
 /** Buffers of a policy memory, as mapped or (in tests and tools) plain. */
 export interface PolicyBuffers {

@@ -20,10 +20,12 @@ import { alikeIdentities, alikePorts } from './compare.ts';
 import type { CompiledPolicy } from './compiled.ts';
 import { CLASS_UNKNOWN, RULESET_HOST } from './layout.ts';
 import type { PolicyMemory } from './memory.ts';
+import { mergers } from './merge.ts';
 import type { Origins } from './origins.ts';
 import { planPolicy, type Plan, type PlannedRuleset } from './plan.ts';
-import { encodeSlot, slotWords, type DirTable, type SlotShape, type SlotView } from './ruleset.ts';
+import { encodeSlot, slotWords, type SlotView } from './ruleset.ts';
 import { RuleSets, type SlotPlace } from './rulesets.ts';
+import { isShort, longerCopy, originsIn, positionTable, type Reach, room } from './shape.ts';
 
 /** Waits until no program still reads what was visible when it was called. */
 export interface Grace {
@@ -57,10 +59,6 @@ export interface Applied {
   /** Identities whose verdicts changed without a switch: flows judged under them have to be judged again. */
   readonly rejudge: readonly number[];
 }
-
-/** Classes a table has room for at least, so that most changes never make it grow. */
-const CLASS_ROOM = 64;
-const PORT_ROOM = 32;
 
 export class PolicyTables {
   readonly #deps: PolicyDeps;
@@ -153,7 +151,7 @@ export class PolicyTables {
   }
 
   /** The highest numbers that this plan could reach. */
-  #reach(plan: Plan): { classes: number; ports: number } {
+  #reach(plan: Plan): Reach {
     const arriving = new Set(plan.identities.added.map(([, position]) => position)).size;
     const fresh = plan.identities.moving.length + arriving;
     const classes = this.identities.axis.numbers.highestAfter(fresh) + 1;
@@ -166,24 +164,20 @@ export class PolicyTables {
   /** Replaces live slots whose tables are too short by longer ones of equal meaning; true if there were any. */
   #grow(plan: Plan): boolean {
     const reach = this.#reach(plan);
-    const short = (v: SlotView) => v.classCapacity < reach.classes || v.portCapacity < reach.ports;
-    const live = [...this.rulesets.liveSlots()].filter(short);
+    const live = [...this.rulesets.liveSlots()].filter((view) => isShort(view, reach));
     for (const view of live) {
-      const shape = { generation: view.generation, ...room(reach) };
-      const dirs = view.dirs.map((d) => ({ ...d, rowCount: rowCount(d) })) as unknown as [DirTable, DirTable];
-      const same = { classPosition: range(view.classCapacity), portPosition: range(view.portCapacity) };
-      const full = { ...shape, ...same };
-      const place = this.rulesets.takePlace(view.ruleset, slotWords(full, dirs));
+      const { shape, dirs } = longerCopy(view, reach);
+      const place = this.rulesets.takePlace(view.ruleset, slotWords(shape, dirs));
       if (place === undefined) {
         this.#expectRest('the arena has no room for longer tables');
         return true;
       }
-      const copy = this.rulesets.build(place, encodeSlot(full, dirs));
+      const copy = this.rulesets.build(place, encodeSlot(shape, dirs));
       this.rulesets.replace(view, copy);
       this.#retain(copy, this.#originsOf.get(view) ?? new Set());
       this.#leave(view);
     }
-    return live.length > 0 || [...this.rulesets.left].some(short);
+    return live.length > 0 || [...this.rulesets.left].some((view) => isShort(view, reach));
   }
 
   /** What lacks room now may have it after a grace period; when nothing rests, it never will. */
@@ -406,8 +400,8 @@ export class PolicyTables {
     const unknown = (view: SlotView) => set(view, (d) => view.dirs[d].rows[CLASS_UNKNOWN] as number);
     for (const view of this.rulesets.left) unknown(view);
     for (const planned of plan.rulesets) {
-      const index = built.get(planned)?.ruleset ?? (planned.index as number);
-      const live = this.rulesets.live.get(index);
+      const index = built.get(planned)?.ruleset ?? planned.index;
+      const live = index === undefined ? undefined : this.rulesets.live.get(index);
       if (live === undefined) continue;
       const { active, fallback } = live;
       if (built.has(planned)) set(active, (d) => planned.dirs[d].rows[position] as number);
@@ -464,55 +458,4 @@ export class PolicyTables {
     this.#deps.origins.release(this.#originsOf.get(view) ?? []);
     this.#originsOf.delete(view);
   }
-}
-
-/** Numbers of one position that may become one: number → the heaviest like it (the unknown class first). */
-function mergers(axis: Axis, isAlike: (a: number, b: number) => boolean): Map<number, number> {
-  const groups = new Map<number, number[]>();
-  for (const [number, position] of axis.positions) {
-    const group = groups.get(position);
-    if (group === undefined) groups.set(position, [number]);
-    else group.push(number);
-  }
-  const moves = new Map<number, number>();
-  for (const group of groups.values()) {
-    if (group.length < 2) continue;
-    const weight = (n: number) => (n === CLASS_UNKNOWN ? Infinity : (axis.weights.get(n) ?? 0));
-    group.sort((a, b) => weight(b) - weight(a) || a - b);
-    const kept: number[] = [];
-    for (const number of group) {
-      const to = kept.find((k) => isAlike(k, number));
-      if (to === undefined) kept.push(number);
-      else moves.set(number, to);
-    }
-  }
-  return moves;
-}
-
-function positionTable(axis: Axis, otherwise: number): number[] {
-  const table = new Array<number>(axis.numbers.end).fill(otherwise);
-  for (const [number, position] of axis.positions) table[number] = position;
-  return table;
-}
-
-/** Table lengths with room to spare, in whole words. */
-function room(reach: { classes: number; ports: number }): Pick<SlotShape, 'classCapacity' | 'portCapacity'> {
-  const spare = (n: number, least: number) => Math.min(65532, Math.max(least, Math.ceil((n * 1.25) / 4) * 4));
-  return { classCapacity: spare(reach.classes, CLASS_ROOM), portCapacity: spare(reach.ports, PORT_ROOM) };
-}
-
-function rowCount(dir: { readonly cells: Uint32Array; readonly columnCount: number }): number {
-  return dir.columnCount === 0 ? 0 : dir.cells.length / 2 / dir.columnCount;
-}
-
-function range(count: number): number[] {
-  return Array.from({ length: count }, (_, i) => i);
-}
-
-function originsIn(view: SlotView): Set<number> {
-  const origins = new Set<number>();
-  for (const { cells } of view.dirs)
-    for (let i = 0; i < cells.length; i += 2) origins.add(cells[i] as number);
-  origins.delete(0);
-  return origins;
 }

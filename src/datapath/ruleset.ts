@@ -110,17 +110,17 @@ export function encodeSlot(shape: SlotShape, dirs: readonly [DirTable, DirTable]
   const header = new Uint32Array(SLOT_WORDS * 2);
   header[0] = shape.generation;
   header[1] = (shape.classCapacity | (shape.portCapacity << 16)) >>> 0;
+  const unknown = shape.classPosition[0] ?? 0;
+  const other = shape.portPosition[0] ?? 0;
   let at = 0;
   dirs.forEach((dir, d) => {
     const rows = at;
     const columns = rows + quads(shape.classCapacity);
     const cells = columns + quads(shape.portCapacity);
     for (let k = 0; k < shape.classCapacity; k++)
-      halves[rows * 4 + k] = dir.rows[shape.classPosition[k] ?? (shape.classPosition[0] as number)] as number;
+      halves[rows * 4 + k] = dir.rows[shape.classPosition[k] ?? unknown] as number;
     for (let p = 0; p < shape.portCapacity; p++)
-      halves[columns * 4 + p] = dir.columns[
-        shape.portPosition[p] ?? (shape.portPosition[0] as number)
-      ] as number;
+      halves[columns * 4 + p] = dir.columns[shape.portPosition[p] ?? other] as number;
     words.set(dir.cells, cells * 2);
     header.set([rows, columns, cells, dir.columnCount | (dir.flags << 16)], 2 + 4 * d);
     at = cells + dir.rowCount * dir.columnCount;
@@ -129,7 +129,7 @@ export function encodeSlot(shape: SlotShape, dirs: readonly [DirTable, DirTable]
 }
 
 /** The image's header as it stands in memory when its words stand at `offset`. */
-export function placedHeader(image: SlotImage, offset: number): Uint32Array {
+function placedHeader(image: SlotImage, offset: number): Uint32Array {
   const header = image.header.slice();
   for (const at of [2, 3, 4, 6, 7, 8]) header[at] = (header[at] as number) + offset;
   return header;

@@ -1,6 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { Origins } from '../../../src/datapath/origins.ts';
+import type { PolicyMemory } from '../../../src/datapath/memory.ts';
 import { PolicyTables } from '../../../src/datapath/policy.ts';
 import { PORT_CLASS_ENTRIES } from '../../../src/datapath/layout.ts';
 import {
@@ -224,15 +225,16 @@ test('policy – a slot that reads back otherwise is never switched to', async (
   const b = bench();
   await enter(b, WORLD);
   await quiet(b);
-  const fill = b.mem.fill;
+  const { mem } = b;
+  const original = Object.getOwnPropertyDescriptor(mem, 'fill')?.value as PolicyMemory['fill'];
   const broken = { ...WORLD, rules: WORLD.rules.with(0, [allow([4], 22)]) };
-  (b.mem as { fill: typeof fill }).fill = (array, index, source) => {
-    fill(array, index, source);
+  (mem as { fill: PolicyMemory['fill'] }).fill = (array, index, source) => {
+    original(array, index, source);
     if (source.length > 20) array[index + source.length - 1] = 0xbad;
   };
   await t.throwsAsync(b.tables.apply(compileTwin(broken)), { code: 'POLICY_VERIFY_FAILED' } as never);
   b.readers.check();
-  (b.mem as { fill: typeof fill }).fill = fill;
+  (mem as { fill: PolicyMemory['fill'] }).fill = original;
   t.deepEqual((await enter(b, broken)).switched, ['host']);
   await quiet(b);
 });

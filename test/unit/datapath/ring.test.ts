@@ -64,7 +64,7 @@ test('RingReader – every record sent is read once, in order, whatever the size
           if (i % 3 === 0) read(chunk);
         });
         while (read(16) > 0);
-        if (got.join() !== want.join()) throw new Error(`${got} instead of ${want}`);
+        if (got.join() !== want.join()) throw new Error(`${got.join()} instead of ${want.join()}`);
         if (reader.hasRecords) throw new Error('something is left');
       },
     ),
