@@ -10,7 +10,16 @@
  * a touched file costs nothing. `--quiet` prints only what was made.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  globSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, type Metafile } from 'esbuild';
@@ -98,9 +107,31 @@ function refuseLateCommonJs({ inputs }: Metafile): void {
   }
 }
 
+/** Long enough for whatever was started from the bundles before to have read them; an agent loads some late. */
+const STALE_AFTER_MS = 3_600_000;
+
+/**
+ * Puts each bundle in its place as a whole, mains after the chunks that they name, so that a program that is
+ * started meanwhile finds either the old ones or the new. Chunks carry their content's hash in their names.
+ */
+function place(files: readonly { readonly path: string; readonly contents: Uint8Array }[]): void {
+  const isChunk = (path: string): boolean => /-[0-9A-Z]{8}\.js(\.map)?$/.test(path);
+  const inOrder = [...files].sort((a, b) => Number(isChunk(b.path)) - Number(isChunk(a.path)));
+  for (const { path, contents } of inOrder) {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(`${path}.new`, contents);
+    renameSync(`${path}.new`, path);
+  }
+  const placed = new Set(files.map(({ path }) => path));
+  for (const file of globSync('build/lib/**/*.{js,map}', { cwd: root })) {
+    const path = join(root, file);
+    const isStale = !placed.has(path) && Date.now() - statSync(path).mtimeMs > STALE_AFTER_MS;
+    if (isStale) rmSync(path, { force: true });
+  }
+}
+
 async function bundle(entries: readonly (readonly [name: string, entry: string])[]): Promise<void> {
-  rmSync(join(root, 'build/lib'), { recursive: true, force: true });
-  const { metafile } = await build({
+  const { metafile, outputFiles } = await build({
     absWorkingDir: root,
     entryPoints: entries.map(([name, entry]) => ({ in: entry, out: name })),
     outdir: 'build/lib',
@@ -113,6 +144,7 @@ async function bundle(entries: readonly (readonly [name: string, entry: string])
     sourcesContent: false,
     logLevel: 'silent',
     metafile: true,
+    write: false,
     alias: ALIASES,
     // CommonJS packages inside an ES module still call require.
     banner: {
@@ -120,6 +152,7 @@ async function bundle(entries: readonly (readonly [name: string, entry: string])
     },
   });
   refuseLateCommonJs(metafile);
+  place(outputFiles);
   for (const [name] of startedByUrl()) {
     // They are asked for as ./name.ts; beside the bundles that name leads to the bundle.
     writeFileSync(join(root, `build/lib/${name}.ts`), `import './${basename(name)}.js';\n`);
