@@ -194,29 +194,23 @@ __noinline int flow_judge(struct packet *pkt, struct flow *flow, __u32 i, __u32 
 }
 
 /*
- * The first packet of a connection on its way past the second subject: another hook of this node made the
- * record, this subject's cell is still empty. Its verdict, just given, goes into the cell and is told.
+ * Is this the first packet of a connection on its way past the second subject? Another hook of this node
+ * made the record then, and this subject's cell is still empty.
  */
-static __always_inline void flow_first_word(struct packet *pkt, struct flow *flow, __u32 i)
+static __always_inline bool is_first_word(const struct packet *pkt, const struct flow *flow,
+					  __u32 i)
 {
-	__u32 cell = subject_dir(pkt, i);
-
-	if (!subject_is_present(pkt, i) || flow->verdict[cell] != VERDICT_NONE)
-		return;
-	flow_store_verdict(flow, pkt, i, cell);
-	announce(pkt, i);
+	return subject_is_present(pkt, i) && flow->verdict[subject_dir(pkt, i)] == VERDICT_NONE;
 }
 
 /* A packet of a live record. `unproven` is the same record where it stands in that table. */
-__noinline int flow_continue(struct __sk_buff *skb, struct packet *pkt, struct flow *flow,
-			     struct unproven_value *unproven, __u32 reply)
+static __always_inline int flow_continue(struct __sk_buff *skb, struct packet *pkt,
+					 struct flow *flow, struct unproven_value *unproven,
+					 bool is_reply)
 {
 	__u32 now = now_seconds();
-	bool is_proven, is_reply = reply & 1;
+	bool is_proven;
 	int refusal = 0;
-
-	if (!pkt || !flow)
-		return TC_ACT_SHOT;
 
 	pkt->flow = flow->number;
 	if (is_reply)
@@ -228,10 +222,11 @@ __noinline int flow_continue(struct __sk_buff *skb, struct packet *pkt, struct f
 			announce_all(pkt);
 			return pass_new(pkt);
 		}
-		if (!is_reply) {
-			flow_first_word(pkt, flow, SUBJECT_POD);
-			flow_first_word(pkt, flow, SUBJECT_HOST);
-		}
+		/* Judging again costs less than carrying the first judgement over; it fills the cell and tells. */
+		if (!is_reply && is_first_word(pkt, flow, SUBJECT_POD))
+			flow_judge(pkt, flow, SUBJECT_POD, 0, 0);
+		if (!is_reply && is_first_word(pkt, flow, SUBJECT_HOST))
+			flow_judge(pkt, flow, SUBJECT_HOST, 0, 0);
 	} else {
 		bool must_judge = unproven && !is_reply;
 
