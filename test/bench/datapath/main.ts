@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { compileBpfFile } from '../../../deploy/compile.ts';
 import { Bed } from './bed.ts';
 import { codeLines, codeTable } from './code.ts';
+import { type ControlLine, controlLines, controlTable, ruleSetLine } from './control.ts';
 import { FloorPrograms } from './floors.ts';
 import { WRAP } from './flows.ts';
 import { beginning, established } from './host-scenarios.ts';
@@ -49,8 +50,11 @@ await compileBpfFile('test/bench/datapath/wrap.bpf.c', WRAP);
 await using bed = await Bed.open(positionals[0] ?? '/sys/fs/bpf', values.objects);
 using floors = new FloorPrograms(FLOORS);
 const all: ScenarioLine[] = [];
+const control: ControlLine[] = [];
 for (const rules of values.rules.split(',').map(Number)) {
-  await bed.enforce(worldOf(rules));
+  const world = worldOf(rules);
+  await bed.enforce(world);
+  control.push(ruleSetLine(bed, world));
   const scenarios = ([4, 6] as const)
     .flatMap((family) => [
       ...established(bed, family),
@@ -72,6 +76,9 @@ for (const rules of values.rules.split(',').map(Number)) {
   say(`\n${scenarioTable(lines)}`);
   all.push(...lines);
 }
+if (values.only === '') control.push(...(await controlLines(bed, effort)));
+for (const line of control) emit(line);
+say(`\n${controlTable(control)}`);
 const code = codeLines(bed, values.objects);
 for (const line of code) emit(line);
 say(`\n${codeTable(code)}`);

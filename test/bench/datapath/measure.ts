@@ -6,6 +6,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Bed } from './bed.ts';
 import { FLOORS, type FloorName, type FloorPrograms } from './floors.ts';
 import { WRAP } from './flows.ts';
+import { median } from './median.ts';
 import { Runner } from './runner.ts';
 import type { Scenario } from './scenario.ts';
 import { contextOf } from './packets.ts';
@@ -32,13 +33,6 @@ export interface Measured {
 }
 
 export type FloorFigures = ReadonlyMap<FloorName, number>;
-
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const high = sorted[middle] ?? Number.NaN;
-  return sorted.length % 2 === 1 ? high : (high + (sorted[middle - 1] ?? Number.NaN)) / 2;
-}
 
 /** A row in the making. */
 class Row implements Disposable {
