@@ -53,10 +53,6 @@ static __always_inline int host_judge(struct __sk_buff *skb, struct packet *pkt)
  */
 static __always_inline int host_check_source(struct __sk_buff *skb, struct packet *pkt)
 {
-	struct device *device = device_get(pkt->ifindex);
-
-	if (!device || !(device->flags & DEVICE_ALLOW_SELF_SOURCE))
-		pkt->flags |= PKT_FROM_WIRE;
 	if (pkt->flags & PKT_SRC_ENDPOINT && !source_is_behind_device(skb, pkt))
 		return DROP_INVALID_SOURCE_IP;
 	if (pkt->src_identity != IDENTITY_HOST)
@@ -153,6 +149,8 @@ static __always_inline int host_rest(struct __sk_buff *skb, enum direction dir, 
 	device = device_get(pkt->ifindex);
 	if (device)
 		pkt->slot = device->slot;
+	if (dir == DIR_INGRESS && !(device && device->flags & DEVICE_ALLOW_SELF_SOURCE))
+		pkt->flags |= PKT_FROM_WIRE;
 	if (vlan_has_program(pkt))
 		return pass(STAT_PASS_FORWARDED);
 	if (rc < 0) {

@@ -58,15 +58,15 @@ int xdp_host(struct xdp_md *ctx)
 	pkt->flags = PKT_XDP;
 	pkt->ifindex = ifindex;
 	pkt->segments = 1;
-	pkt->length = frame_length(ctx);
+	pkt->length = linear;
 	subject_host(&pkt->subject[SUBJECT_HOST]);
 	if (pkt->subject[SUBJECT_HOST].flags & SUBJECT_OPEN)
 		return XDP_PASS;
 	rc = parse_xdp(ctx, pkt);
 	if (rc == PARSE_NON_IP)
 		return XDP_PASS;
-	if (rc < 0 && pkt->length > linear)
-		return XDP_PASS; /* headers may lie beyond: tc sees them */
+	if (rc < 0 && frame_length(ctx) > linear)
+		return XDP_PASS; /* in parts: tc sees the rest */
 	device = device_get(ifindex);
 	if (device)
 		pkt->slot = device->slot;
