@@ -144,6 +144,16 @@ export class Attachments {
     }
   }
 
+  /** Does our pinned link, or filter, still hang there? */
+  isAttached(ifindex: number, hook: Hook): boolean {
+    if (hook !== 'xdp' && !this.hasTcx) {
+      const present = tcQuery(ifindex, hook, TC_PLACE[hook]);
+      return present !== 0 && this.isOurs(present);
+    }
+    const fd = getPin(`${this.#folder}/${hook}_${ifindex}`);
+    return fd !== undefined && withFd(fd, (link) => linkInfo(link).ifindex === ifindex);
+  }
+
   /** Takes our program off; false when there was none. */
   detach(ifindex: number, hook: Hook): boolean {
     this.#attached.delete(`${hook}_${ifindex}`);

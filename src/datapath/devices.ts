@@ -116,8 +116,8 @@ export class Devices {
     if (slot !== undefined && slot !== 0) this.#slots.give(slot);
   }
 
-  /** Takes ours off every device that no row selects. */
-  prune(rows: readonly DeviceRow[]): void {
+  /** Takes ours off every device that no row selects; returns the rows that have lost a program meanwhile. */
+  prune(rows: readonly DeviceRow[]): readonly DeviceRow[] {
     const wanted = new Map(rows.filter((r) => r.kind !== 'none').map((r) => [r.ifindex, r]));
     const present = [...this.#deps.attachments.pinned().map((p) => p.ifindex), ...this.#slotOf.keys()];
     for (const ifindex of new Set(present)) if (!wanted.has(ifindex)) this.delete({ ifindex });
@@ -129,6 +129,10 @@ export class Devices {
     );
     const fd = this.#deps.maps.fd('vlans');
     for (const key of keysOf(fd, VLAN_KEY_SIZE)) if (!notes.has(formatHex(key))) mapDelete(fd, key);
+    const { attachments } = this.#deps;
+    const isWhole = (row: DeviceRow) =>
+      programsFor(row).every(([hook]) => attachments.isAttached(row.ifindex, hook));
+    return [...wanted.values()].filter((row) => !isWhole(row));
   }
 
   #record(row: DeviceRow, endpoint: number, hasXdp: boolean): void {

@@ -1,6 +1,6 @@
 /**
  * Reads a BPF ring as memory: framing by `Atomics` over the mapped pages, records copied into slots of equal
- * size. Benchmark: test/bench/datapath-control.bench.ts.
+ * size. Benchmark: test/bench/datapath/control.ts.
  */
 import { ringView, type Fd } from '#native';
 

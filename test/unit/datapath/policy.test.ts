@@ -3,10 +3,13 @@ import fc from 'fast-check';
 import { Origins } from '../../../src/datapath/origins.ts';
 import type { PolicyMemory } from '../../../src/datapath/memory.ts';
 import { PolicyTables } from '../../../src/datapath/policy.ts';
-import { PORT_CLASS_ENTRIES } from '../../../src/datapath/layout.ts';
+import { controlFromWord, PORT_CLASS_ENTRIES } from '../../../src/datapath/layout.ts';
 import {
   classOf,
   compileTwin,
+  judge,
+  labelOf,
+  lookup,
   plainBuffers,
   Readers,
   TwinEndpoints,
@@ -250,4 +253,41 @@ test('policy – tables grow when classes become many, without a wrong verdict',
   await enter(b, WORLD);
   await quiet(b);
   t.true(b.tables.ports.axis.weights.size < 10, 'and classes that became alike are merged');
+});
+
+test('policy – the fallback slot goes on saying what it said, whatever is switched and merged beside it', async (t) => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(rule, { maxLength: 4 }),
+      fc.array(rule, { maxLength: 4 }),
+      fc.array(fc.array(rule, { maxLength: 4 }), { maxLength: 4 }),
+      async (old, active, pods) => {
+        const b = bench();
+        const worlds = [old, active].map((rules) => ({ ...WORLD, rules: WORLD.rules.with(0, rules) }));
+        for (const world of worlds) {
+          await enter(b, world);
+          await quiet(b);
+        }
+        const control = controlFromWord(b.mem.hostControl[0] as bigint);
+        for (const rules of pods) {
+          await enter(b, { ...(worlds[1] as World), rules: (worlds[1] as World).rules.with(1, rules) });
+          await quiet(b);
+        }
+        const after = controlFromWord(b.mem.hostControl[0] as bigint);
+        if (control.active !== after.active || control.fallback !== after.fallback)
+          throw new Error('the host switched');
+        for (const identity of WORLD.identities)
+          for (const p of PORTS) {
+            const numbers = [classOf(b.mem, identity), b.mem.portClass.u16[p] as number] as const;
+            const seen = lookup(b.mem, 0, after.fallback, 1, ...numbers);
+            const rules = after.fallback === after.active ? active : old;
+            const right = b.readers.text(judge(rules, labelOf(identity), p));
+            if (seen !== right)
+              throw new Error(`identity ${identity} port ${p} reads ${seen} instead of ${right}`);
+          }
+      },
+    ),
+    { numRuns: 40, includeErrorInReport: true },
+  );
+  t.pass();
 });
