@@ -117,10 +117,15 @@ __noinline int event_write(const struct packet *pkt, __u32 subject, __u32 what)
 	__u64 *sent = bpf_map_lookup_elem(&stat_count, &sent_key);
 	const struct judgement *judged;
 	struct event *event;
+	__u32 generation;
+	__u8 flags;
 
 	if (!pkt || !limit || !sent || subject >= SUBJECTS)
 		return 0;
+	/* Read while the bound is fresh: verifiers before 6.3 forget it once the index is spilled. */
 	judged = &pkt->judged[subject];
+	generation = pkt->subject[subject].generation;
+	flags = event_flags(pkt, subject, judged);
 	event = ring ? event_reserve(ring, pkt) : NULL;
 	if (!event) {
 		count(STAT_EVENT_LOST, 1);
@@ -131,9 +136,9 @@ __noinline int event_write(const struct packet *pkt, __u32 subject, __u32 what)
 	event->cpu = bpf_get_smp_processor_id();
 	event->seq = *sent;
 	event->time_ns = bpf_ktime_get_ns();
-	event->generation = pkt->subject[subject].generation;
+	event->generation = generation;
 	event->suppressed = limit->suppressed[reason];
-	event->flags = event_flags(pkt, subject, judged);
+	event->flags = flags;
 	event_fill(event, pkt, judged);
 	limit->suppressed[reason] = 0;
 	*sent += 1;

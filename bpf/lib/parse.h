@@ -167,6 +167,7 @@ static __always_inline bool is_exthdr(__u8 type)
 /* Walks the extension headers; what it stops at is the protocol. */
 __noinline int parse_exthdrs(frame_t *ctx, struct packet *pkt, __u8 next)
 {
+	bool has_fragment = false;
 	__u16 start;
 	int rc;
 
@@ -179,6 +180,9 @@ __noinline int parse_exthdrs(frame_t *ctx, struct packet *pkt, __u8 next)
 			break; /* what follows a later fragment's header is the middle of something */
 		if (i == EXTHDRS_MAX || (next == NEXT_HOP_BY_HOP && i))
 			return -DROP_INVALID_EXTHDR;
+		if (next == NEXT_FRAGMENT && has_fragment)
+			return -DROP_INVALID_EXTHDR; /* a fragment of a fragment hides its ports */
+		has_fragment |= next == NEXT_FRAGMENT;
 		rc = parse_exthdr(ctx, pkt, next);
 		if (rc < 0)
 			return rc;

@@ -351,6 +351,11 @@ const headers: readonly [what: string, bytes: Uint8Array<ArrayBuffer>, want: str
   ['IPv6 264 bytes of headers', v6Frame(destinationOptions(32), to80), 'drop INVALID_EXTHDR'],
   ['IPv6 no next header', v6Frame(extension(60, { next: 59 })), 'pass PASS_NEW'],
   ['IPv6 ESP stops the walk', v6Frame(raw(new Uint8Array(16), { protocol: 50 })), 'pass PASS_NEW'],
+  [
+    'IPv6 a fragment header after another',
+    v6Frame(fragment6(), fragment6({ offset: 8 }), to80),
+    'drop INVALID_EXTHDR',
+  ],
   ['IPv6 atomic fragment', v6Frame(fragment6(), to80), 'pass PASS_NEW'],
   ['IPv6 an extension header cut short', v6Frame(raw([6, 0, 1], { protocol: 60 })), 'drop INVALID'],
   [
