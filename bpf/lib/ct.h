@@ -183,7 +183,7 @@ static __always_inline void flow_store_verdict(struct flow *flow, const struct p
 {
 	const struct judgement *judged = &pkt->judged[subject];
 
-	cell &= 1;
+	BOUND_TO_BIT(cell);
 	flow->stamp[cell].generation = 0;
 	flow->origin[cell] = judged->origin;
 	flow->cell_flags[cell] = judged->flags;

@@ -155,7 +155,8 @@ __noinline int flow_judge(struct packet *pkt, struct flow *flow, __u32 i, __u32 
 	if (!(subject->flags & SUBJECT_PRESENT))
 		return 0;
 	dir = subject_dir(pkt, i);
-	cell = (dir ^ is_reply) & 1;
+	cell = dir ^ is_reply;
+	BOUND_TO_BIT(cell);
 	before = flow->verdict[cell] & 0xf;
 	flags = flow->cell_flags[cell];
 	bucket = epoch_bucket(dir == DIR_INGRESS ? &pkt->saddr : &pkt->daddr, pkt->family);

@@ -169,7 +169,7 @@ static __always_inline bool fast_is_steady(const struct fast *fast, bool is_repl
 static __always_inline bool fast_allows(const struct flow *flow, __u32 cell, __u32 generation,
 					const struct live_state *state, __u32 bucket)
 {
-	cell &= 1;
+	BOUND_TO_BIT(cell);
 	return (flow->verdict[cell] & 0xf) == VERDICT_ALLOW &&
 	       stamp_is_current(&flow->stamp[cell], generation, state, bucket);
 }

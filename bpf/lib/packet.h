@@ -24,6 +24,12 @@
 #define barrier_var(var) asm volatile("" : "+r"(var))
 #endif
 
+/*
+ * Masks an index of two where the verifier sees it. The compiler would drop `& 1` as needless, and
+ * verifiers before 6.3 lose the bounds of what an exclusive or made.
+ */
+#define BOUND_TO_BIT(var) asm volatile("%0 &= 1" : "+r"(var))
+
 #define PASS TC_ACT_UNSPEC /* "next" of tcx, "continue" of clsact: others get their turn */
 
 #define IDENTITY_HOST 1
