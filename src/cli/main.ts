@@ -2,15 +2,18 @@
  * The command line. Builds the commands from the list of verbs, runs the one that was asked for, and turns
  * what it throws into one sentence and an exit code of the catalogue.
  */
+import { constants } from 'node:os';
 import { ERRORS, type ErrorCode, formatError, MerlonError } from '#kit/errors';
 import { buildProgram } from './program.ts';
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** Environment and arguments in, exit code out. */
 async function main(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   const stop = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(signal, () => stop.abort(signal));
-  }
+  // To the agent a hang-up means: read the configuration again.
+  const ending = argv[0] === 'agent' ? (['SIGINT', 'SIGTERM'] as const) : SIGNALS;
+  for (const signal of ending) process.once(signal, () => stop.abort(signal));
   // A reader such as `head` that has seen enough is no error.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(0);
@@ -18,7 +21,7 @@ async function main(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<nu
   try {
     return await buildProgram({ env, signal: stop.signal }, argv);
   } catch (error) {
-    if (stop.signal.aborted) return 128 + (stop.signal.reason === 'SIGTERM' ? 15 : 2);
+    if (stop.signal.aborted) return 128 + (constants.signals[stop.signal.reason as NodeJS.Signals] ?? 0);
     process.stderr.write(`merlon: ${formatError(error)}\n`);
     if (env['MERLON_DEBUG'] !== undefined && error instanceof Error) process.stderr.write(`${error.stack}\n`);
     return error instanceof MerlonError ? ERRORS[error.code as ErrorCode].exit : 1;

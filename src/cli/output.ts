@@ -23,6 +23,10 @@ export interface Column<R> {
   readonly title: string;
   readonly cell: (row: R) => string;
   readonly align?: 'right';
+  /** Stands for `cell` where the terminal is too narrow for the whole. */
+  readonly short?: (row: R) => string;
+  /** Where the terminal is too narrow this column is broken over several lines; the others never are. */
+  readonly wraps?: true;
 }
 
 export class Output {
@@ -87,12 +91,19 @@ export class Output {
       return;
     }
     if (rows.length === 0 && this.isForPeople) return this.message(empty);
-    await this.value(rows, () => table(rows, columns, (t) => this.paint('bold', t)));
+    await this.value(rows, () => this.table(rows, columns));
   }
 
-  /** One row of a stream: a line of JSON, or what `people` makes of it. */
+  /** Rows as a table of this terminal's width. */
+  table<R>(rows: readonly R[], columns: readonly Column<R>[]): string {
+    return table(rows, columns, { paintTitle: (t) => this.paint('bold', t), width: this.width });
+  }
+
+  /** One row of a stream: a line of JSON, an item of a YAML list, or what `people` makes of it. */
   async row(value: unknown, people: () => string): Promise<void> {
-    await this.line(this.#format === 'table' ? people() : JSON.stringify(value));
+    if (this.#format === 'table') return this.line(people());
+    if (this.#format === 'yaml') return this.write((await import('yaml')).stringify([value]));
+    await this.line(JSON.stringify(value));
   }
 }
 
@@ -100,22 +111,78 @@ export class Output {
 export function table<R>(
   rows: readonly R[],
   columns: readonly Column<R>[],
-  paintTitle: (text: string) => string = (t) => t,
+  look: { readonly paintTitle?: (text: string) => string; readonly width?: number } = {},
 ): string {
-  const cells = rows.map((row) => columns.map((c) => c.cell(row)));
-  const widths = columns.map((c, i) =>
-    Math.max(stringWidth(c.title), ...cells.map((line) => stringWidth(line[i] ?? ''))),
-  );
+  const width = look.width ?? Number.POSITIVE_INFINITY;
+  const whole = rows.map((row) => columns.map((c) => c.cell(row)));
+  const isWhole = lineWidth(naturalWidths(whole, columns)) <= width;
+  const cells = isWhole ? whole : rows.map((row) => columns.map((c) => (c.short ?? c.cell)(row)));
+  const widths = fitted(naturalWidths(cells, columns), columns, width);
   const pad = (value: string, i: number): string => {
     const blanks = ' '.repeat(Math.max(0, (widths[i] ?? 0) - stringWidth(value)));
     return columns[i]?.align === 'right' ? blanks + value : value + blanks;
   };
-  const head = columns
-    .map((c, i) => pad(c.title, i))
-    .join('  ')
-    .trimEnd();
-  const lines = cells.map((line) => line.map(pad).join('  ').trimEnd());
-  return `${[paintTitle(head), ...lines].join('\n')}\n`;
+  const line = (values: readonly string[]): string => values.map(pad).join('  ').trimEnd();
+  const paintTitle = look.paintTitle ?? ((t) => t);
+  const lines = cells.flatMap((row) => {
+    const parts = row.map((value, i) => (columns[i]?.wraps === true ? wrap(value, widths[i] ?? 0) : [value]));
+    const height = Math.max(...parts.map((p) => p.length));
+    return Array.from({ length: height }, (_, n) => line(parts.map((p) => p[n] ?? '')));
+  });
+  return `${[paintTitle(line(columns.map((c) => c.title))), ...lines].join('\n')}\n`;
+}
+
+function naturalWidths<R>(cells: readonly (readonly string[])[], columns: readonly Column<R>[]): number[] {
+  return columns.map((c, i) =>
+    cells.reduce((most, line) => Math.max(most, stringWidth(line[i] ?? '')), stringWidth(c.title)),
+  );
+}
+
+const lineWidth = (widths: readonly number[]): number => widths.reduce((sum, w) => sum + w + 2, -2);
+
+/** Narrower than this a broken column cannot be read. */
+const NARROWEST = 16;
+
+/** Takes from the widest column that may be broken, again and again, until the lines fit. */
+function fitted<R>(
+  natural: readonly number[],
+  columns: readonly Column<R>[],
+  width: number,
+): readonly number[] {
+  const widths = [...natural];
+  let excess = lineWidth(widths) - width;
+  while (excess > 0) {
+    let widest = -1;
+    for (const [i, column] of columns.entries()) {
+      if (column.wraps !== true || (widths[i] ?? 0) <= Math.max(NARROWEST, stringWidth(column.title)))
+        continue;
+      if (widest < 0 || (widths[i] ?? 0) > (widths[widest] ?? 0)) widest = i;
+    }
+    if (widest < 0) break;
+    widths[widest] = (widths[widest] ?? 0) - 1;
+    excess -= 1;
+  }
+  return widths;
+}
+
+/** Breaks after blanks, commas and slashes, and where there is none in the middle of a word. */
+function wrap(text: string, width: number): readonly string[] {
+  if (stringWidth(text) <= width) return [text];
+  const lines: string[] = [];
+  let current = '';
+  for (const piece of text.split(/(?<=[ ,/])/)) {
+    if (current !== '' && stringWidth(current + piece.trimEnd()) > width) {
+      lines.push(current.trimEnd());
+      current = '';
+    }
+    current += piece;
+    while (stringWidth(current.trimEnd()) > width) {
+      lines.push(current.slice(0, width));
+      current = current.slice(width);
+    }
+  }
+  if (current.trimEnd() !== '') lines.push(current.trimEnd());
+  return lines;
 }
 
 /** `5s`, `3m12s`, `2h05m`, `4d03h`: two units, for people. */

@@ -73,7 +73,9 @@ function addVerb(program: Command, verb: Verb, action: Action): void {
 function child(at: Command, word: string): Command {
   const found = at.commands.find((c) => c.name() === word);
   if (found !== undefined) return found;
-  const made = quiet(at.command(word)).allowExcessArguments(true).description(`${word}: see below`);
+  const made = quiet(at.command(word)).allowExcessArguments(true).usage('<verb> [options]');
+  made.configureHelp({ visibleCommands: () => [] });
+  made.addHelpText('after', () => `\n${groupHelp(`${fullName(made)} `)}`);
   made.action((_options: Options, self: Command) => {
     const below = VERBS.filter((v) => v.name.startsWith(`${fullName(self)} `));
     const given = self.args[0];
@@ -148,15 +150,26 @@ function after(verb: Verb): string {
   return parts.length === 0 ? '' : `\n${parts.join('\n\n')}\n`;
 }
 
+/** The verbs that begin with these words, and how many of them this build lacks. */
+function groupHelp(prefix: string): string {
+  const verbs = VERBS.filter((v) => v.name.startsWith(prefix));
+  const present = verbs.filter((v) => v.load !== undefined);
+  const later = verbs.length - present.length;
+  const rest = later === 0 ? '' : `${present.length === 0 ? '' : '\n'}not in this build yet: ${later}\n`;
+  return `${present.length === 0 ? '' : `${verbLines(present).join('\n')}\n`}${rest}`;
+}
+
+function verbLines(verbs: readonly Verb[]): readonly string[] {
+  const width = Math.max(...verbs.map((v) => v.name.length));
+  return verbs.map((v) => `  ${v.name.padEnd(width)}  ${v.what}`);
+}
+
 /** The verbs by group, those that this build has; the others in one closing line. */
 function groupList(): string {
   const lines: string[] = [];
   for (const group of GROUPS) {
     const verbs = VERBS.filter((v) => v.group === group && v.load !== undefined);
-    if (verbs.length === 0) continue;
-    lines.push(`${group}:`);
-    const width = Math.max(...verbs.map((v) => v.name.length));
-    lines.push(...verbs.map((v) => `  ${v.name.padEnd(width)}  ${v.what}`), '');
+    if (verbs.length > 0) lines.push(`${group}:`, ...verbLines(verbs), '');
   }
   const later = VERBS.filter((v) => v.load === undefined).length;
   if (later > 0)

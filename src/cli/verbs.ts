@@ -217,7 +217,7 @@ const present: readonly Verb[] = [
     group: 'datapath',
     what: 'Drops by reason and device, and paths taken',
     example: 'merlon bpf metrics list',
-    load: () => import('./verbs/counters.ts'),
+    load: async () => ({ run: (await import('./verbs/counters.ts')).runMetrics }),
   },
   {
     name: 'ct list',

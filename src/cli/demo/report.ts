@@ -13,16 +13,16 @@ export function sceneHead(output: Output, n: number, scene: Scene): string {
 /** Probes as a table: what was tried, what was expected, what the sockets saw, why. */
 export function probeTable(output: Output, rows: readonly Observation[]): string {
   const columns: readonly Column<Observation>[] = [
-    { title: 'PROBE', cell: (o) => what(o) },
+    { title: 'PROBE', cell: (o) => what(o), wraps: true },
     { title: 'EXPECTED', cell: (o) => o.probe.expect },
     {
       title: 'OBSERVED',
       cell: (o) => output.paint(o.mismatch === '' ? 'green' : 'red', observed(o)),
     },
     { title: 'EVENT', cell: (o) => (o.event === undefined ? 'none' : verdict(o.event)) },
-    { title: 'BECAUSE', cell: (o) => (o.event === undefined ? '' : because(o.event)) },
+    { title: 'BECAUSE', cell: (o) => (o.event === undefined ? '' : because(o.event)), wraps: true },
   ];
-  const text = table(rows, columns);
+  const text = table(rows, columns, { width: output.width - INDENT.length });
   const wrong = rows.filter((o) => o.mismatch !== '').map((o) => `    MISMATCH ${what(o)}: ${o.mismatch}\n`);
   return `${indent(text)}${output.paint('red', wrong.join(''))}`;
 }
@@ -49,6 +49,8 @@ function because(event: EventView): string {
   return event.rules.map((r) => `${r.id}${place(r.file, r.line)}`).join(', ');
 }
 
+const INDENT = '    ';
+
 export function indent(text: string): string {
-  return text.replaceAll(/^(?=.)/gm, '    ');
+  return text.replaceAll(/^(?=.)/gm, INDENT);
 }

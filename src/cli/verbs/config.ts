@@ -13,8 +13,8 @@ export const run: Run = async (context, args, options) => {
   const rows = await call<readonly ConfigEntryView[]>('/v1/config', context);
   const columns: Column<ConfigEntryView>[] = [
     { title: 'KEY', cell: (r) => r.key },
-    { title: 'VALUE', cell: (r) => (r.value === undefined ? '' : JSON.stringify(r.value)) },
+    { title: 'VALUE', cell: (r) => (r.value === undefined ? '' : JSON.stringify(r.value)), wraps: true },
   ];
-  if (options['origin'] === true) columns.push({ title: 'ORIGIN', cell: (r) => r.origin });
+  if (options['origin'] === true) columns.push({ title: 'ORIGIN', cell: (r) => r.origin, wraps: true });
   await context.output.rows(rows, columns, 'the agent has no configuration');
 };

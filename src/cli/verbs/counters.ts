@@ -1,6 +1,7 @@
-/** `merlon counters`: hits of rules, drops by reason and device, paths taken. */
+/** `merlon counters`: hits of rules, drops by reason and device, paths taken. `bpf metrics list`: the last two. */
 import { call, type CountersView } from '#api/client';
-import { type Column, size, table } from '../output.ts';
+import { type Column, type Output, size } from '../output.ts';
+import { place, shortPlace } from '../place.ts';
 import type { Run } from '../verb.ts';
 
 type RuleRow = CountersView['rules'][number];
@@ -11,8 +12,12 @@ const ruleColumns: readonly Column<RuleRow>[] = [
   { title: 'FLOWS', cell: (r) => String(r.flows), align: 'right' },
   { title: 'PACKETS', cell: (r) => String(r.packets), align: 'right' },
   { title: 'BYTES', cell: (r) => size(r.bytes), align: 'right' },
-  { title: 'LAST HIT', cell: (r) => r.lastHit?.slice(0, 19).replace('T', ' ') ?? 'never' },
-  { title: 'WHERE', cell: (r) => (r.file === undefined ? '' : `${r.file}:${r.line ?? 1}`) },
+  {
+    title: 'LAST HIT',
+    cell: (r) => r.lastHit?.slice(0, 19).replace('T', ' ') ?? 'never',
+    short: (r) => r.lastHit?.slice(11, 19) ?? 'never',
+  },
+  { title: 'WHERE', cell: place, short: shortPlace, wraps: true },
 ];
 
 const dropColumns: readonly Column<DropRow>[] = [
@@ -24,14 +29,25 @@ const dropColumns: readonly Column<DropRow>[] = [
 
 export const run: Run = async (context) => {
   const view = await call<CountersView>('/v1/counters', context);
-  await context.output.value(view, () => {
-    const rules = view.rules.length === 0 ? 'no rules\n' : table(view.rules, ruleColumns);
-    const drops = view.drops.length === 0 ? 'nothing dropped\n' : table(view.drops, dropColumns);
-    const paths = Object.entries(view.paths).map(([name, packets]) => ({ name, packets }));
-    const pathTable = table(paths, [
-      { title: 'PATH', cell: (p) => p.name },
-      { title: 'PACKETS', cell: (p) => String(p.packets), align: 'right' },
-    ]);
-    return `${rules}\n${drops}\n${pathTable}`;
+  const { output } = context;
+  await output.value(view, () => {
+    const rules = view.rules.length === 0 ? 'no rules\n' : output.table(view.rules, ruleColumns);
+    return `${rules}\n${dropsAndPaths(view, output)}`;
   });
 };
+
+/** What the programs counted, without the rules. */
+export const runMetrics: Run = async (context) => {
+  const { drops, paths } = await call<CountersView>('/v1/counters', context);
+  await context.output.value({ drops, paths }, () => dropsAndPaths({ drops, paths }, context.output));
+};
+
+function dropsAndPaths(view: Pick<CountersView, 'drops' | 'paths'>, output: Output): string {
+  const drops = view.drops.length === 0 ? 'nothing dropped\n' : output.table(view.drops, dropColumns);
+  const paths = Object.entries(view.paths).map(([name, packets]) => ({ name, packets }));
+  const pathTable = output.table(paths, [
+    { title: 'PATH', cell: (p) => p.name },
+    { title: 'PACKETS', cell: (p) => String(p.packets), align: 'right' },
+  ]);
+  return `${drops}\n${pathTable}`;
+}

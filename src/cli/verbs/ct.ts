@@ -1,6 +1,7 @@
 /** `merlon ct list` and `merlon bpf ct list`: flow records, from the initiator's side. */
 import { type FlowView, stream } from '#api/client';
-import { type Column, type Output, size } from '../output.ts';
+import { MerlonError } from '#kit/errors';
+import { type Column, size } from '../output.ts';
 import { type Run, text } from '../verb.ts';
 
 const end = (e: FlowView['initiator']): string =>
@@ -14,7 +15,7 @@ const columns: readonly Column<FlowView>[] = [
   { title: 'STATE', cell: (f) => [f.state, ...f.flags].join(',') },
   { title: 'PACKETS', cell: (f) => `${f.packets.forward}/${f.packets.reply}`, align: 'right' },
   { title: 'BYTES', cell: (f) => size(f.bytes.forward + f.bytes.reply), align: 'right' },
-  { title: 'RULES', cell: rules },
+  { title: 'RULES', cell: rules, wraps: true },
 ];
 
 function rules(f: FlowView): string {
@@ -26,19 +27,24 @@ function rules(f: FlowView): string {
 }
 
 export const run: Run = async (context, _args, options) => {
-  const port = text(options, 'port');
+  const { output } = context;
+  const port = portOf(text(options, 'port'));
   const wanted = (f: FlowView): boolean =>
-    port === undefined || String(f.initiator.port) === port || String(f.responder.port) === port;
+    port === undefined || f.initiator.port === port || f.responder.port === port;
   const rows: FlowView[] = [];
   for await (const flow of stream<FlowView>('/v1/ct', context)) {
     if (!wanted(flow)) continue;
-    if (context.format === 'table' || context.format === 'yaml') rows.push(flow);
-    else await context.output.row(flow, () => '');
+    if (output.isForPeople) rows.push(flow);
+    else await output.row(flow, () => '');
   }
-  if (context.format === 'table') await printTable(context.output, rows);
-  else if (context.format === 'yaml') await context.output.rows(rows, [], '');
+  if (output.isForPeople) {
+    await output.rows(rows, columns, `no flow records${port === undefined ? '' : ` with port ${port}`}`);
+  }
 };
 
-async function printTable(output: Output, rows: readonly FlowView[]): Promise<void> {
-  await output.rows(rows, columns, 'no flow records');
+function portOf(given: string | undefined): number | undefined {
+  if (given === undefined) return undefined;
+  const port = Number(given);
+  if (Number.isInteger(port) && port >= 0 && port <= 65535) return port;
+  throw new MerlonError('USAGE', `--port takes a number from 0 to 65535, not "${given}"`);
 }

@@ -11,8 +11,8 @@ export const run: Run = async (context) => {
     { title: 'INDEX', cell: (d) => String(d.ifindex), align: 'right' },
     { title: 'KIND', cell: (d) => d.kind },
     { title: 'SELECTED', cell: (d) => (d.selected ? 'yes' : 'no') },
-    { title: 'WHY', cell: (d) => d.reason },
-    { title: 'HOOKS', cell: (d) => d.hooks.map((h) => `${h.hook} ${h.programId}`).join(', ') },
+    { title: 'WHY', cell: (d) => d.reason, wraps: true },
+    { title: 'HOOKS', cell: (d) => d.hooks.map((h) => `${h.hook} ${h.programId}`).join(', '), wraps: true },
     { title: 'DROPPED', cell: (d) => String(d.dropped), align: 'right' },
     { title: '', cell: (d) => (d.unprotected ? output.paint('red', 'UNPROTECTED') : '') },
   ];

@@ -14,7 +14,7 @@ export const run: Run = async (context, [wanted = '']) => {
       wanted,
       all.map((e) => e.name),
     );
-    throw new MerlonError('NOT_FOUND', `no endpoint "${wanted}"`, {
+    throw new MerlonError('ENDPOINT_NOT_FOUND', `no endpoint "${wanted}"`, {
       hint: close === undefined ? '`merlon endpoint list` shows them' : `did you mean "${close}"?`,
     });
   }

@@ -1,5 +1,6 @@
 /** `merlon endpoint list`, in the columns that Cilium users know. */
 import { call, type EndpointView } from '#api/client';
+import { shortLabels } from '../labels.ts';
 import type { Column, Output } from '../output.ts';
 import type { Run } from '../verb.ts';
 
@@ -22,7 +23,7 @@ const columns: readonly Column<Line>[] = [
     cell: (l) => (l.endpoint === undefined ? '' : state(l.endpoint.policy.egress)),
   },
   { title: 'IDENTITY', cell: (l) => (l.endpoint === undefined ? '' : String(l.endpoint.identity)) },
-  { title: 'LABELS', cell: (l) => l.label },
+  { title: 'LABELS', cell: (l) => l.label, wraps: true },
   { title: 'IPv6', cell: (l) => l.endpoint?.ipv6.join(',') ?? '' },
   { title: 'IPv4', cell: (l) => l.endpoint?.ipv4.join(',') ?? '' },
   { title: 'STATUS', cell: (l) => l.endpoint?.state ?? '' },
@@ -32,7 +33,7 @@ const columns: readonly Column<Line>[] = [
 export async function printEndpoints(output: Output, rows: readonly EndpointView[]): Promise<void> {
   if (!output.isForPeople) return output.rows(rows, [], '');
   const lines = rows.flatMap((endpoint) => {
-    const labels = endpoint.labels.length === 0 ? [''] : endpoint.labels;
+    const labels = endpoint.labels.length === 0 ? [''] : shortLabels(endpoint.labels);
     return labels.map((label, i): Line => ({ endpoint: i === 0 ? endpoint : undefined, label }));
   });
   await output.rows(lines, columns, 'no endpoints; `merlon endpoint add` makes one');

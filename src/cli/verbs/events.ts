@@ -1,7 +1,10 @@
 /** `merlon events`: one verdict a line, with the rule or default that gave it. */
+import stringWidth from 'string-width';
 import { type EventView, type EndView, type LostView, stream } from '#api/client';
 import { MerlonError } from '#kit/errors';
+import { shortName } from '../labels.ts';
 import type { Output, Style } from '../output.ts';
+import { place, rulesText, shortPlace } from '../place.ts';
 import { list, type Run, text } from '../verb.ts';
 
 export const run: Run = async (context, _args, options) => {
@@ -9,7 +12,7 @@ export const run: Run = async (context, _args, options) => {
   const since = text(options, 'since');
   if (since !== undefined) query.set('since', since);
   if (options['follow'] === true) query.set('follow', 'true');
-  const verdicts = list(options, 'verdict').map((v) => v.toUpperCase());
+  const verdicts = list(options, 'verdict').map(verdictWord);
   const last = lastOf(text(options, 'last'), options['follow'] === true);
   const kept: (EventView | LostView)[] = [];
   for await (const row of stream<EventView | LostView>(`/v1/events?${query}`, context)) {
@@ -31,6 +34,16 @@ function lastOf(given: string | undefined, isFollowing: boolean): number | undef
   return n;
 }
 
+/** A word that no event has would filter everything away, in silence. */
+function verdictWord(given: string): string {
+  const word = given.toUpperCase();
+  if (word in COLOURS) return word;
+  const words = Object.keys(COLOURS);
+  throw new MerlonError('USAGE', `--verdict ${given} is no verdict`, {
+    hint: `one of ${words.join(', ')}`,
+  });
+}
+
 const COLOURS: Readonly<Record<EventView['verdict'], Style>> = {
   ALLOWED: 'green',
   REDIRECTED: 'green',
@@ -46,10 +59,16 @@ async function print(output: Output, row: EventView | LostView): Promise<void> {
     const what = before === undefined ? `lost ${events ?? 'some'} events` : `lost before ${before}`;
     return output.row(row, () => output.paint('yellow', `# ${what}: ${why}`));
   }
-  await output.row(row, () => line(row, output));
+  await output.row(row, () => fitting(row, output));
 }
 
-function line(e: EventView, output: Output): string {
+/** With the whole path of each rule's file where the line has room for it. */
+function fitting(e: EventView, output: Output): string {
+  const whole = line(e, output, place);
+  return stringWidth(whole) <= output.width ? whole : line(e, output, shortPlace);
+}
+
+function line(e: EventView, output: Output, placeOf: typeof place): string {
   const verdict = output.paint(COLOURS[e.verdict], e.verdict.padEnd(8));
   const kind = e.proto.startsWith('ICMP') ? ` type ${e.icmpType ?? 0}` : '';
   const flags = e.tcpFlags === undefined ? '' : ` ${e.tcpFlags}`;
@@ -57,11 +76,11 @@ function line(e: EventView, output: Output): string {
     e.reason,
     e.kind === 'failsafe' ? 'failsafe' : undefined,
     e.match === 'none' ? undefined : e.match,
-    ...e.rules.map((r) => (r.file === undefined ? r.id : `${r.id} (${r.file}:${r.line ?? 1})`)),
+    rulesText(e.rules, placeOf),
     e.suppressed === undefined || e.suppressed === 0 ? undefined : `${e.suppressed} like it suppressed`,
   ].filter((w) => w !== undefined && w !== '');
   const head = `${e.time.slice(0, 23)} ${e.seq} ${verdict} ${e.direction.padEnd(7)} ${e.device}`;
-  return `${head} ${e.proto}${kind}${flags} ${end(e.source)} -> ${end(e.destination)}  ${why.join(', ')}`;
+  return `${head} ${e.proto}${kind}${flags} ${end(e.source)} -> ${end(e.destination)}  ${why.join(', ')}`.trimEnd();
 }
 
 function end(e: EndView): string {
@@ -69,10 +88,6 @@ function end(e: EndView): string {
   return `${ip}${e.port === undefined ? '' : `:${e.port}`} (${name(e)})`;
 }
 
-/** The label that says most to a person; the number where there is none. */
 function name(e: EndView): string {
-  const shown = e.labels
-    .filter((l) => !/^k8s:io\.(kubernetes|cilium)/.test(l))
-    .map((l) => l.replace(/^(k8s|reserved):/, ''));
-  return shown.length === 0 ? `identity ${e.identity}` : shown.slice(0, 2).join(',');
+  return shortName(e.labels) || `identity ${e.identity}`;
 }

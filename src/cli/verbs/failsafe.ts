@@ -8,9 +8,9 @@ const columns: readonly Column<FailsafeView>[] = [
   { title: 'DIRECTION', cell: (f) => f.direction },
   { title: 'PROTOCOL', cell: (f) => f.protocol },
   { title: 'PORT', cell: (f) => f.port },
-  { title: 'PEERS', cell: (f) => f.cidrs.join(', ') },
+  { title: 'PEERS', cell: (f) => f.cidrs.join(', '), wraps: true },
   { title: 'DEVICE', cell: (f) => f.device || 'any' },
-  { title: 'WHY', cell: (f) => f.why },
+  { title: 'WHY', cell: (f) => f.why, wraps: true },
 ];
 
 export const run: Run = async (context) => {

@@ -2,13 +2,15 @@
 import { call, type IpView } from '#api/client';
 import { MerlonError } from '#kit/errors';
 import { cidrContainsIp, parseCidr, parseIp } from '#kit/ip';
+import { RESERVED_IDENTITY } from '#model';
+import { shortLabels } from '../labels.ts';
 import type { Column } from '../output.ts';
 import type { Run } from '../verb.ts';
 
 const columns: readonly Column<IpView>[] = [
   { title: 'IP PREFIX/ADDRESS', cell: (r) => r.prefix },
   { title: 'IDENTITY', cell: (r) => String(r.identity) },
-  { title: 'LABELS', cell: (r) => r.labels.join(' ') },
+  { title: 'LABELS', cell: (r) => shortLabels(r.labels).join(' '), wraps: true },
   { title: 'SOURCE', cell: (r) => r.source },
   { title: 'KERNEL', cell: (r) => (r.inKernel === undefined ? '' : r.inKernel ? 'yes' : 'MISSING') },
 ];
@@ -16,13 +18,16 @@ const columns: readonly Column<IpView>[] = [
 export const run: Run = async (context, [address]) => {
   const all = await call<readonly IpView[]>('/v1/ips?kernel=true', context);
   if (address === undefined) return context.output.rows(all, columns, 'no addresses known');
-  const found = longest(all, address);
-  await context.output.rows(
-    found === undefined ? [] : [found],
-    columns,
-    `no prefix holds ${address}: it is world`,
-  );
+  const found = longest(all, address) ?? world(address);
+  await context.output.value(found, () => context.output.table([found], columns));
 };
+
+/** What an address is that no prefix holds. */
+function world(address: string): IpView {
+  const name = address.includes(':') ? 'world-ipv6' : 'world-ipv4';
+  const prefix = name === 'world-ipv6' ? '::/0' : '0.0.0.0/0';
+  return { prefix, identity: RESERVED_IDENTITY[name], labels: [`reserved:${name}`], source: 'default' };
+}
 
 function longest(rows: readonly IpView[], address: string): IpView | undefined {
   const ip = parseIp(address);

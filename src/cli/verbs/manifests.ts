@@ -1,14 +1,16 @@
 /** `merlon manifests status`: each manifest file, or waiting for a content to be applied. */
+import { basename } from 'node:path';
 import { call, type ManifestsView } from '#api/client';
 import { until } from '#kit/async';
 import { MerlonError } from '#kit/errors';
-import { table } from '../output.ts';
+import type { Output } from '../output.ts';
 import { type Context, type Run, text } from '../verb.ts';
+import { SHORT_KINDS } from './policy-get.ts';
 
 export const run: Run = async (context, _args, options) => {
   const view = options['wait'] === true ? await settled(context, options) : await read(context);
   for (const error of view.errors) context.output.message(error.text);
-  await context.output.value(view, () => render(view));
+  await context.output.value(view, () => render(view, context.output));
   return view.state === 'invalid' ? 2 : 0;
 };
 
@@ -30,16 +32,22 @@ function settled(context: Context, options: Parameters<Run>[2]): Promise<Manifes
   return until(check, { signal: context.signal, timeoutMs: timeout * 1000, what, intervalMs: 50 });
 }
 
-function render(view: ManifestsView): string {
+function render(view: ManifestsView, output: Output): string {
   const head = `${view.state}${view.message === '' ? '' : `: ${view.message}`}  (hash ${view.hash.slice(0, 12)})\n`;
   if (view.files.length === 0) return `${head}no manifest files\n`;
   return (
     head +
-    table(view.files, [
-      { title: 'FILE', cell: (f) => f.file },
+    output.table(view.files, [
+      { title: 'FILE', cell: (f) => f.file, short: (f) => basename(f.file), wraps: true },
       { title: 'STATE', cell: (f) => f.state },
       { title: 'HASH', cell: (f) => f.hash.slice(0, 12) },
-      { title: 'OBJECTS', cell: (f) => f.objects.join(', ') },
+      { title: 'OBJECTS', cell: (f) => f.objects.map(objectName).join(', '), wraps: true },
     ])
   );
+}
+
+/** `kind/namespace/name` as people say it: `CCNP deny-metadata`, `CNP default/rule1`. */
+function objectName(object: string): string {
+  const [kind = '', namespace = '', name = ''] = object.split('/');
+  return `${SHORT_KINDS[kind] ?? kind} ${namespace === '' ? '' : `${namespace}/`}${name}`;
 }

@@ -1,6 +1,5 @@
 /** `merlon policy status`: active generation, mode, and what each policy selects. */
 import { call, type PolicyStatusView } from '#api/client';
-import { table } from '../output.ts';
 import type { Run } from '../verb.ts';
 import { policyColumns } from './policy-get.ts';
 
@@ -11,6 +10,6 @@ export const run: Run = async (context) => {
     const head = `generation ${view.generation}, mode ${view.mode}; the node: ingress ${ingress}, egress ${egress}\n`;
     return view.policies.length === 0
       ? `${head}no policies\n`
-      : `${head}\n${table(view.policies, policyColumns)}`;
+      : `${head}\n${context.output.table(view.policies, policyColumns)}`;
   });
 };

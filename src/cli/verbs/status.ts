@@ -77,7 +77,10 @@ function render(view: StatusView, out: Output, isVerbose: boolean): string {
         ? 'no change yet'
         : `${ms(tte.last)} last, ${ms(tte.p50)} median, ${ms(tte.p99)} p99 of ${tte.count}`,
     ],
-    ['Events', `${view.events.seq} seen, ${view.events.suppressed} suppressed, ${view.events.lost} lost`],
+    [
+      'Events',
+      `${view.events.sent} sent, ${view.events.suppressed} suppressed, ${view.events.lost} lost; the last is number ${view.events.seq}`,
+    ],
     ...(isVerbose ? details(view) : []),
   ];
   const width = Math.max(...lines.map(([name]) => name.length)) + 2;
