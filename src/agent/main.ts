@@ -140,7 +140,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   });
   const api = stack.use(await serveApi({ path: join(runDir, 'merlon.sock'), parts: view, logger }));
   if (!api.groupCanRead)
-    degraded.note('API_ROOT_ONLY', 'there is no group merlon: only root may use the socket');
+    logger.info({}, 'there is no group merlon: only root may use the socket');
   const ending = new AbortController();
   const until = AbortSignal.any([signal, ending.signal]);
   const running = [loop.run(until), manifests.run({ signal: until })];

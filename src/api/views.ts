@@ -70,7 +70,14 @@ export interface StatusView {
     readonly p99: number;
     readonly count: number;
   };
-  readonly events: { readonly seq: number; readonly lost: number; readonly suppressed: number };
+  readonly events: {
+    /** Number of the last one; a start begins a new block of numbers. */
+    readonly seq: number;
+    /** Since the datapath was set up, like the two below. */
+    readonly sent: number;
+    readonly lost: number;
+    readonly suppressed: number;
+  };
   readonly degraded: readonly {
     readonly code: string;
     readonly message: string;

@@ -163,7 +163,7 @@ export class AgentView implements Parts {
 
   metrics(): readonly MetricView[] {
     const counters = this.counters();
-    const { loop, datapath, log } = this.#context;
+    const { loop, datapath } = this.#context;
     const one = (name: string, value: number, labels: Record<string, string> = {}): MetricView => ({
       name,
       labels,
@@ -173,9 +173,9 @@ export class AgentView implements Parts {
       one('merlon_policy_generation', datapath.instance.generation),
       one('merlon_endpoints', this.#context.tables.endpoints.size),
       one('merlon_policies', this.#context.tables.manifests.policies.size),
-      one('merlon_time_to_enforce_ms', loop.times.summary.p50, { quantile: '0.5' }),
-      one('merlon_time_to_enforce_ms', loop.times.summary.p99, { quantile: '0.99' }),
-      one('merlon_events_total', log.next),
+      one('merlon_time_to_enforce_ms', rounded(loop.times.summary.p50), { quantile: '0.5' }),
+      one('merlon_time_to_enforce_ms', rounded(loop.times.summary.p99), { quantile: '0.99' }),
+      one('merlon_events_total', Number(datapath.counters.stats().EVENT_SENT)),
       ...counters.drops.map((d) =>
         one('merlon_drop_total', d.packets, { reason: d.reason, device: d.device }),
       ),
@@ -183,4 +183,9 @@ export class AgentView implements Parts {
       ...counters.rules.map((r) => one('merlon_rule_packets_total', r.packets, { rule: r.id })),
     ];
   }
+}
+
+/** Microseconds are the last digit that means anything. */
+function rounded(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
 }

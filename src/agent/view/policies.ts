@@ -56,10 +56,13 @@ function statusOf(
     return { state: loop.error === undefined ? 'pending' : 'error', reason, warnings };
   }
   const selected = selections.get(policy.key) ?? 0;
+  // It is in force all the same: what is held is only a change of it.
+  const reason =
+    known?.state === 'held' ? 'in force; changes wait until the other manifests are valid' : known?.reason;
   const none = selected > 0 ? [] : [`selects nothing${hint(policy, enforced)}`];
   return {
     state: known?.state === 'invalid' ? 'invalid' : 'applied',
-    ...(known?.reason === undefined ? {} : { reason: known.reason }),
+    ...(reason === undefined ? {} : { reason }),
     generation: context.datapath.instance.generation,
     selects: selected,
     warnings: [...warnings, ...none],

@@ -56,6 +56,7 @@ export function statusView(context: ViewContext): StatusView {
     timeToEnforceMs: loop.times.summary,
     events: {
       seq: context.log.next - 1,
+      sent: Number(stats.EVENT_SENT),
       lost: Number(stats.EVENT_LOST),
       suppressed: Number(stats.EVENT_SUPPRESSED),
     },

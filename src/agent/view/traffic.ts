@@ -7,6 +7,14 @@ import { hasPorts, protocolName } from '#model';
 import type { ViewContext } from './context.ts';
 import type { NumberNames } from './names.ts';
 
+/** The words of events for the verdicts that a record can carry. */
+const VERDICT_WORDS: Readonly<Record<string, string>> = {
+  ALLOW: 'ALLOWED',
+  DENY: 'DENIED',
+  DEFAULT_DENY: 'DENIED',
+  REDIRECT: 'REDIRECTED',
+};
+
 export async function* flowViews({ datapath }: ViewContext, names: NumberNames): AsyncGenerator<FlowView> {
   for (const chunk of datapath.flows()) for (const record of chunk) yield flowView(record, names);
 }
@@ -18,7 +26,7 @@ function flowView(r: FlowRecord, names: NumberNames): FlowView {
     identity,
   });
   const verdict = (v: FlowVerdict) => ({
-    verdict: v.verdict,
+    verdict: VERDICT_WORDS[v.verdict] ?? v.verdict,
     rules: names.rules(v.origin),
     generation: v.generation,
   });
