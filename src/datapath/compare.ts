@@ -9,12 +9,18 @@ import type { DirTable, DirView, SlotView } from './ruleset.ts';
 /** Pairs of a number in use and a position. */
 export type Pairs = readonly Pick<Segment<unknown>, 'from' | 'to'>[];
 
+const UNKNOWN = 0;
+const SAME = 1;
+const DIFFERENT = 2;
+const PAIRS_MOST = 1 << 20;
+
 /** One direction of a slot held against one compiled direction. */
 export class RowComparison {
   readonly #view: DirView;
   readonly #table: DirTable;
   readonly #columnPairs: readonly (readonly [before: number, after: number])[];
-  readonly #known = new Map<number, boolean>();
+  /** What is known of each pair of rows, where there are not too many of them. */
+  readonly #known: Uint8Array | undefined;
   readonly #rowFor = new Map<number, number | undefined>();
 
   constructor(view: DirView, table: DirTable, ports: Pairs) {
@@ -26,33 +32,39 @@ export class RowComparison {
       seen.set(pair[0] * table.columnCount + pair[1], pair);
     }
     this.#columnPairs = [...seen.values()];
+    const rows = view.columnCount === 0 ? 0 : view.cells.length / 2 / view.columnCount;
+    const pairs = rows * table.rowCount;
+    this.#known = pairs <= PAIRS_MOST ? new Uint8Array(pairs) : undefined;
   }
 
   /** The same verdicts in this row of memory and that compiled row. */
   same(before: number, after: number): boolean {
     const key = before * this.#table.rowCount + after;
-    const known = this.#known.get(key);
-    if (known !== undefined) return known;
+    const known = this.#known === undefined ? UNKNOWN : (this.#known[key] as number);
+    if (known !== UNKNOWN) return known === SAME;
+    const result = this.#compare(before, after);
+    if (this.#known !== undefined) this.#known[key] = result ? SAME : DIFFERENT;
+    return result;
+  }
+
+  #compare(before: number, after: number): boolean {
     const { cells } = this.#view;
     const a = before * this.#view.columnCount;
     const b = after * this.#table.columnCount;
-    const result = this.#columnPairs.every(([x, y]) => {
+    return this.#columnPairs.every(([x, y]) => {
       const i = 2 * (a + x);
       const j = 2 * (b + y);
       return cells[i] === this.#table.cells[j] && cells[i + 1] === this.#table.cells[j + 1];
     });
-    this.#known.set(key, result);
-    return result;
   }
 
   /** All identity segments meet the same verdicts, and the direction has the same flags. */
   equal(identities: Pairs): boolean {
-    return (
-      this.#view.flags === this.#table.flags &&
-      identities.every(({ from, to }) =>
-        this.same(this.#view.rows[from] ?? 0, this.#table.rows[to] as number),
-      )
-    );
+    const { rows } = this.#view;
+    if (this.#view.flags !== this.#table.flags) return false;
+    for (const { from, to } of identities)
+      if (!this.same(rows[from] ?? 0, this.#table.rows[to] as number)) return false;
+    return true;
   }
 
   /** A row of memory with the verdicts of a position; undefined when the slot has none. */

@@ -31,6 +31,7 @@ export class Origins {
   #resting = new Set<Entry>();
   #next = FIRST;
   #shared = 0;
+  #reuses = 0;
 
   constructor(limit: number) {
     this.limit = limit;
@@ -39,6 +40,11 @@ export class Origins {
   /** Requests that had to share `other` since the start; above zero is worth a word in status. */
   get shared(): number {
     return this.#shared;
+  }
+
+  /** How often a number got another meaning; while this stands still, every number means what it meant. */
+  get reuses(): number {
+    return this.#reuses;
   }
 
   /** Numbers with a meaning. */
@@ -124,6 +130,7 @@ export class Origins {
       this.#resting.delete(entry);
       this.#byKey.delete(entry.rules.join('\n'));
       this.#byId.delete(entry.id);
+      this.#reuses++;
       reused?.(entry.id);
       return entry.id;
     }

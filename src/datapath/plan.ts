@@ -2,12 +2,13 @@
  * What a compiled policy asks of the kernel's present numbers and rule sets, before anything is stored:
  * which segments move, which rule set takes over which index, which of them need a new slot.
  */
+import type { CellCache } from './cell-cache.ts';
 import { overlayIdentities, overlayPorts, settleSegments, type PortRange, type Segment } from './classes.ts';
 import type { IdentityTable, PortTable } from './class-tables.ts';
 import { RowComparison, type Pairs } from './compare.ts';
-import type { CompiledPolicy, RuleSetImage } from './compiled.ts';
+import type { CompiledPolicy, DirectionImage, RuleSetImage } from './compiled.ts';
 import { CLASS_UNKNOWN, RULESET_HOST } from './layout.ts';
-import { ORIGIN_NONE, type Origins } from './origins.ts';
+import { ORIGIN_NONE } from './origins.ts';
 import { dirTable, DIRECTIONS, type DirTable } from './ruleset.ts';
 import type { LiveRuleset, RuleSets } from './rulesets.ts';
 
@@ -49,10 +50,11 @@ export interface Present {
   readonly identities: IdentityTable;
   readonly ports: PortTable;
   readonly rulesets: RuleSets;
-  readonly origins: Origins;
+  readonly cells: CellCache;
+  /** Keeps an origin's number from being given another meaning meanwhile. */
+  readonly hold: (id: number) => void;
   /** Endpoint id → index of its rule set. */
   readonly endpoints: ReadonlyMap<number, number>;
-  readonly originReused: (id: number) => void;
 }
 
 export function planPolicy(compiled: CompiledPolicy, present: Present): Plan {
@@ -84,14 +86,14 @@ export function planPolicy(compiled: CompiledPolicy, present: Present): Plan {
   };
 }
 
-function tablesOf(image: RuleSetImage, present: Present): Pick<PlannedRuleset, 'dirs' | 'origins'> {
+function tablesOf(image: RuleSetImage, { cells, hold }: Present): Pick<PlannedRuleset, 'dirs' | 'origins'> {
   const origins = new Set<number>();
-  const originOf = (rules: readonly string[]) => {
-    const id = present.origins.idOf(rules, present.originReused);
-    if (id !== ORIGIN_NONE) origins.add(id);
-    return id;
+  const tableOf = (direction: DirectionImage) => {
+    const table = cells.encode(direction, hold);
+    for (const id of table.origins) if (id !== ORIGIN_NONE) origins.add(id);
+    return dirTable(direction, table.cells);
   };
-  const [egress, ingress] = DIRECTIONS.map((d) => dirTable(image.directions[d], originOf));
+  const [egress, ingress] = DIRECTIONS.map((d) => tableOf(image.directions[d]));
   return { dirs: [egress as DirTable, ingress as DirTable], origins };
 }
 
@@ -104,27 +106,24 @@ interface TakenOver {
 
 /** Which present index each compiled rule set may take over: by its key, else from all its endpoints. */
 function takenOver(compiled: CompiledPolicy, { rulesets, endpoints }: Present): Map<string, TakenOver> {
-  const keysOf = new Map<number, Set<string>>();
+  /** The one key that all endpoints of an index go to; undefined when they part. */
+  const keyOf = new Map<number, string | undefined>();
   for (const [id, index] of endpoints) {
     const key = compiled.endpoints.get(id);
     if (key === undefined || index === RULESET_HOST) continue;
-    const keys = keysOf.get(index);
-    if (keys === undefined) keysOf.set(index, new Set([key]));
-    else keys.add(key);
+    keyOf.set(index, keyOf.has(index) && keyOf.get(index) !== key ? undefined : key);
   }
   const taken = new Map<string, TakenOver>();
   const used = new Set<number>();
   const wanted = new Set(compiled.ruleSets.map((r) => r.key));
   const take = (key: string, index: number) => {
-    const keys = keysOf.get(index);
-    taken.set(key, { index, isWhole: keys === undefined || (keys.size === 1 && keys.has(key)) });
+    taken.set(key, { index, isWhole: !keyOf.has(index) || keyOf.get(index) === key });
     used.add(index);
   };
   for (const { index, key } of rulesets.live.values())
     if (index !== RULESET_HOST && wanted.has(key) && !taken.has(key)) take(key, index);
-  for (const [index, keys] of keysOf) {
-    if (used.has(index) || keys.size !== 1 || !rulesets.live.has(index)) continue;
-    const [key] = keys;
+  for (const [index, key] of keyOf) {
+    if (used.has(index) || !rulesets.live.has(index)) continue;
     if (key !== undefined && wanted.has(key) && !taken.has(key)) take(key, index);
   }
   return taken;

@@ -15,6 +15,7 @@
  * waits for a grace period only when it lacks room, or when identities arrive just as endpoints change theirs.
  */
 import { MerlonError } from '#kit/errors';
+import { CellCache } from './cell-cache.ts';
 import { addNumber, dropNumber, IdentityTable, PortTable, setPositions, type Axis } from './class-tables.ts';
 import { alikeIdentities, alikePorts } from './compare.ts';
 import type { CompiledPolicy } from './compiled.ts';
@@ -63,6 +64,7 @@ export interface Applied {
 export class PolicyTables {
   readonly #deps: PolicyDeps;
   readonly #mem: PolicyMemory;
+  readonly #cells: CellCache;
   readonly identities: IdentityTable;
   readonly ports: PortTable;
   readonly rulesets: RuleSets;
@@ -75,6 +77,7 @@ export class PolicyTables {
   constructor(deps: PolicyDeps) {
     this.#deps = deps;
     this.#mem = deps.mem;
+    this.#cells = new CellCache(deps.origins, (id) => deps.clearCounter(id));
     this.identities = new IdentityTable(deps.mem, (page) =>
       this.#rest(() => this.identities.pages.give(page)),
     );
@@ -130,17 +133,20 @@ export class PolicyTables {
   async #apply(compiled: CompiledPolicy): Promise<Applied> {
     for (;;) {
       const { origins, endpoints } = this.#deps;
-      const plan = planPolicy(compiled, {
-        identities: this.identities,
-        ports: this.ports,
-        rulesets: this.rulesets,
-        origins,
-        endpoints: endpoints.rulesets(),
-        originReused: (id) => this.#deps.clearCounter(id),
-      });
-      const named = new Set(plan.rulesets.flatMap((planned) => [...planned.origins]));
-      origins.retain(named);
+      const named = new Set<number>();
+      const hold = (id: number) => {
+        if (!named.has(id)) origins.retain([id]);
+        named.add(id);
+      };
       try {
+        const plan = planPolicy(compiled, {
+          identities: this.identities,
+          ports: this.ports,
+          rulesets: this.rulesets,
+          cells: this.#cells,
+          hold,
+          endpoints: endpoints.rulesets(),
+        });
         const places = this.#grow(plan) ? undefined : this.#takePlaces(plan);
         if (places !== undefined) return await this.#commit(plan, places);
       } finally {

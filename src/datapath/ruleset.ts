@@ -8,7 +8,7 @@
  */
 import type { Direction } from '#model';
 import type { Cell, DirectionImage } from './compiled.ts';
-import { CELL_LOG, MATCH, RSDIR_AUDIT, RSDIR_ENFORCED, SLOT_WORDS, VERDICT } from './layout.ts';
+import { CELL_LOG, MATCH, RSDIR_ENFORCED, SLOT_WORDS, VERDICT } from './layout.ts';
 import { slotHeaderWord, type PolicyMemory } from './memory.ts';
 import type { Span } from './arena.ts';
 
@@ -58,34 +58,37 @@ export function cellWords(cell: Cell, origin: number): readonly [low: number, hi
   return [origin, ((VERDICT[cell.verdict] << 16) | (flags << 24)) >>> 0];
 }
 
-/** A compiled direction in cells of the kernel; `originOf` gives the number of a set of rules. */
-export function dirTable(
-  image: DirectionImage,
+/** The matrix of a compiled direction in cells of the kernel. */
+export interface CellTable {
+  /** Two words a cell, row by row. */
+  readonly cells: Uint32Array;
+  readonly origins: readonly number[];
+}
+
+/** Encodes a matrix; `originOf` gives the number of a set of rules. */
+export function cellTable(
+  image: Pick<DirectionImage, 'cells' | 'matrix'>,
   originOf: (rules: readonly string[]) => number,
-  audit = false,
-): DirTable {
+): CellTable {
+  const { matrix } = image;
   const low = new Uint32Array(image.cells.length);
   const high = new Uint32Array(image.cells.length);
   image.cells.forEach((cell, i) => {
-    const words = cellWords(cell, originOf(cell.origin));
-    low[i] = words[0];
-    high[i] = words[1];
+    [low[i], high[i]] = cellWords(cell, originOf(cell.origin));
   });
-  const cells = new Uint32Array(image.rowCount * image.columnCount * 2);
-  const { matrix } = image;
+  const cells = new Uint32Array(matrix.length * 2);
   for (let i = 0; i < matrix.length; i++) {
     const at = matrix[i] as number;
     cells[2 * i] = low[at] as number;
     cells[2 * i + 1] = high[at] as number;
   }
-  return {
-    flags: (image.enforced ? RSDIR_ENFORCED : 0) | (audit ? RSDIR_AUDIT : 0),
-    rows: image.rows,
-    columns: image.columns,
-    columnCount: image.columnCount,
-    rowCount: image.rowCount,
-    cells,
-  };
+  return { cells, origins: [...new Set(low)] };
+}
+
+/** A compiled direction around its encoded matrix. */
+export function dirTable(image: DirectionImage, cells: Uint32Array): DirTable {
+  const { enforced, rows, columns, columnCount, rowCount } = image;
+  return { flags: enforced ? RSDIR_ENFORCED : 0, rows, columns, columnCount, rowCount, cells };
 }
 
 /** How long the tables of a slot are and which position stands behind each number. */
