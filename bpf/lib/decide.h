@@ -146,7 +146,7 @@ __noinline int flow_judge(struct packet *pkt, struct flow *flow, __u32 i, __u32 
 	__u32 dir, cell, bucket;
 	bool is_reply = reply & 1;
 	struct subject *subject;
-	__u8 before, flags;
+	__u8 before;
 	int reason;
 
 	if (!pkt || !flow || !state || i >= SUBJECTS)
@@ -158,7 +158,6 @@ __noinline int flow_judge(struct packet *pkt, struct flow *flow, __u32 i, __u32 
 	cell = dir ^ is_reply;
 	BOUND_TO_BIT(cell);
 	before = flow->verdict[cell] & 0xf;
-	flags = flow->cell_flags[cell];
 	bucket = epoch_bucket(dir == DIR_INGRESS ? &pkt->saddr : &pkt->daddr, pkt->family);
 	if (subject->flags & SUBJECT_LOCKED && is_reply && before == VERDICT_ALLOW)
 		return 0;
@@ -168,13 +167,14 @@ __noinline int flow_judge(struct packet *pkt, struct flow *flow, __u32 i, __u32 
 	    stamp_is_current(&flow->stamp[cell], subject->generation, state, bucket)) {
 		reason = verdict_reason(before);
 		if (reason_is_policy(reason) &&
-		    (subject->flags & SUBJECT_AUDIT || flags & CELL_AUDIT))
+		    (subject->flags & SUBJECT_AUDIT || flow->cell_flags[cell] & CELL_AUDIT))
 			reason = 0;
 	} else {
 		reason = policy_judge(pkt, i, is_reply);
-		if (reason == DROP_POLICY_DENIED && before == VERDICT_ALLOW && flags & CELL_KEEP) {
+		if (reason == DROP_POLICY_DENIED && before == VERDICT_ALLOW &&
+		    flow->cell_flags[cell] & CELL_KEEP) {
 			pkt->judged[i].verdict = VERDICT_ALLOW; /* it outlives its rule */
-			pkt->judged[i].flags = flags;
+			pkt->judged[i].flags = flow->cell_flags[cell];
 			pkt->judged[i].origin = flow->origin[cell];
 			reason = 0;
 		}
