@@ -2,7 +2,7 @@
  * The local API: HTTP with JSON and JSON lines on a unix socket. Who may open the socket may ask everything,
  * so its mode is the access control: 0660 root:merlon, or root's alone where that group does not exist.
  */
-import { chmodSync, chownSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import type { Logger } from 'pino';
@@ -72,9 +72,9 @@ function grantGroup(path: string): boolean {
 }
 
 function groupId(name: string): number | undefined {
-  const line = readFileSync('/etc/group', 'utf8')
-    .split('\n')
-    .find((l) => l.startsWith(`${name}:`));
+  // A root file system without the file, an initramfs for one, has no groups.
+  const text = existsSync('/etc/group') ? readFileSync('/etc/group', 'utf8') : '';
+  const line = text.split('\n').find((l) => l.startsWith(`${name}:`));
   const gid = Number(line?.split(':')[2]);
   return Number.isInteger(gid) ? gid : undefined;
 }
