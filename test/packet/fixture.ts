@@ -6,7 +6,6 @@
  *     wire (external, MAC_OWN)  192.0.2.1/24      2001:db8::1/64
  *     pod0 (pod device)         10.0.0.2          2001:db8:1::2      endpoint 7, identity POD
  */
-import { execFileSync } from 'node:child_process';
 import {
   ATTACH,
   closeFd,
@@ -34,7 +33,6 @@ import {
   readFd,
   progInfo,
   reuseMap,
-  ringView,
   setInnerMap,
   setMapMaxEntries,
   setns,
@@ -42,13 +40,13 @@ import {
 } from '#native';
 import * as wire from '#wire/bpf';
 import { compileAddon, compileBpf } from '../../deploy/compile.ts';
-import { address, MAC_OWN } from './builder.ts';
+import { address } from './builder.ts';
+import { buildNetwork } from './network.ts';
+import { RingReader } from './ring.ts';
+import { ARENA_WORDS, PolicyTables } from './policy-tables.ts';
+import { FLOW_TABLES, FRAG_TABLES, IDENTITY, NODE, PEER, POD, type Slot } from './world.ts';
 
-export const IDENTITY = { host: 1, peer: 4001, other: 4002, pod: 4003, world4: 9, world6: 10 } as const;
-export const NODE = { v4: '192.0.2.1', v6: '2001:db8::1' } as const;
-export const POD = { v4: '10.0.0.2', v6: '2001:db8:1::2' } as const;
-export const PEER = { v4: '192.0.2.9', v6: '2001:db8::9' } as const;
-export const OTHER = { v4: '198.51.100.7', v6: '2001:db8:2::7' } as const;
+export * from './world.ts';
 
 const RING_SIZE = 1 << 20;
 const RING_TYPE = 27;
@@ -62,31 +60,6 @@ export type ProgramName =
   | 'pod_ingress'
   | 'pod_egress'
   | 'xdp_host';
-
-/** One line of a hand-made matrix; absent fields match anything. Later lines win. */
-export interface Rule {
-  readonly identity?: number;
-  /** Index into the flat array of ports (`tcpPort`, `PORT_CLASS_*`). */
-  readonly port?: number;
-  readonly verdict: keyof typeof wire.VERDICT;
-  readonly origin?: number;
-  readonly flags?: number;
-}
-
-/** The rules of one direction; absent: the direction is open. */
-export interface Rules {
-  readonly lines: readonly Rule[];
-  readonly flags?: number;
-}
-
-export interface Slot {
-  readonly generation: number;
-  readonly ingress?: Rules;
-  readonly egress?: Rules;
-}
-
-export const tcpPort = (port: number): number => wire.PORT_CLASS_TCP + port;
-export const udpPort = (port: number): number => wire.PORT_CLASS_UDP + port;
 
 export interface RunOptions {
   /** Device the packet came in by before this hook: 0 = made here. Ingress hooks: their own. */
@@ -115,10 +88,6 @@ export async function prepare(): Promise<void> {
   await compileBpf();
 }
 
-function ipCommand(...args: readonly string[]): string {
-  return execFileSync('ip', args, { encoding: 'utf8' });
-}
-
 /** IPv4 is mapped, as keys of both families have it. */
 export function mapped(text: string): Uint8Array {
   const { family, bytes } = address(text);
@@ -134,9 +103,7 @@ export class Fixture {
   readonly #programs = new Map<string, Fd>();
   readonly #views = new Map<string, DataView>();
   readonly #ring: Fd;
-  #arenaNext = 0;
-  readonly #classes = new Map<number, number>();
-  readonly #ports = new Map<number, number>();
+  readonly #policy = new PolicyTables((name, length) => this.view(name, length));
   /** Index of the external device, and of the pod's. */
   readonly wire: number;
   readonly pod: number;
@@ -144,7 +111,7 @@ export class Fixture {
   /** `sizes`: entries of maps that shall differ from the sources' least. */
   constructor(sizes: Readonly<Record<string, number>> = {}) {
     setns(netnsCreate(), NAMESPACE.network);
-    [this.wire, this.pod] = this.#network();
+    [this.wire, this.pod] = buildNetwork();
     this.#ring = mapCreate({
       type: RING_TYPE,
       name: 'ring',
@@ -155,25 +122,6 @@ export class Fixture {
     for (const name of ['host', 'pod', 'xdp', 'gc']) this.#load(name, sizes);
     mapUpdate(this.map('events'), u32(0), u32(this.#ring));
     this.#world();
-  }
-
-  #network(): [number, number] {
-    ipCommand('link', 'set', 'lo', 'up');
-    for (const name of ['wire', 'pod0']) {
-      ipCommand('link', 'add', name, 'address', MAC_OWN, 'type', 'veth', 'peer', 'name', `${name}-peer`);
-      ipCommand('link', 'set', name, 'up');
-      ipCommand('link', 'set', `${name}-peer`, 'up');
-    }
-    ipCommand('addr', 'add', `${NODE.v4}/24`, 'dev', 'wire');
-    ipCommand('addr', 'add', `${NODE.v6}/64`, 'dev', 'wire', 'nodad');
-    ipCommand('route', 'add', `${POD.v4}/32`, 'dev', 'pod0');
-    ipCommand('-6', 'route', 'add', `${POD.v6}/128`, 'dev', 'pod0');
-    ipCommand('route', 'add', 'default', 'via', '192.0.2.254', 'dev', 'wire');
-    ipCommand('-6', 'route', 'add', 'default', 'via', '2001:db8::fe', 'dev', 'wire');
-    execFileSync('sysctl', ['-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1']);
-    const links: { ifname: string; ifindex: number }[] = JSON.parse(ipCommand('-j', 'link'));
-    const index = (name: string) => links.find(({ ifname }) => ifname === name)?.ifindex ?? 0;
-    return [index('wire'), index('pod0')];
   }
 
   #load(name: string, sizes: Readonly<Record<string, number>>): void {
@@ -313,102 +261,9 @@ export class Fixture {
     mapUpdate(this.map('vlans'), key, u32(1));
   }
 
-  /** Class of an identity, column of a port: numbers are given in order of first use. */
-  #class(identity: number): number {
-    let number = this.#classes.get(identity);
-    if (number === undefined) {
-      number = this.#classes.size + 1;
-      this.#classes.set(identity, number);
-      const page = 1 + ((identity >> wire.IDENTITY_PAGE_BITS) % 60);
-      this.#packed('identity_page', wire.IDENTITY_PAGES_TOP * 2, identity >> wire.IDENTITY_PAGE_BITS, page);
-      const low = identity & ((1 << wire.IDENTITY_PAGE_BITS) - 1);
-      this.#packed(
-        'identity_class',
-        (64 << wire.IDENTITY_PAGE_BITS) * 2,
-        (page << wire.IDENTITY_PAGE_BITS) | low,
-        number,
-      );
-    }
-    return number;
-  }
-
-  #port(index: number): number {
-    let number = this.#ports.get(index);
-    if (number === undefined) {
-      number = this.#ports.size + 1;
-      this.#ports.set(index, number);
-      this.#packed('port_class', wire.PORT_CLASS_ENTRIES * 2, index, number);
-    }
-    return number;
-  }
-
-  #packed(map: string, length: number, index: number, value: number): void {
-    this.view(map, length).setUint16(index * 2, value, true);
-  }
-
-  #allocate(words: number): number {
-    const at = this.#arenaNext;
-    this.#arenaNext += words;
-    return at;
-  }
-
-  /** Writes one direction's matrix into the arena. */
-  #direction(view: DataView, at: number, rules: Rules | undefined): void {
-    for (let i = 0; i < wire.RULESET_DIR_SIZE; i++) view.setUint8(at + i, 0);
-    if (rules === undefined) return;
-    const arena = this.view('arena', ARENA_WORDS * 8);
-    for (const { identity, port } of rules.lines) {
-      if (identity !== undefined) this.#class(identity);
-      if (port !== undefined) this.#port(port);
-    }
-    const rows = this.#classes.size + 1;
-    const columns = this.#ports.size + 1;
-    const rowsAt = this.#allocate(Math.ceil(rows / 4));
-    const columnsAt = this.#allocate(Math.ceil(columns / 4));
-    const cellsAt = this.#allocate(rows * columns);
-    for (let row = 0; row < rows; row++) arena.setUint16(rowsAt * 8 + row * 2, row, true);
-    for (let column = 0; column < columns; column++)
-      arena.setUint16(columnsAt * 8 + column * 2, column, true);
-    for (let row = 0; row < rows; row++)
-      for (let column = 0; column < columns; column++) {
-        const line = rules.lines.findLast(
-          ({ identity, port }) =>
-            (identity === undefined || this.#class(identity) === row) &&
-            (port === undefined || this.#port(port) === column),
-        );
-        wire.writePolicyCell(arena, (cellsAt + row * columns + column) * 8, {
-          origin: line?.origin ?? 0,
-          rs_port: 0,
-          verdict: wire.VERDICT[line?.verdict ?? 'DEFAULT_DENY'],
-          flags: line?.flags ?? wire.POLICY_MATCH.NONE,
-        });
-      }
-    wire.writeRulesetDir(view, at, {
-      rows: rowsAt,
-      columns: columnsAt,
-      cells: cellsAt,
-      n_columns: columns,
-      flags: wire.RSDIR_ENFORCED | (rules.flags ?? 0),
-    });
-  }
-
   /** Fills a slot of a rule set: 0 is the host's. */
   setSlot(ruleset: number, index: number, slot: Slot): void {
-    const view = this.view('rulesets', 64 * wire.RULESET_SIZE);
-    const at = ruleset * wire.RULESET_SIZE + wire.RULESET.slot + index * wire.RULESET_SLOT_SIZE;
-    this.#direction(
-      view,
-      at + wire.RULESET_SLOT.dir + wire.DIRECTION.EGRESS * wire.RULESET_DIR_SIZE,
-      slot.egress,
-    );
-    this.#direction(
-      view,
-      at + wire.RULESET_SLOT.dir + wire.DIRECTION.INGRESS * wire.RULESET_DIR_SIZE,
-      slot.ingress,
-    );
-    view.setUint32(at + wire.RULESET_SLOT.generation, slot.generation, true);
-    view.setUint16(at + wire.RULESET_SLOT.n_classes, this.#classes.size + 1, true);
-    view.setUint16(at + wire.RULESET_SLOT.n_port_classes, this.#ports.size + 1, true);
+    this.#policy.setSlot(ruleset, index, slot);
   }
 
   /** The control word: of the host by default, else of the rule set given. */
@@ -564,26 +419,12 @@ export class Fixture {
     };
   }
 
-  #ringView: ReturnType<typeof ringView> | undefined;
+  #reader: RingReader | undefined;
 
   /** The records written since the last call. */
   #events(): wire.Event[] {
-    this.#ringView ??= ringView(this.#ring, RING_SIZE);
-    const { consumer, producer, data } = this.#ringView;
-    const consumed = new BigUint64Array(consumer, 0, 1);
-    const end = Number(new BigUint64Array(producer, 0, 1)[0]);
-    const view = new DataView(data);
-    const events: wire.Event[] = [];
-    let at = Number(consumed[0]);
-    while (at < end) {
-      const length = view.getUint32(at % RING_SIZE, true) & 0x3fffffff;
-      const record = new Uint8Array(wire.EVENT_SIZE);
-      record.set(new Uint8Array(data, (at % RING_SIZE) + 8, Math.min(length, wire.EVENT_SIZE)));
-      events.push(wire.readEvent(new DataView(record.buffer)));
-      at += Math.ceil((length + 8) / 8) * 8;
-    }
-    consumed[0] = BigInt(at);
-    return events;
+    this.#reader ??= new RingReader(this.#ring, RING_SIZE);
+    return this.#reader.take();
   }
 
   /** Runs one frame through a program. */
@@ -633,25 +474,8 @@ export class Fixture {
   }
 }
 
-const ARENA_WORDS = 1 << 17;
-
 /** Enough for the rule sets of a whole test file: nothing is freed. */
 const SIZES: Readonly<Record<string, number>> = { arena: ARENA_WORDS };
-
-const FLOW_TABLES: readonly (readonly [table: string, keySize: number, valueSize: number])[] = [
-  ['flow_tcp4', wire.FLOW4_KEY_SIZE, wire.FLOW4_VALUE_SIZE],
-  ['flow_any4', wire.FLOW4_KEY_SIZE, wire.FLOW4_VALUE_SIZE],
-  ['unproven4', wire.FLOW4_KEY_SIZE, wire.UNPROVEN_VALUE_SIZE],
-  ['overflow4', wire.FLOW4_KEY_SIZE, wire.FLOW4_VALUE_SIZE],
-  ['flow_tcp6', wire.FLOW6_KEY_SIZE, wire.FLOW_SIZE],
-  ['flow_any6', wire.FLOW6_KEY_SIZE, wire.FLOW_SIZE],
-  ['unproven6', wire.FLOW6_KEY_SIZE, wire.UNPROVEN_VALUE_SIZE],
-  ['overflow6', wire.FLOW6_KEY_SIZE, wire.FLOW_SIZE],
-];
-const FRAG_TABLES: typeof FLOW_TABLES = [
-  ['frag4', wire.FRAG4_KEY_SIZE, wire.FRAG_VALUE_SIZE],
-  ['frag6', wire.FRAG6_KEY_SIZE, wire.FRAG_VALUE_SIZE],
-];
 
 const PROGRAMS_OF: Readonly<Record<string, readonly string[]>> = {
   host: ['host_ingress', 'host_egress', 'host_ingress_l3', 'host_egress_l3'],

@@ -1,0 +1,61 @@
+/** Who is who in the packet tests, and how their hand-made policies are written down. */
+import * as wire from '#wire/bpf';
+
+export const IDENTITY = { host: 1, peer: 4001, other: 4002, pod: 4003, world4: 9, world6: 10 } as const;
+export const NODE = { v4: '192.0.2.1', v6: '2001:db8::1' } as const;
+export const POD = { v4: '10.0.0.2', v6: '2001:db8:1::2' } as const;
+export const PEER = { v4: '192.0.2.9', v6: '2001:db8::9' } as const;
+export const OTHER = { v4: '198.51.100.7', v6: '2001:db8:2::7' } as const;
+
+/** One line of a hand-made matrix; absent fields match anything. Later lines win. */
+export interface Rule {
+  readonly identity?: number;
+  /** Index into the flat array of ports (`tcpPort`, `PORT_CLASS_*`). */
+  readonly port?: number;
+  readonly verdict: keyof typeof wire.VERDICT;
+  readonly origin?: number;
+  readonly flags?: number;
+}
+
+/** The rules of one direction; absent: the direction is open. */
+export interface Rules {
+  readonly lines: readonly Rule[];
+  readonly flags?: number;
+}
+
+export interface Slot {
+  readonly generation: number;
+  readonly ingress?: Rules;
+  readonly egress?: Rules;
+}
+
+export const tcpPort = (port: number): number => wire.PORT_CLASS_TCP + port;
+export const udpPort = (port: number): number => wire.PORT_CLASS_UDP + port;
+
+/** What line of the rules holds at a cell: the last that matches. */
+export function lineAt(
+  { lines }: Rules,
+  isRow: (identity: number) => boolean,
+  isColumn: (port: number) => boolean,
+): Rule | undefined {
+  return lines.findLast(
+    ({ identity, port }) =>
+      (identity === undefined || isRow(identity)) && (port === undefined || isColumn(port)),
+  );
+}
+
+/** The tables that hold state of packets: name, bytes of a key, bytes of a value. */
+export const FLOW_TABLES: readonly (readonly [table: string, keySize: number, valueSize: number])[] = [
+  ['flow_tcp4', wire.FLOW4_KEY_SIZE, wire.FLOW4_VALUE_SIZE],
+  ['flow_any4', wire.FLOW4_KEY_SIZE, wire.FLOW4_VALUE_SIZE],
+  ['unproven4', wire.FLOW4_KEY_SIZE, wire.UNPROVEN_VALUE_SIZE],
+  ['overflow4', wire.FLOW4_KEY_SIZE, wire.FLOW4_VALUE_SIZE],
+  ['flow_tcp6', wire.FLOW6_KEY_SIZE, wire.FLOW_SIZE],
+  ['flow_any6', wire.FLOW6_KEY_SIZE, wire.FLOW_SIZE],
+  ['unproven6', wire.FLOW6_KEY_SIZE, wire.UNPROVEN_VALUE_SIZE],
+  ['overflow6', wire.FLOW6_KEY_SIZE, wire.FLOW_SIZE],
+];
+export const FRAG_TABLES: typeof FLOW_TABLES = [
+  ['frag4', wire.FRAG4_KEY_SIZE, wire.FRAG_VALUE_SIZE],
+  ['frag6', wire.FRAG6_KEY_SIZE, wire.FRAG_VALUE_SIZE],
+];
