@@ -103,6 +103,12 @@ const catalogue = {
   POLICY_NO_ROOM: kind(EXIT.failed, GRPC.exhausted, 'the last complete rule set stays enforced'),
   POLICY_VERIFY_FAILED: kind(EXIT.failed, GRPC.dataLoss, 'the previous generation stays enforced'),
 
+  // Cases
+  CASE_SCHEMA: invalid(),
+  CASE_UNKNOWN_KEY: invalid(),
+  CASE_REFERENCE: invalid(),
+  CASE_POLICY: invalid('a policy that must be refused stands in the list `reject`'),
+
   // Labels, addresses
   LABEL_SYNTAX: invalid('labels are written source:key=value'),
   ADDRESS_SYNTAX: invalid(),

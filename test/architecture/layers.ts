@@ -37,7 +37,7 @@ const LOGGER = ['pino (types)'];
 
 const EVERYTHING_BELOW = (
   'native kit wire model table netlink policy oracle service kube files netdev endpoint datapath announce ' +
-  'encrypt l7 flow hostfw clustermesh api lab'
+  'encrypt l7 flow hostfw clustermesh api lab cases'
 ).split(' ');
 
 /** From the lowest layer up. */
@@ -63,6 +63,10 @@ export const FOLDERS: readonly Folder[] = [
   }),
   part(2, 'src/service', 'Services and backends → load-balancer entries', {
     imports: ['model', 'kit'],
+    pure: [],
+  }),
+  part(3, 'src/cases', 'worlds on paper: policies tested, explained, compared and linted', {
+    imports: ['policy', 'model', 'kit'],
     pure: [],
   }),
   part(3, 'src/kube', 'Kubernetes → tables', {
@@ -126,6 +130,7 @@ export const FOLDERS: readonly Folder[] = [
       'policy',
       'oracle',
       'service',
+      'cases',
       'files',
       'lab',
       'api/client',

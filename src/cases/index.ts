@@ -1,0 +1,10 @@
+/**
+ * Worlds on paper. Texts and snapshots in: case files, policies, what an agent has. Answers out: what came of
+ * expected flows, why a flow gets its verdict, what two sets of policies differ in, advice.
+ *
+ * A world is seen from one node at a time, as an agent sees it: `view.ts` runs the compiler that fills the
+ * datapath and looks its tables up as the datapath does. Everything else asks that view.
+ *
+ * Invariants: pure; the verdict of every tool is that of the compiled tables, never one of its own.
+ */
+export type { Case, CaseFlow, CaseVerdict, CaseWorld, Expectation } from './case.ts';
