@@ -1,8 +1,11 @@
 /**
  * Creates or adopts every map under `<bpf-root>/maps/<name>@<layout>`. What is pinned keeps its size and its
  * contents, whatever this start would have chosen: flows, verdicts and identities outlive the agent. A map of
- * another layout has another name and is left alone. Rings are maps of their own, `ring<n>@<layout>`.
+ * another layout has another name and is left alone. Maps that name each other's entries by number go by one
+ * layout together: a new table of rule sets over an arena in which the old one's programs still read would
+ * be given their space. Rings are maps of their own, `ring<n>@<layout>`.
  */
+import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { MerlonError } from '#kit/errors';
 import { closeFd, mapCreate, mapInfo, mapMemory, mapUpdate, mapView, objGet, objPin, type Fd } from '#native';
@@ -24,9 +27,32 @@ export interface OpenMap {
 
 const MAP_NAMES = Object.keys(MAPS) as MapName[];
 
+/** Maps whose entries refer to each other by number. */
+const TOGETHER: ReadonlySet<string> = new Set<MapName>([
+  'arena',
+  'devices',
+  'devices_high',
+  'endpoint_prefix',
+  'endpoints',
+  'failsafe',
+  'failsafe_port',
+  'hostfw_control',
+  'identity_class',
+  'identity_page',
+  'live',
+  'port_class',
+  'rule_count',
+  'rulesets',
+]);
+
+const layoutTogether = createHash('sha256')
+  .update([...TOGETHER].map((name) => MAPS[name as MapName].layout).join())
+  .digest('hex')
+  .slice(0, 8);
+
 /** Pin of a map under `<bpf-root>/maps`. */
 export function mapPin(name: MapName): string {
-  return `${name}@${MAPS[name].layout}`;
+  return `${name}@${TOGETHER.has(name) ? layoutTogether : MAPS[name].layout}`;
 }
 
 export class DatapathMaps implements Disposable {
