@@ -204,12 +204,22 @@ static __always_inline bool is_first_word(const struct packet *pkt, const struct
 	return subject_is_present(pkt, i) && flow->verdict[subject_dir(pkt, i)] == VERDICT_NONE;
 }
 
+/* The packet's marks on its record, apart: the verifier need not follow them for each table. */
+__noinline int flow_touch(struct flow *flow, const struct packet *pkt, __u32 is_reply)
+{
+	if (!flow || !pkt)
+		return 0;
+	if (!(pkt->flags & PKT_SYN))
+		flow->flags = flow_flags_next(flow->flags & ~FLOW_REVOKED, pkt, is_reply & 1);
+	flow_count(flow, pkt, is_reply & 1, now_seconds());
+	return 0;
+}
+
 /* A packet of a live record. `unproven` is the same record where it stands in that table. */
 static __always_inline int flow_continue(struct __sk_buff *skb, struct packet *pkt,
 					 struct flow *flow, struct unproven_value *unproven,
 					 bool is_reply)
 {
-	__u32 now = now_seconds();
 	bool is_proven;
 	int refusal = 0;
 
@@ -236,16 +246,11 @@ static __always_inline int flow_continue(struct __sk_buff *skb, struct packet *p
 			refusal = flow_judge(pkt, flow, SUBJECT_HOST, is_reply, must_judge);
 		if (refusal)
 			return drop_for(pkt, REFUSAL_SUBJECT(refusal), REFUSAL_REASON(refusal));
-		flow->flags = flow_flags_next(flow->flags & ~FLOW_REVOKED, pkt, is_reply);
 	}
-	if (unproven) {
-		is_proven = proof_advance(skb, pkt, unproven, is_reply);
-		flow_count(flow, pkt, is_reply, now);
-		if (is_proven)
-			flow_promote(pkt, flow);
-	} else {
-		flow_count(flow, pkt, is_reply, now);
-	}
+	is_proven = unproven && proof_advance(skb, pkt, unproven, is_reply);
+	flow_touch(flow, pkt, is_reply);
+	if (is_proven)
+		flow_promote(pkt, flow);
 	return pass(is_reply ? STAT_PASS_REPLY : STAT_PASS_ESTABLISHED);
 }
 
