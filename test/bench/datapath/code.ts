@@ -1,4 +1,6 @@
 /** What the programs weigh: instructions as loaded and as verified, time, and memory of rule sets. */
+import { globSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import {
   closeObject,
   loadObject,
@@ -72,6 +74,15 @@ function linesOf(bed: Bed, path: string, name: string, attached: ReadonlyMap<str
   } finally {
     closeObject(object);
   }
+}
+
+const SEAM = /\/\* seam: ([^*]+?) \*\//g;
+
+/** Stages that are still empty: marked in the source by a comment each, so that they have no instruction. */
+export function emptyStages(folder = 'bpf'): readonly string[] {
+  return globSync(`${folder}/*.bpf.c`).flatMap((file) =>
+    [...readFileSync(file, 'utf8').matchAll(SEAM)].map(([, what]) => `${basename(file, '.bpf.c')}: ${what}`),
+  );
 }
 
 export function codeTable(lines: readonly CodeLine[]): string {

@@ -58,6 +58,19 @@ TABLE(LRU_HASH, lru6, struct key6, struct value_lru, 65536);
 TABLE(ARRAY, words, __u32, __u64, 65536);
 TABLE(PERCPU_ARRAY, counters, __u32, __u64, 64);
 
+struct prefix4 {
+	__u32 length;
+	__u32 addr;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct prefix4);
+	__type(value, struct value_addr);
+} prefixes SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 25);
@@ -283,6 +296,15 @@ FLOOR(subprogram_call)
 	SIXTEEN(sum += called(skb))
 	if (sum > 16)
 		failures++;
+	return TC_ACT_UNSPEC;
+}
+
+/* A /10 among few prefixes, as the peers of the scenarios are known. */
+FLOOR(lpm_hit)
+{
+	struct prefix4 key = { .length = 32, .addr = bpf_htonl(0x0a400001) };
+
+	SIXTEEN(if (!bpf_map_lookup_elem(&prefixes, &key)) failures++)
 	return TC_ACT_UNSPEC;
 }
 

@@ -4,6 +4,7 @@ import {
   type Fd,
   loadObject,
   mapFd,
+  mapUpdate,
   mapUpdateBatch,
   openObject,
   progInfo,
@@ -28,6 +29,7 @@ const SIXTEEN = [
   'hash_hit_16',
   'hash_hit_40',
   'hash_miss_16',
+  'lpm_hit',
   'array_lookup',
   'percpu_count',
   'helper_call',
@@ -63,6 +65,12 @@ export class FloorPrograms implements Disposable {
       this.#fill('table4', 16, 128, 0);
       this.#fill('table6', 40, 104, 3);
       this.#fill('addresses', 4, 32, 0);
+      // 10.64.0.0/10 and 10.0.0.0/8, in network order.
+      for (const prefix of [
+        [10, 0x400a],
+        [8, 0x0a],
+      ])
+        mapUpdate(mapFd(this.#object, 'prefixes'), Uint32Array.from(prefix), new Uint8Array(32));
     } catch (error) {
       closeObject(this.#object);
       throw error;

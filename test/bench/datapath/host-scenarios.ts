@@ -23,7 +23,7 @@ export function established(bed: Bed, family: Family): Scenario[] {
   const { inward, outward } = programsOf(inbound);
   const hit = family === 4 ? ('hash_hit_16' as const) : ('hash_hit_40' as const);
   const cold = family === 4 ? ('hash_random_16' as const) : ('hash_random_40' as const);
-  const one = { family, wrapper: 'wrap_plain', repeat: HOT, floor: [hit] } as const;
+  const one = { family, wrapper: 'wrap_plain', repeat: HOT, floor: [hit], floorTarget: 2.5 } as const;
   const forward = packetOf(bed, inbound, true, ACK);
   const many = {
     family,
@@ -33,6 +33,7 @@ export function established(bed: Bed, family: Family): Scenario[] {
     walk: walkOf(inbound, MANY, true, true),
     repeat: COLD,
     floor: [cold],
+    floorTarget: 1.2,
     prepare: () => establish(bed, inbound, MANY),
   } as const;
   return [
@@ -110,9 +111,12 @@ export function beginning(bed: Bed, family: Family): Scenario[] {
     walk,
     repeat: FRESH,
     floor: [insert, ring],
+    floorTarget: 1.4,
     path: ['JUDGED', 'FLOW_NEW', 'PASS_NEW', 'EVENT_SENT'],
     grows: table,
   } as const;
+  // A local address, then the peer: no address of its own, but a prefix.
+  const known = ['hash_hit_4', 'hash_miss_16', 'lpm_hit'] as const;
   const end = { source: PEER[family], sourcePort: 1024, target: NODE[family] };
   const denied = frameOf({ ...end, targetPort: CLOSED, flags: SYN }, bed.near);
   const refused = { family, program: inward, frame: denied, wrapper: 'wrap_plain', repeat: COLD } as const;
@@ -145,14 +149,14 @@ export function beginning(bed: Bed, family: Family): Scenario[] {
     {
       ...refused,
       name: label('host_ingress_denied_syn', family),
-      floor: ['hash_hit_4', 'hash_hit_4', ring],
+      floor: [...known, ring],
       path: ['JUDGED', 'DROP_POLICY_DENIED', 'EVENT_SENT'],
       target: 220,
     },
     {
       ...refused,
       name: label('host_ingress_denied_syn_limited', family),
-      floor: ['hash_hit_4', 'hash_hit_4'],
+      floor: known,
       path: ['JUDGED', 'DROP_POLICY_DENIED', 'EVENT_SUPPRESSED'],
       target: 120,
       before: () => bed.limitEvents(true),

@@ -13,6 +13,8 @@ export interface ScenarioLine {
   readonly floor_of: readonly string[];
   readonly target?: number;
   readonly met?: boolean;
+  readonly x_target?: number;
+  readonly x_met?: boolean;
   /** Of the packets of all runs. */
   readonly verdicts: Readonly<Record<string, number>>;
   readonly packets: number;
@@ -43,6 +45,12 @@ export function lineOf(row: Measured, rules: number, floors: FloorFigures): Scen
     x_floor: round(nsNet / floor, 2),
     floor_of: scenario.floor,
     ...(target === undefined ? {} : { target, met: error === undefined && nsNet <= target }),
+    ...(scenario.floorTarget === undefined
+      ? {}
+      : {
+          x_target: scenario.floorTarget,
+          x_met: error === undefined && nsNet <= scenario.floorTarget * floor,
+        }),
     verdicts,
     packets,
     ...(grown === undefined ? {} : { flows_grown: grown }),
@@ -82,6 +90,7 @@ export function scenarioTable(lines: readonly ScenarioLine[]): string {
       `${l.ns_spread[0]}..${l.ns_spread[1]}`,
       l.floor.toFixed(1),
       l.x_floor.toFixed(2),
+      l.x_target === undefined ? '' : `${l.x_target} ${l.x_met === true ? 'met' : 'MISSED'}`,
       l.target === undefined ? '' : String(l.target),
       l.met === undefined ? '' : l.met ? 'met' : 'MISSED',
       l.error === undefined ? shares(l) : `${l.error}; ${shares(l)}`,

@@ -19,14 +19,13 @@ export interface Scenario {
   /** Operations of the kernel that this path cannot do without; their sum is the floor. */
   readonly floor: readonly FloorName[];
   /**
-   * Counters that each packet must move, once each. `atMost`: others that may move, with the share of the
-   * packets that they may.
+   * Counters that each packet must move, once each.
    */
   readonly path: readonly string[];
   /** Target of performance.md (b), nanoseconds; IPv6 is measured against its IPv4 row too. */
   readonly target?: number;
-  /** Share of the packets that may take another path; churn makes some be judged again, none be refused. */
-  readonly tolerance?: number;
+  /** The same page's target as a multiple of the floor. */
+  readonly floorTarget?: number;
   /** Makes the flows that the packets belong to. */
   readonly prepare?: (bed: Bed) => void;
   /** Before each run. */
