@@ -131,7 +131,8 @@ await using net = await topology<'node' | 'peer'>({
   links: [
     {
       ends: [
-        { host: 'node', addresses: ['10.1.0.1/24', 'fd01::1/64'] },
+        // A veth counts as external when a default route uses it.
+        { host: 'node', addresses: ['10.1.0.1/24', 'fd01::1/64'], gateways: ['10.1.0.2', 'fd01::2'] },
         { host: 'peer', addresses: ['10.1.0.2/24', 'fd01::2/64'] },
       ],
     },

@@ -75,12 +75,22 @@ function copyPrograms(tree: string, root: string): void {
   const node = process.execPath;
   const found = (name: string): string =>
     execFileSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' }).trim();
-  const programs = [node, found('ip'), found('tc'), found('busybox'), found('nsenter')];
+  const programs = [
+    node,
+    found('ip'),
+    found('tc'),
+    found('busybox'),
+    found('nsenter'),
+    found('flock'),
+    found('dash'),
+  ];
   for (const program of programs) {
     const to = join(tree, 'bin', program.split('/').at(-1) ?? '');
     copyFileSync(program, to);
     chmodSync(to, 0o755);
   }
+  // busybox's own sh would run its applets in place of the programs of the same name.
+  symlinkSync('dash', join(tree, 'bin/sh'));
   const addon = join(root, 'build/native/merlon.node');
   for (const file of [...programs, ...(existsSync(addon) ? [addon] : [])]) {
     for (const library of libraries(file)) {
@@ -125,8 +135,10 @@ function isWanted(path: string): boolean {
 
 function init(): string {
   return `#!/bin/busybox sh
-/bin/busybox --install -s /bin
-export PATH=/bin HOME=/root
+# Its small ip and tc must not stand in front of the real ones.
+/bin/busybox mkdir -p /applets
+/bin/busybox --install -s /applets
+export PATH=/bin:/applets HOME=/root
 mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
@@ -134,9 +146,8 @@ mount -t tmpfs tmp /tmp
 mount -t tmpfs run /run
 mount -t bpf bpf /sys/fs/bpf
 mount -t cgroup2 cgroup /sys/fs/cgroup
-mkdir -p /run/netns
+mkdir -p /run/netns /run/lock /var/lib /etc
 for m in ${MODULES.join(' ')}; do modprobe $m || echo "no module $m"; done
-rm -f /bin/ip.busybox
 ip link set lo up
 echo "@@ boot $(cut -d' ' -f1 /proc/uptime)"
 node /guest.mjs
