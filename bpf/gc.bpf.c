@@ -42,7 +42,7 @@ static __always_inline bool flow_claim(struct flow *flow, __u8 proto)
 	if (last == FLOW_DEAD)
 		return true; /* claimed by a walk that was cut off */
 	if ((__s32)(now - last) <= AGE_SURELY_LIVE ||
-	    now - last <= flow_timeout(flow->flags, proto, false) + COLLECT_GRACE)
+	    now - last <= (__u32)flow_timeout(flow->flags, proto, false) + COLLECT_GRACE)
 		return false;
 	return __sync_val_compare_and_swap(&flow->last_seen, last, FLOW_DEAD) == last;
 }

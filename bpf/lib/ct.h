@@ -90,7 +90,7 @@ static __always_inline struct flow *flow_main6(const struct flow6_key *key)
 }
 
 /* Seconds without a packet after which the record is none (HF-3.4). */
-static __always_inline __u32 flow_timeout(__u32 flags, __u8 proto, bool is_unproven)
+__noinline int flow_timeout(__u32 flags, __u32 proto, __u32 is_unproven)
 {
 	if (proto == IPPROTO_TCP) {
 		if (flags & FLOW_RST || (flags & FLOW_FIN_BOTH) == FLOW_FIN_BOTH)
@@ -115,7 +115,7 @@ static __always_inline bool flow_is_live(const struct flow *flow, __u8 proto, bo
 		return false;
 	if ((__s32)(now - last) <= AGE_SURELY_LIVE)
 		return true;
-	return now - last <= flow_timeout(flow->flags, proto, is_unproven);
+	return now - last <= (__u32)flow_timeout(flow->flags, proto, is_unproven);
 }
 
 /* A record without verdicts was made for what merely passes. */

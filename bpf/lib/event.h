@@ -11,7 +11,7 @@
 #include "packet.h"
 #include "time.h"
 
-#define EVENTS_A_WAKEUP 64
+#define EVENTS_A_WAKEUP 1024
 
 /* BTF keeps only types that something names. */
 struct event *event_type_anchor __hidden;
