@@ -2,6 +2,7 @@
  * Which way a flow takes on the node, who judges it there and what must come of it: the host firewall's spec
  * and the oracle, nothing compiled (HF-1.1, 1.2, 1.5, 1.18, 2.3, 9.2).
  */
+import { assertNever } from '#kit/errors';
 import { type Cidr, cidrContainsIp, ipEquals, type Ip, parseCidrOrIp } from '#kit/ip';
 import type { Direction } from '#model';
 import { type Evaluation, evaluate, type Flow, type World } from '#oracle';
@@ -110,6 +111,28 @@ export function routeFlow(world: World, asked: AddressFlow, random: Random): Rou
     source: own,
     destination: peer,
   };
+}
+
+/** The way of an answer to the flow; undefined where none comes that we would judge by its record. */
+export function replyRoute(world: World, routed: Routed): Routed | undefined {
+  const { program, source, destination } = routed;
+  const turned = { ...routed, source: destination, destination: source };
+  switch (program) {
+    case 'host_ingress':
+      return { ...turned, program: 'host_egress' };
+    case 'host_egress':
+      if (forgery(world, destination, source, routed.flow.protocol) !== undefined) return undefined;
+      return { ...turned, program: 'host_ingress' };
+    case 'pod_ingress':
+      if (isSpecial(source) && !isLocal(world, source)) return undefined;
+      return { ...turned, program: 'pod_egress', isForwarded: false };
+    case 'pod_egress':
+      return { ...turned, program: 'pod_ingress', isForwarded: !isLocal(world, destination) };
+    case 'xdp_host':
+      return undefined;
+    default:
+      return assertNever(program);
+  }
 }
 
 /** What must come of it. */

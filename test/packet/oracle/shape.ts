@@ -119,3 +119,24 @@ export function frameOfFlow(
     l4,
   );
 }
+
+/** A further packet of the connection, whole and without extensions; `isReply`: from the other side. */
+export function followUp(routed: Routed, shape: Shape, isReply: boolean): Uint8Array<ArrayBuffer> {
+  const { flow, source, destination } = routed;
+  const [src, dst] = [formatIp(source), formatIp(destination)];
+  const ends = isReply ? { src: dst, dst: src } : { src, dst };
+  const l3 = flow.peer.family === 4 ? ipv4({ ...ends }) : ipv6({ ...ends });
+  return frame(ethernet(), l3, followUpTransport(routed, shape, isReply));
+}
+
+function followUpTransport(routed: Routed, shape: Shape, isReply: boolean): Layer {
+  const { protocol, port = 0, peer } = routed.flow;
+  const ports = isReply ? { src: port, dst: shape.sourcePort } : { src: shape.sourcePort, dst: port };
+  if (protocol === TCP) return tcp({ ...ports, flags: 'A', data: 20 });
+  if (protocol === UDP) return udp({ ...ports, data: 24 });
+  if (protocol === SCTP) return frameOf(sctp(ports), 24);
+  if (protocol !== ICMP[peer.family]) return transport(routed, shape);
+  const answer = protocol === 1 ? (port === 8 ? 0 : 14) : 129;
+  const type = isReply ? answer : port;
+  return icmp({ protocol: ICMP[peer.family], type, id: shape.sourcePort, data: 24 });
+}
