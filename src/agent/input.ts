@@ -1,5 +1,6 @@
 /** What policy is compiled from, read out of the tables. */
 import { identityLabels, labelFilter } from '#policy';
+import type { EndpointRow } from '#model';
 import type { AnyTable } from '#table';
 import type { ControlInput } from './control.ts';
 import { nodeLabels, peerNodes, policyConfig } from './settings.ts';
@@ -10,7 +11,13 @@ const FILTER = labelFilter();
 
 /** The tables that `controlInput` reads. */
 export function inputTables(tables: AgentTables): readonly AnyTable[] {
-  return [tables.manifests.policies, tables.endpoints, tables.localAddresses, tables.settings];
+  return [
+    tables.manifests.policies,
+    tables.manifests.workloads,
+    tables.endpoints,
+    tables.localAddresses,
+    tables.settings,
+  ];
 }
 
 /** Everything at this moment; undefined while a table waits for its source, since half a source is no input. */
@@ -22,6 +29,7 @@ export function controlInput(tables: AgentTables): ControlInput | undefined {
     nodes: peerNodes(config),
     endpoints: [...tables.endpoints.all()].map((row) => ({
       ...row,
+      ...namedPorts(tables, row),
       labels: identityLabels(row.labels, FILTER),
     })),
     localAddresses: [...tables.localAddresses.all()].map((row) => row.address),
@@ -35,4 +43,10 @@ export function unsyncedTables(tables: AgentTables): readonly string[] {
   return inputTables(tables)
     .filter((table) => !table.isSynced)
     .map((table) => `${table.name} (${table.unsynced.join(', ')})`);
+}
+
+/** Port names come from the manifest of a workload, if the endpoint is one. */
+function namedPorts(tables: AgentTables, row: EndpointRow): Pick<EndpointRow, 'namedPorts'> {
+  const ports = tables.manifests.workloads.get(`${row.namespace}/${row.name}`)?.namedPorts;
+  return ports === undefined ? {} : { namedPorts: ports };
 }

@@ -50,10 +50,12 @@ export type Peers =
 
 /**
  * One entry of a port list. `protocol` is the IANA number. A whole protocol (port 0, or a protocol without
- * ports) is `protocol`; ICMP by type is `icmp` (protocol 1 or 58 by family).
+ * ports) is `protocol`; ICMP by type is `icmp` (protocol 1 or 58 by family). A `name` (lower case) stands for
+ * numbers that endpoints give: none known means none, never all (policy.md §5.2).
  */
 export type PortMatch =
   | { readonly kind: 'ports'; readonly protocol: number; readonly first: number; readonly last: number }
+  | { readonly kind: 'name'; readonly protocol: number; readonly name: string }
   | { readonly kind: 'protocol'; readonly protocol: number }
   | { readonly kind: 'icmp'; readonly family: Family; readonly type: number };
 
@@ -62,8 +64,16 @@ export type Ports =
   | { readonly kind: 'any' }
   | { readonly kind: 'list'; readonly matches: readonly PortMatch[] };
 
+/** A port of an endpoint that has a name, lower case. */
+export interface NamedPort {
+  readonly name: string;
+  /** IANA number. */
+  readonly protocol: number;
+  readonly port: number;
+}
+
 export interface Rule {
-  /** `name/specIndex/section/ruleIndex`, with `namespace/` before it for namespaced kinds. */
+  /** `title/specIndex/section/ruleIndex`; title: `policyTitle`. */
   readonly id: string;
   readonly at: SourceAt;
   readonly direction: Direction;
@@ -104,4 +114,13 @@ export interface Policy {
   readonly specs: readonly PolicySpec[];
   /** What is accepted but probably not meant, one sentence each. */
   readonly warnings?: readonly string[];
+}
+
+/**
+ * What people know a policy by in one line: its name, with `namespace/` before it for namespaced kinds. A
+ * NetworkPolicy may have the name of a CiliumNetworkPolicy, so its kind stands before it.
+ */
+export function policyTitle({ kind, namespace, name }: Pick<Policy, 'kind' | 'namespace' | 'name'>): string {
+  const title = namespace === undefined ? name : `${namespace}/${name}`;
+  return kind === 'NetworkPolicy' ? `NetworkPolicy/${title}` : title;
 }

@@ -5,7 +5,7 @@
 import type { SourceAt } from '#kit/errors';
 import type { LabelSet } from '#kit/labels';
 import type { Identity } from './identity.ts';
-import type { Direction } from './policy.ts';
+import type { Direction, NamedPort } from './policy.ts';
 
 /** A link of the node's namespace, as netlink tells it. Key: ifindex. */
 export interface LinkRow {
@@ -96,6 +96,8 @@ export interface EndpointRow {
   readonly netns: string | undefined;
   readonly netnsCookie: bigint;
   readonly state: 'ready' | 'waiting' | 'disconnected';
+  /** Its ports that have names. */
+  readonly namedPorts?: readonly NamedPort[];
 }
 
 /** A workload that a manifest describes: an endpoint to be made behind `hostDevice` (HF-11.7). Key: `key`. */
@@ -110,6 +112,7 @@ export interface WorkloadRow {
   readonly addresses: readonly string[];
   /** All its labels: those of the manifest (source k8s) and the agent's (policy.md §3.5). */
   readonly labels: LabelSet;
+  readonly namedPorts?: readonly NamedPort[];
   readonly at: SourceAt;
   /** Name of the source that brought it. */
   readonly source: string;

@@ -1,6 +1,6 @@
 /** The verdict on one flow, one rule after the other, as policy.md §8, §9 and HF-5 read. */
 import { getLabel } from '#kit/labels';
-import type { PolicySpec, Rule } from '#model';
+import { type PolicySpec, policyTitle, type Rule } from '#model';
 import { peerOf, peersInclude, selects } from './peer.ts';
 import { portsInclude } from './port.ts';
 import type { Evaluation, Flow, World } from './world.ts';
@@ -34,7 +34,7 @@ export function evaluate(world: World, flow: Flow): Evaluation {
   const matching = involved
     .flatMap(({ spec }) => spec.rules)
     .filter((rule) => rule.direction === flow.direction)
-    .filter((rule) => peersInclude(rule.peers, peer, world) && portsInclude(rule.ports, flow));
+    .filter((rule) => peersInclude(rule.peers, peer, world) && portsInclude(rule.ports, flow, world));
   const decided = byTier(matching);
   if (decided !== undefined) return decided;
 
@@ -51,7 +51,7 @@ export function evaluate(world: World, flow: Flow): Evaluation {
 function selectingSpecs(world: World, flow: Flow): Selecting[] {
   const endpoint = world.endpoints.find((row) => row.id === flow.subject);
   return world.policies.flatMap((policy) => {
-    const name = policy.namespace === undefined ? policy.name : `${policy.namespace}/${policy.name}`;
+    const name = policyTitle(policy);
     return policy.specs
       .filter(({ subject }) => {
         if (subject.kind === 'node')

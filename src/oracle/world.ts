@@ -1,13 +1,14 @@
 /** What the oracle is told: the rows that people and the node bring, nothing compiled. */
 import type { Ip } from '#kit/ip';
 import type { LabelSet } from '#kit/labels';
-import type { Direction, NodeRow, Policy, PolicyConfig } from '#model';
+import type { Direction, NamedPort, NodeRow, Policy, PolicyConfig } from '#model';
 
 /** An endpoint of this node. `labels` are those of its identity; addresses may be prefixes. */
 export interface WorldEndpoint {
   readonly id: number;
   readonly addresses: readonly string[];
   readonly labels: LabelSet;
+  readonly namedPorts?: readonly NamedPort[];
 }
 
 /** Everything that a verdict depends on. */

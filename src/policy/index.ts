@@ -12,6 +12,7 @@
 export * from './compiled.ts';
 export { CompileMemo, type CompileInput, compile } from './compile.ts';
 export { canonicalDump } from './dump.ts';
+export { egressPorts, NO_NAMED_PORTS, type NamedPorts, portsOfSubject, resolvePorts } from './named-ports.ts';
 export { type Judge, judge, judgeOf } from './judge.ts';
 export { identityLabels, type LabelFilter, labelFilter } from './identity-labels.ts';
 export {

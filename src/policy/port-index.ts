@@ -71,6 +71,8 @@ export function rangesOfMatch(match: PortMatch): readonly IndexRange[] {
       const first = Math.max(match.first, 1);
       return first > match.last ? [] : [[part.base + first, part.base + match.last]];
     }
+    case 'name':
+      return []; // resolved before; a name that is left means nothing
     case 'protocol': {
       const part = partOf(match.protocol);
       const unknown: IndexRange = [PORT_CLASS_PROTO + match.protocol, PORT_CLASS_PROTO + match.protocol];

@@ -3,12 +3,29 @@
  * with the same specs share one rule set.
  */
 import type { LabelSet } from '#kit/labels';
-import type { Direction, Policy, PolicyConfig, PolicySpec, PortMatch, Rule } from '#model';
+import {
+  type Direction,
+  type NamedPort,
+  type Policy,
+  type PolicyConfig,
+  type PolicySpec,
+  type PortMatch,
+  policyTitle,
+  type Rule,
+} from '#model';
 import { portListOf } from './classes.ts';
 import type { Cell } from './compiled.ts';
 import { compareRules, type ResolvedRule } from './decide.ts';
 import { nameOf } from './digest.ts';
 import { peerListOf, selectorMatches } from './match.ts';
+import {
+  egressPorts,
+  type NamedPorts,
+  NO_NAMED_PORTS,
+  portNamesOf,
+  portsOfSubject,
+  resolvePorts,
+} from './named-ports.ts';
 import { compareText } from '#kit/order';
 import { sortedSet } from './order.ts';
 import { LabelIndex } from './selectors.ts';
@@ -22,6 +39,7 @@ export const ORIGIN_LOCALHOST = 'allow-localhost';
 export interface PolicySubject {
   readonly id: number;
   readonly labels: LabelSet;
+  readonly namedPorts?: readonly NamedPort[];
 }
 
 /** What one direction of a rule set is made of. */
@@ -72,20 +90,24 @@ interface SpecRef {
 export function subjectsOf(input: SubjectInput, memo: RuleSetMemo): Subjects {
   const { config } = input;
   const specs = input.policies.flatMap(specRefs).sort((a, b) => compareText(a.key, b.key));
-  const resolver = createResolver(memo);
+  const resolver = createResolver(memo, config);
+  const ofOthers = egressPorts(input.endpoints);
   const ordered = [...input.endpoints].sort((a, b) => a.id - b.id);
   const selected = selectedSpecs(specs, ordered, config);
   const ruleSets = new Map<string, RuleSet>();
   const keys = new Map<number, string>();
   for (const endpoint of ordered) {
     const mode = modeOf(config, endpoint.labels);
-    const ruleSet = resolver.ruleSet(selected.get(endpoint.id) ?? [], mode, config, false);
+    const ruleSet = resolver.ruleSet(selected.get(endpoint.id) ?? [], mode, false, {
+      ingress: portsOfSubject(endpoint.namedPorts ?? []),
+      egress: ofOthers,
+    });
     ruleSets.set(ruleSet.key, ruleSet);
     keys.set(endpoint.id, ruleSet.key);
   }
   const hostSpecs = specs.filter(({ spec }) => selectsNode(spec, input.nodeLabels));
   return {
-    host: resolver.ruleSet(hostSpecs, hostMode(config), config, true),
+    host: resolver.ruleSet(hostSpecs, hostMode(config), true, { ingress: NO_NAMED_PORTS, egress: ofOthers }),
     ruleSets: [...ruleSets.values()].sort((a, b) => compareText(a.key, b.key)),
     endpoints: keys,
     memo: resolver.used,
@@ -117,7 +139,7 @@ export function selectionsOf(input: SubjectInput): readonly Selection[] {
 }
 
 function specRefs(policy: Policy): SpecRef[] {
-  const name = policy.namespace === undefined ? policy.name : `${policy.namespace}/${policy.name}`;
+  const name = policyTitle(policy);
   return policy.specs.map((spec) => ({
     key: `${policy.source}:${policy.key}#${policy.contentHash}/${spec.index}`,
     label: `${name}/${spec.index}`,
@@ -212,32 +234,43 @@ export interface RuleSetMemo {
   readonly ruleSets: ReadonlyMap<string, RuleSet>;
 }
 
+/** What port names mean for one subject. */
+type PortNames = Readonly<Record<Direction, NamedPorts>>;
+
 interface Resolver {
-  ruleSet(specs: readonly SpecRef[], mode: SubjectMode, config: PolicyConfig, isHost: boolean): RuleSet;
+  ruleSet(specs: readonly SpecRef[], mode: SubjectMode, isHost: boolean, ports: PortNames): RuleSet;
   /** What this compilation has used, nothing else. */
   readonly used: RuleSetMemo;
 }
 
-function createResolver(memo: RuleSetMemo): Resolver {
+function createResolver(memo: RuleSetMemo, config: PolicyConfig): Resolver {
   const rules = new Map<Rule, ResolvedRule>();
   const ruleSets = new Map<string, RuleSet>();
   const resolve = (rule: Rule): ResolvedRule => {
-    const resolved = rules.get(rule) ?? memo.rules.get(rule) ?? resolveRule(rule);
+    const resolved = rules.get(rule) ?? memo.rules.get(rule) ?? resolveRule(rule, NO_NAMED_PORTS);
     rules.set(rule, resolved);
     return resolved;
   };
+  // What a name means differs from subject to subject: such rules are resolved with each rule set.
+  const resolveFor = (rule: Rule, ports: PortNames): ResolvedRule =>
+    portNamesOf(rule).length === 0 ? resolve(rule) : resolveRule(rule, ports[rule.direction]);
   return {
     used: { rules, ruleSets },
-    ruleSet(specs, mode, config, isHost) {
+    ruleSet(specs, mode, isHost, ports) {
       const own = mode === 'never' ? [] : specs;
-      const content = nameOf([isHost ? 'host' : 'pod', mode, ...own.map((ref) => ref.key)].join(' '), 400);
+      const named = namedPortTexts(own, ports);
+      const parts = [isHost ? 'host' : 'pod', mode, ...own.map((ref) => ref.key), ...named];
+      const content = nameOf(parts.join(' '), 400);
       let ruleSet = ruleSets.get(content) ?? memo.ruleSets.get(content);
       if (ruleSet === undefined) {
-        const build = (direction: Direction) => directionOf(own, direction, mode, config, resolve, isHost);
+        const resolveOne = (rule: Rule) => resolveFor(rule, ports);
+        const build = (direction: Direction) => directionOf(own, direction, mode, config, resolveOne, isHost);
         const directions = { ingress: build('ingress'), egress: build('egress') };
         ruleSet = { key: isHost ? 'host' : content, content, directions };
       } else {
-        for (const rule of own.flatMap(({ spec }) => spec.rules)) resolve(rule);
+        for (const rule of own.flatMap(({ spec }) => spec.rules)) {
+          if (portNamesOf(rule).length === 0) resolve(rule);
+        }
       }
       ruleSets.set(content, ruleSet);
       return ruleSet;
@@ -245,14 +278,27 @@ function createResolver(memo: RuleSetMemo): Resolver {
   };
 }
 
-function resolveRule(rule: Rule): ResolvedRule {
+/** `ingress:http/6=8080` for each name that the specs use and that means something. */
+function namedPortTexts(specs: readonly SpecRef[], ports: PortNames): readonly string[] {
+  const rules = specs.flatMap(({ spec }) => spec.rules);
+  return sortedSet(
+    rules.flatMap((rule) =>
+      portNamesOf(rule).map((name) => {
+        const numbers = ports[rule.direction].get(name) ?? [];
+        return `${rule.direction}:${name}=${numbers.join()}`;
+      }),
+    ),
+  );
+}
+
+function resolveRule(rule: Rule, named: NamedPorts): ResolvedRule {
   return {
     id: rule.id,
     verdict: rule.verdict,
     tier: rule.tier,
     priority: rule.priority,
     peers: peerListOf(rule.peers),
-    ports: portListOf(rule.ports),
+    ports: portListOf(resolvePorts(rule.ports, named)),
     portDetail: rule.ports.kind === 'any' ? 0 : rule.ports.matches.every(isWholeProtocol) ? 1 : 2,
     log: rule.log !== undefined,
   };

@@ -20,6 +20,7 @@ import { nearest } from '#kit/nearest';
 import type { Policy } from '../policy.ts';
 import type { WorkloadRow } from '../rows.ts';
 import { DEFAULT_PARSE_OPTIONS, type ParseOptions } from './options.ts';
+import { readNetworkPolicy } from './network-policy.ts';
 import { readPolicy } from './policy.ts';
 import { REFUSED_KINDS } from './refusals.ts';
 import { readWorkload } from './workload.ts';
@@ -27,6 +28,7 @@ import { readWorkload } from './workload.ts';
 const SUPPORTED_KINDS = [
   { kind: 'CiliumNetworkPolicy', apiVersions: ['cilium.io/v2'] },
   { kind: 'CiliumClusterwideNetworkPolicy', apiVersions: ['cilium.io/v2'] },
+  { kind: 'NetworkPolicy', apiVersions: ['networking.k8s.io/v1'] },
   { kind: 'Workload', apiVersions: ['merlon.io/v1'] },
 ] as const;
 
@@ -82,7 +84,8 @@ export function parsePolicies(
   return objects.flatMap(({ value }) => (value?.kind === 'policy' ? [value.policy] : []));
 }
 
-function readDocument(
+/** One object of a document that is parsed already, for example one that stands inside another file. */
+export function readDocument(
   document: TreeDocument,
   options: ParseOptions & { readonly file?: string | undefined },
 ): ManifestObject {
@@ -120,7 +123,8 @@ function readDocument(
   const typed: Report = isPolicy
     ? { ...report, codes: { schema: 'POLICY_SCHEMA', unknownKey: 'POLICY_UNKNOWN_KEY' } }
     : report;
-  const keys = ['apiVersion', 'kind', 'metadata', 'spec', ...(isPolicy ? ['specs', 'status'] : ['status'])];
+  const hasSpecs = kind === 'CiliumNetworkPolicy' || kind === 'CiliumClusterwideNetworkPolicy';
+  const keys = ['apiVersion', 'kind', 'metadata', 'spec', ...(hasSpecs ? ['specs', 'status'] : ['status'])];
   const fields = readMap({ ...root, report: typed }, keys, `a ${kind}`);
   const value = fields && readValue(fields, kind, options);
   const metadata = entries.get('metadata')?.value;
@@ -144,7 +148,8 @@ function readValue(fields: Fields, kind: SupportedKind, options: ParseOptions): 
     const workload = readWorkload(fields, options);
     return workload && { kind: 'workload', workload };
   }
-  const policy = readPolicy(fields, kind, options);
+  const policy =
+    kind === 'NetworkPolicy' ? readNetworkPolicy(fields, options) : readPolicy(fields, kind, options);
   return policy && { kind: 'policy', policy };
 }
 

@@ -186,8 +186,12 @@ function readCidrSet(place: Place): PeerSelector | undefined {
   const cidr = parseCidr(text);
   if (cidr === undefined)
     return fail(value, 'POLICY_CIDR', `unable to parse CIDRRule: ${quote(text)}`, cidrHint(text));
-  const exceptPlace = fields.get('except');
-  const items = exceptPlace === undefined ? [] : readList(exceptPlace, 'CIDRs');
+  return readCidrWithExcept(cidr, fields.get('except'));
+}
+
+/** A CIDR with the exceptions at `place`, if any. */
+export function readCidrWithExcept(cidr: Cidr, place: Place | undefined): PeerSelector | undefined {
+  const items = place === undefined ? [] : readList(place, 'CIDRs');
   if (items === undefined) return undefined;
   const except = items.map((item) => readExcept(item, cidr)).filter((e) => e !== undefined);
   return except.length === items.length ? { kind: 'cidr', cidr, except } : undefined;

@@ -12,7 +12,14 @@ import {
   warn,
 } from '../document/index.ts';
 import { LABEL_NAMESPACE } from '../labels.ts';
-import type { Policy, PolicyKind, PolicySpec, Requirement, Rule } from '../policy.ts';
+import {
+  type Policy,
+  type PolicyKind,
+  type PolicySpec,
+  policyTitle,
+  type Requirement,
+  type Rule,
+} from '../policy.ts';
 import { equals, formatRequirement, matchesRequirement, selectorOf } from '../selector.ts';
 import { labelSet } from '#kit/labels';
 import { checkAnnotations, type Metadata, readMetadata } from './metadata.ts';
@@ -71,7 +78,8 @@ export function readPolicy(
   );
 }
 
-function finishPolicy(
+/** The policy that an object's specs make. */
+export function finishPolicy(
   kind: PolicyKind,
   { namespace: written, name }: Metadata,
   specs: readonly PolicySpec[],
@@ -131,7 +139,7 @@ function readSpec(place: Place, index: number, object: ObjectScope): PolicySpec 
   const isHost = fields.has('nodeSelector');
   const { kind, metadata, options } = object;
   const namespace = kind === 'CiliumNetworkPolicy' ? metadata.namespace : undefined;
-  const owner = namespace === undefined ? metadata.name : `${namespace}/${metadata.name}`;
+  const owner = policyTitle({ kind, namespace, name: metadata.name });
   const peers = {
     namespace,
     localCluster: options.policyDefaultLocalCluster ? options.clusterName : undefined,
@@ -204,8 +212,8 @@ function readSubject(spec: Fields, object: ObjectScope): PolicySpec['subject'] |
   return { kind: 'endpoints', selector: selectorOf(scoped) };
 }
 
-/** A CNP's subjects are always of its own namespace (policy.md §3.3). */
-function inNamespace(
+/** A namespaced policy's subjects are always of its own namespace (policy.md §3.3). */
+export function inNamespace(
   place: Place,
   written: readonly Requirement[],
   namespace: string,

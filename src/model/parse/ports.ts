@@ -8,6 +8,7 @@ import {
   quote,
   readList,
   readMap,
+  readText,
   readTextOrNumber,
   warn,
 } from '../document/index.ts';
@@ -20,7 +21,6 @@ import {
   PORT_PROTOCOLS,
   PORTLESS_PROTOCOLS,
 } from '../protocol.ts';
-import { refuse } from './refuse.ts';
 import { readL7 } from './l7.ts';
 
 /** Most entries of one list of ports or ICMP types. */
@@ -109,8 +109,13 @@ function readPort(place: Place, scope: PortScope): readonly PortMatch[] {
     }
     return numbers.map((n) => ({ kind: 'protocol', protocol: n }));
   }
-  const first = readPortNumber(portPlace ?? place, text);
-  if (first === undefined) return [];
+  const port = readPortOrName(portPlace ?? place, text);
+  if (port === undefined) return [];
+  if (typeof port === 'string') {
+    if (end !== 0) warn(endPlace ?? place, 'endPort means nothing beside a port name');
+    return numbers.map((n) => ({ kind: 'name', protocol: n, name: port }));
+  }
+  const first = port;
   const last = Math.max(first, end);
   if (end !== 0 && end < first)
     warn(endPlace ?? place, `endPort ${end} is below port ${first}: only port ${first} is meant`);
@@ -135,15 +140,15 @@ function readPortless(
   return [];
 }
 
-/** A port number. A name with a letter in it is valid for the API, but not supported yet. */
-function readPortNumber(place: Place, text: string): number | undefined {
+/** A port number, or a port's name in lower case: letters, digits and single hyphens, at least one letter. */
+export function readPortOrName(place: Place, text: string): number | string | undefined {
   if (/^\d{1,6}$/.test(text)) {
     const port = Number(text);
     if (port <= 65535) return port;
     return fail(place, 'POLICY_PORT', `unable to parse port: ${text} is above 65535`, 'ports are 0 to 65535');
   }
   const isName = text.length <= 15 && /^[a-zA-Z0-9](-?[a-zA-Z0-9])*$/.test(text) && /[a-zA-Z]/.test(text);
-  if (isName) return refuse(place, 'namedPort');
+  if (isName) return text.toLowerCase();
   const hint = /^\d+-\d+$/.test(text) ? 'write a range with port and endPort' : 'ports are 0 to 65535';
   return fail(place, 'POLICY_PORT', `unable to parse port: ${quote(text)}`, hint);
 }
@@ -263,4 +268,48 @@ function readNumber(place: Place, max: number, code: ErrorCode, keyword: string)
   if (text === undefined) return undefined;
   if (/^\d{1,9}$/.test(text) && Number(text) <= max) return Number(text);
   return fail(place, code, `${keyword}: ${quote(text)} is not a number from 0 to ${max}`);
+}
+
+/** The ports of a NetworkPolicy's rule: TCP unless written, every port where none is; names and ranges. */
+export function readNetworkPorts(place: Place | undefined): Ports | undefined {
+  const items = place === undefined ? [] : readList(place, 'ports');
+  if (items === undefined) return undefined;
+  if (items.length === 0) return { kind: 'any' };
+  const matches = items.map(readNetworkPort).filter((m) => m !== undefined);
+  return matches.length === items.length ? { kind: 'list', matches } : undefined;
+}
+
+function readNetworkPort(place: Place): PortMatch | undefined {
+  const fields = readMap(place, ['port', 'endPort', 'protocol'], 'a port');
+  if (fields === undefined) return undefined;
+  const protocolPlace = fields.get('protocol');
+  const name = protocolPlace === undefined ? 'TCP' : readText(protocolPlace);
+  if (name === undefined) return undefined;
+  const known: Readonly<Record<string, number>> = PORT_PROTOCOLS;
+  const protocol = Object.hasOwn(known, name) ? known[name] : undefined;
+  if (protocol === undefined) {
+    const hint = 'TCP, UDP or SCTP';
+    return fail(protocolPlace ?? place, 'POLICY_PROTOCOL', `invalid protocol: ${quote(name)}`, hint);
+  }
+  const portPlace = fields.get('port');
+  const endPlace = fields.get('endPort');
+  if (portPlace === undefined) {
+    if (endPlace === undefined) return { kind: 'protocol', protocol };
+    return fail(endPlace, 'POLICY_PORT', 'endPort stands without port', 'write the first port as port');
+  }
+  const text = readTextOrNumber(portPlace);
+  const port = text === undefined ? undefined : readPortOrName(portPlace, text);
+  const end =
+    endPlace === undefined ? port : readNumber(endPlace, 65535, 'POLICY_PORT', 'unable to parse port');
+  if (port === undefined || end === undefined) return undefined;
+  if (typeof port === 'string') {
+    if (endPlace === undefined) return { kind: 'name', protocol, name: port };
+    return fail(endPlace, 'POLICY_PORT', 'endPort cannot stand beside a port name', 'remove it');
+  }
+  if (port === 0) return fail(portPlace, 'POLICY_PORT', 'unable to parse port: 0', 'ports are 1 to 65535');
+  if (Number(end) < port) {
+    const message = `endPort ${end} is below port ${port}`;
+    return fail(endPlace ?? place, 'POLICY_PORT_RANGE', message, 'write the first port as port');
+  }
+  return { kind: 'ports', protocol, first: port, last: Number(end) };
 }

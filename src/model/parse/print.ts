@@ -8,13 +8,13 @@ import type { PeerSelector, Policy, PolicySpec, PortMatch, Requirement, Rule, Se
 import { protocolName } from '../protocol.ts';
 import { SECTIONS, type Section } from './rule.ts';
 
-/** The policy as a manifest of its kind. */
+/** The policy as a manifest; a NetworkPolicy as the CiliumNetworkPolicy that means the same. */
 export function printPolicy(policy: Policy): string {
-  const { kind, namespace, name } = policy;
+  const { namespace, name } = policy;
   return stringify(
     {
       apiVersion: 'cilium.io/v2',
-      kind,
+      kind: namespace === undefined ? 'CiliumClusterwideNetworkPolicy' : 'CiliumNetworkPolicy',
       metadata: namespace === undefined ? { name } : { name, namespace },
       specs: policy.specs.map(specOf),
     },
@@ -44,6 +44,10 @@ function sectionOf(rule: Rule): Section {
 }
 
 function ruleOf(rule: Rule): object {
+  // What a NetworkPolicy says with an empty rule: everybody.
+  if (rule.peers.kind === 'any' && rule.ports.kind === 'any') {
+    return { [rule.direction === 'ingress' ? 'fromEntities' : 'toEntities']: ['all'] };
+  }
   return { ...peersOf(rule), ...portsOf(rule) };
 }
 
@@ -81,6 +85,7 @@ function portValue(match: PortMatch): object {
   // ICMP as a whole has no name in a port list, only its number.
   const protocol = name.startsWith('ICMP') ? String(match.protocol) : name;
   if (match.kind === 'protocol') return { port: '0', protocol };
+  if (match.kind === 'name') return { port: match.name, protocol };
   const { first, last } = match;
   return { port: String(first), ...(last === first ? {} : { endPort: last }), protocol };
 }

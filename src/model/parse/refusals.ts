@@ -11,7 +11,6 @@ export const REFUSED_FIELDS = {
   toFQDNs: { fields: ['toFQDNs'], what: 'selecting peers by DNS name' },
   cidrGroupRef: { fields: ['cidrGroupRef'], what: 'a reference to a CiliumCIDRGroup' },
   cidrGroupSelector: { fields: ['cidrGroupSelector'], what: 'selecting CiliumCIDRGroups' },
-  namedPort: { fields: ['port'], what: 'a port name' },
   authentication: { fields: ['authentication.mode'], what: 'mutual authentication' },
   http: { fields: ['rules.http'], what: 'an HTTP rule' },
   kafka: { fields: ['rules.kafka'], what: 'a Kafka rule' },
@@ -30,7 +29,6 @@ export type RefusedField = keyof typeof REFUSED_FIELDS;
 /** Kinds of objects that manifest directories will hold. */
 export const REFUSED_KINDS = [
   { kind: 'CiliumCIDRGroup', apiVersions: ['cilium.io/v2', 'cilium.io/v2alpha1'] },
-  { kind: 'NetworkPolicy', apiVersions: ['networking.k8s.io/v1'] },
   { kind: 'Service', apiVersions: ['v1'] },
   { kind: 'EndpointSlice', apiVersions: ['discovery.k8s.io/v1'] },
   { kind: 'CiliumLoadBalancerIPPool', apiVersions: ['cilium.io/v2', 'cilium.io/v2alpha1'] },

@@ -15,24 +15,30 @@ import type { Requirement } from '../policy.ts';
 
 const OPERATORS = ['In', 'NotIn', 'Exists', 'DoesNotExist'] as const;
 
+/** How keys are written: `source:key`, or, in Kubernetes' own objects, keys that all have one source. */
+export type ReadKey = (text: string) => { readonly source: string; readonly key: string } | undefined;
+
 /** The requirements of a selector, unscoped, in the order written; undefined when a problem was noted. */
-export function readSelector(place: Place): readonly Requirement[] | undefined {
+export function readSelector(
+  place: Place,
+  parseKey: ReadKey = parseSelectorKey,
+): readonly Requirement[] | undefined {
   const fields = readMap(place, ['matchLabels', 'matchExpressions'], 'a label selector');
   if (fields === undefined) return undefined;
   const labels = fields.get('matchLabels');
   const expressions = fields.get('matchExpressions');
-  const fromLabels = labels === undefined ? [] : readMatchLabels(labels);
-  const fromExpressions = expressions === undefined ? [] : readExpressions(expressions);
+  const fromLabels = labels === undefined ? [] : readMatchLabels(labels, parseKey);
+  const fromExpressions = expressions === undefined ? [] : readExpressions(expressions, parseKey);
   if (fromLabels === undefined || fromExpressions === undefined) return undefined;
   return [...fromLabels, ...fromExpressions];
 }
 
-function readMatchLabels(place: Place): readonly Requirement[] | undefined {
+function readMatchLabels(place: Place, parseKey: ReadKey): readonly Requirement[] | undefined {
   const entries = readAnyMap(place, 'labels');
   if (entries === undefined) return undefined;
   const out: Requirement[] = [];
   for (const [text, { keyPlace, value: valuePlace }] of entries) {
-    const parsed = readKey(keyPlace, text);
+    const parsed = readKey(keyPlace, text, parseKey);
     if (valuePlace === undefined) {
       invalid(keyPlace, 'the label has no value', 'write "" for an empty one');
       continue;
@@ -44,14 +50,14 @@ function readMatchLabels(place: Place): readonly Requirement[] | undefined {
   return out.length === entries.size ? out : undefined;
 }
 
-function readExpressions(place: Place): readonly Requirement[] | undefined {
+function readExpressions(place: Place, parseKey: ReadKey): readonly Requirement[] | undefined {
   const items = readList(place, 'expressions');
   if (items === undefined) return undefined;
-  const out = items.map(readExpression).filter((r) => r !== undefined);
+  const out = items.map((item) => readExpression(item, parseKey)).filter((r) => r !== undefined);
   return out.length === items.length ? out : undefined;
 }
 
-function readExpression(place: Place): Requirement | undefined {
+function readExpression(place: Place, parseKey: ReadKey): Requirement | undefined {
   const fields = readMap(place, ['key', 'operator', 'values'], 'a match expression');
   if (fields === undefined) return undefined;
   const keyPlace = fields.get('key');
@@ -60,7 +66,7 @@ function readExpression(place: Place): Requirement | undefined {
   if (operatorPlace === undefined)
     return invalid(place, 'operator is missing', `one of ${OPERATORS.join(', ')}`);
   const text = readText(keyPlace);
-  const key = text === undefined ? undefined : readKey(keyPlace, text);
+  const key = text === undefined ? undefined : readKey(keyPlace, text, parseKey);
   const operator = readWord(operatorPlace, OPERATORS, 'POLICY_SELECTOR');
   const valuesPlace = fields.get('values');
   const valuePlaces = valuesPlace === undefined ? [] : readList(valuesPlace, 'label values');
@@ -79,8 +85,8 @@ function readExpression(place: Place): Requirement | undefined {
   return values.length === valuePlaces.length ? { ...key, operator, values } : undefined;
 }
 
-function readKey(place: Place, text: string): { source: string; key: string } | undefined {
-  const parsed = parseSelectorKey(text);
+function readKey(place: Place, text: string, parseKey: ReadKey): { source: string; key: string } | undefined {
+  const parsed = parseKey(text);
   if (parsed === undefined)
     return invalid(place, `${quote(text)} is no label key`, 'write key or source:key');
   if (parsed.source === 'cidr') {

@@ -9,10 +9,14 @@ import {
   quote,
   readList,
   readMap,
+  readAnyMap,
   readText,
+  readTextOrNumber,
   warn,
 } from '../document/index.ts';
 import { isAgentLabelKey, podLabels } from '../labels.ts';
+import type { NamedPort } from '../policy.ts';
+import { PORT_PROTOCOLS } from '../protocol.ts';
 import type { WorkloadRow } from '../rows.ts';
 import { checkAnnotations, readLabelMap, readMetadata } from './metadata.ts';
 import type { ParseOptions } from './options.ts';
@@ -25,13 +29,15 @@ export function readWorkload(object: Fields, options: ParseOptions): WorkloadRow
   if (metadata !== undefined) checkAnnotations(metadata, 'Workload', false);
   const specPlace = object.get('spec');
   if (specPlace === undefined) return fail(object.place, 'MANIFEST_SCHEMA', 'spec is missing');
-  const spec = readMap(specPlace, ['hostDevice', 'addresses', 'labels'], 'a workload spec');
+  const spec = readMap(specPlace, ['hostDevice', 'addresses', 'labels', 'namedPorts'], 'a workload spec');
   if (spec === undefined) return undefined;
   const hostDevice = readDevice(spec);
   const addresses = readAddresses(spec);
   const labels = readLabels(spec);
+  const namedPorts = readNamedPorts(spec);
   if (metadata?.namespace === undefined || report.problems.length > before) return undefined;
   if (hostDevice === undefined || addresses === undefined || labels === undefined) return undefined;
+  if (namedPorts === undefined) return undefined;
   const { name, namespace } = metadata;
   const origin = { namespace, cluster: options.clusterName };
   const row = {
@@ -41,6 +47,7 @@ export function readWorkload(object: Fields, options: ParseOptions): WorkloadRow
     hostDevice,
     addresses,
     labels: podLabels(origin, labels),
+    ...(namedPorts.length === 0 ? {} : { namedPorts }),
     source: options.source,
   };
   return {
@@ -117,4 +124,28 @@ function readLabels(spec: Fields): Record<string, string> | undefined {
       warn(place, `the label ${key} is set by the agent; what is written here is ignored`);
   }
   return labels;
+}
+
+/** `namedPorts: {http: 8080/TCP}`; the protocol is TCP when none is written. */
+function readNamedPorts(spec: Fields): readonly NamedPort[] | undefined {
+  const place = spec.get('namedPorts');
+  const entries = place === undefined ? new Map() : readAnyMap(place, 'named ports');
+  if (entries === undefined) return undefined;
+  const out: NamedPort[] = [];
+  for (const [name, { keyPlace, value }] of entries) {
+    const isName = name.length <= 15 && /^[a-z0-9](-?[a-z0-9])*$/.test(name) && /[a-z]/.test(name);
+    if (!isName) {
+      const hint = 'at most 15 lower-case letters, digits and hyphens, one letter at least';
+      fail(keyPlace, 'POLICY_PORT', `${quote(name)} is no name of a port`, hint);
+    }
+    const text = value === undefined ? '' : readTextOrNumber(value);
+    const [, number = '', protocol = 'TCP'] = /^(\d{1,5})(?:\/([A-Za-z]+))?$/.exec(text ?? '') ?? [];
+    const iana = Object.entries(PORT_PROTOCOLS).find(([key]) => key === protocol.toUpperCase())?.[1];
+    const port = Number(number);
+    if (iana !== undefined && port >= 1 && port <= 65535) out.push({ name, protocol: iana, port });
+    else if (text !== undefined) {
+      fail(value ?? keyPlace, 'POLICY_PORT', `unable to parse port: ${quote(text)}`, 'write it as 8080/TCP');
+    }
+  }
+  return out.sort((a, b) => (a.name < b.name ? -1 : 1));
 }

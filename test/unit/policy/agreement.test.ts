@@ -3,7 +3,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { evaluate, type World } from '#oracle';
 import { compileWorld, flowText } from './compiled-world.ts';
-import { COVERAGE, classify, randomFlow } from './flows.ts';
+import { COVERAGE, classify, RARE, rareConstructs, randomFlow } from './flows.ts';
 import { randomWorld } from './generate.ts';
 import { Random } from './random.ts';
 
@@ -13,6 +13,7 @@ const seed = Number(process.env['MERLON_SEED'] ?? Date.now() % 2 ** 31);
 
 test(`agreement – compiled tables and the oracle give the same verdict and name the same rules (seed ${seed})`, (t) => {
   const counts = new Map<string, number>(COVERAGE.map((kind) => [kind, 0]));
+  const rare = new Map<string, number>(RARE.map((kind) => [kind, 0]));
   let pairs = 0;
   fc.assert(
     fc.property(fc.integer(), (worldSeed) => {
@@ -24,6 +25,7 @@ test(`agreement – compiled tables and the oracle give the same verdict and nam
         const { verdict, origin } = cellOf(flow);
         pairs++;
         for (const kind of classify(world, flow, want)) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+        for (const kind of rareConstructs(world, flow)) rare.set(kind, (rare.get(kind) ?? 0) + 1);
         if (verdict !== want.verdict || origin.join() !== want.rules.join()) {
           throw new Error(
             `${flowText(flow)}: tables say ${verdict} (${origin.join()}), oracle ${want.verdict} (${want.rules.join()})\n${JSON.stringify(world.config)}\n${dump}`,
@@ -37,6 +39,9 @@ test(`agreement – compiled tables and the oracle give the same verdict and nam
   t.log(
     `${pairs} pairs: ${[...counts].map(([kind, n]) => `${kind} ${((100 * n) / pairs).toFixed(1)} %`).join(', ')}`,
   );
+  t.log([...rare].map(([kind, n]) => `${kind} ${((100 * n) / pairs).toFixed(1)} %`).join(', '));
+  for (const [kind, n] of rare)
+    t.true(n >= 0.01 * pairs, `${kind}: only ${n} of ${pairs} pairs (seed ${seed})`);
   for (const [kind, n] of counts)
     t.true(n >= 0.05 * pairs, `${kind}: only ${n} of ${pairs} pairs (seed ${seed})`);
 });

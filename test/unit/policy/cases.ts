@@ -20,13 +20,25 @@ export type PeerName = keyof typeof PEERS;
 
 const pod = (namespace: string, app: string) => podLabels({ namespace, cluster: 'default' }, { app });
 
+const tcp = (name: string, port: number) => ({ name, protocol: 6, port });
+
 /** Subject 1 is `app=web` in namespace shop, 2 the client, 3 the stranger. */
 export function world(policies: string, config: Partial<PolicyConfig> = {}): World {
   return {
     policies: policies === '' ? [] : parsePolicies(policies, { extendedIpProtocols: true }),
     endpoints: [
-      { id: 1, addresses: ['10.244.0.1', 'fd00::1'], labels: pod('shop', 'web') },
-      { id: 2, addresses: ['10.244.0.2', 'fd00::2'], labels: pod('shop', 'client') },
+      {
+        id: 1,
+        addresses: ['10.244.0.1', 'fd00::1'],
+        labels: pod('shop', 'web'),
+        namedPorts: [tcp('http', 8080), tcp('shared', 9000), { ...tcp('dns', 5353), protocol: 17 }],
+      },
+      {
+        id: 2,
+        addresses: ['10.244.0.2', 'fd00::2'],
+        labels: pod('shop', 'client'),
+        namedPorts: [tcp('http', 8080), tcp('shared', 9001)],
+      },
       { id: 3, addresses: ['10.244.0.3', 'fd00::3'], labels: pod('wiki', 'client') },
     ],
     nodes: [{ name: 'node-b', cluster: 'default', addresses: ['10.0.0.2'], labels: labelSet([]) }],
@@ -52,6 +64,16 @@ export function clusterPolicy(spec: string, name = 'rule'): string {
 apiVersion: cilium.io/v2
 kind: CiliumClusterwideNetworkPolicy
 metadata: {name: ${name}}
+spec: {${spec}}
+`;
+}
+
+/** `spec` of a NetworkPolicy in namespace shop; write its podSelector. */
+export function networkPolicy(spec: string, name = 'rule'): string {
+  return `---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: ${name}, namespace: shop}
 spec: {${spec}}
 `;
 }

@@ -158,6 +158,8 @@ function portNear(random: Random, match: PortMatch): Pick<Flow, 'protocol' | 'po
       const port = random.chance(85) ? random.pick(near) : random.between(match.first, match.last);
       return { protocol: match.protocol, port: Math.min(Math.max(port, 0), 65535) };
     }
+    case 'name':
+      return { protocol: match.protocol, port: random.pick([80, 443, 8080, 9090]) };
     case 'icmp':
       return {
         protocol: match.family === 4 ? 1 : 58,
@@ -174,6 +176,10 @@ function portNear(random: Random, match: PortMatch): Pick<Flow, 'protocol' | 'po
 
 /** Kinds of pairs that a run must not lack. */
 export const COVERAGE = ['allow', 'deny over allow', 'except', 'range edge', 'ICMP', 'unknown port'] as const;
+
+/** Constructs that must be drawn by at least one pair in a hundred: the rule that it aims at has them. */
+export const RARE = ['port name'] as const;
+export type Rare = (typeof RARE)[number];
 export type Coverage = (typeof COVERAGE)[number];
 
 /** What kinds of pair this is. */
@@ -217,4 +223,15 @@ function isAtEdge({ ports }: Rule, { protocol, port }: Flow): boolean {
       m.first < m.last &&
       [m.first - 1, m.first, m.last, m.last + 1].includes(port),
   );
+}
+
+/** Which of the rare constructs the rules of this subject and direction have. */
+export function rareConstructs(world: World, flow: AddressFlow): ReadonlySet<Rare> {
+  return new Set(involvedRules(world, flow.subject, flow.direction).flatMap(constructsOf));
+}
+
+function constructsOf({ ports }: Rule): Rare[] {
+  const kinds: Rare[] = [];
+  if (ports.kind === 'list' && ports.matches.some((match) => match.kind === 'name')) kinds.push('port name');
+  return kinds;
 }

@@ -7,6 +7,7 @@ import { type Label, labelSet } from '#kit/labels';
 import type {
   Direction,
   Entity,
+  NamedPort,
   NodeRow,
   Peers,
   PeerSelector,
@@ -133,7 +134,17 @@ function randomEndpoint(random: Random, index: number, config: PolicyConfig): Wo
       ];
   const addresses = [`10.244.0.${index + 2}`, `fd00:244::${index + 2}`];
   if (random.chance(15)) addresses.push(`10.244.${index + 1}.0/24`);
-  return { id: index + 1, addresses, labels: labelSet(own) };
+  const namedPorts = random.many(0, 2, () => randomNamedPort(random));
+  return { id: index + 1, addresses, labels: labelSet(own), namedPorts };
+}
+
+/** Names with one number, with several, and with none that anybody has. */
+const PORT_NAMES = ['http', 'metrics', 'admin'];
+
+function randomNamedPort(random: Random): NamedPort {
+  const name = random.pick(PORT_NAMES);
+  const port = random.chance(70) ? (name === 'http' ? 8080 : 443) : random.pick([80, 9090]);
+  return { name, protocol: random.pick([6, 6, 17]), port };
 }
 
 function randomNode(random: Random, index: number): NodeRow {
@@ -310,6 +321,7 @@ function randomPorts(random: Random): Ports {
 function randomMatch(random: Random): PortMatch {
   return random.weighted<PortMatch>(
     [60, () => randomRange(random)],
+    [9, () => ({ kind: 'name', protocol: random.pick([6, 6, 17]), name: random.pick(PORT_NAMES) })],
     [12, () => ({ kind: 'protocol', protocol: random.pick([...WITH_PORTS, ...WITHOUT_PORTS, 1, 58]) })],
     [
       28,

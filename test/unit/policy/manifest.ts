@@ -133,6 +133,7 @@ function portField(match: PortMatch) {
   if (match.kind === 'icmp') return {};
   const protocol = PROTOCOLS[match.protocol];
   if (match.kind === 'protocol') return { port: '0', protocol };
+  if (match.kind === 'name') return { port: match.name, protocol };
   return {
     port: String(match.first),
     protocol,

@@ -65,6 +65,7 @@ function peerWords(peer: PeerSelector): string {
 
 function portWords(match: PortMatch): string {
   if (match.kind === 'protocol') return `proto${match.protocol}`;
+  if (match.kind === 'name') return `${match.protocol}:${match.name}`;
   if (match.kind === 'icmp') return `icmp${match.family}:${match.type}`;
   return `${match.protocol}:${match.first}${match.last === match.first ? '' : `-${match.last}`}`;
 }

@@ -28,10 +28,6 @@ const fields: Readonly<Record<RefusedField, readonly string[]>> = {
   toFQDNs: [egress('{toFQDNs: [{matchName: example.com}]}')],
   cidrGroupRef: [ingress('{fromCIDRSet: [{cidrGroupRef: a}]}'), egress('{toCIDRSet: [{cidrGroupRef: a}]}')],
   cidrGroupSelector: [ingress('{fromCIDRSet: [{cidrGroupSelector: {matchLabels: {a: b}}}]}')],
-  namedPort: [
-    ingress('{toPorts: [{ports: [{port: http}]}]}'),
-    ingress('{toPorts: [{ports: [{port: 0x10}]}]}'),
-  ],
   authentication: [
     ingress('{authentication: {mode: required}}'),
     egress('{authentication: {mode: test-always-fail}}'),
