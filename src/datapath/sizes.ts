@@ -13,6 +13,8 @@ const FLOW_MOST = 16 * 1024 * 1024;
 const FLOW_SET_LEAST = 4096;
 /** Unproven and overflow tables, per family. */
 const SIDE_MOST = 65536;
+/** Of the unproven tables each CPU has a share, and needs so many for a flood not to turn it over at once. */
+const UNPROVEN_OF_CPU = 1024;
 /** Per-CPU counters of origins: 32 bytes each on every CPU. */
 const COUNTER_BYTES_MOST = 64 * 1024 * 1024;
 
@@ -39,6 +41,7 @@ export function mapSizes(input: SizeInput): MapSizes {
   const tcp = flows(input.maxTcp, 2 / 3);
   const other = flows(input.maxOther, 1 / 3);
   const side = Math.min(SIDE_MOST, tcp);
+  const unproven = Math.max(side, Math.min(tcp, UNPROVEN_OF_CPU * input.cpus));
   const origins = Math.floor(COUNTER_BYTES_MOST / 32 / input.cpus);
   const arenaBytes = clamp(input.memoryBytes * 0.002, 16 << 20, 256 << 20);
   const base = Object.fromEntries(Object.entries(MAPS).map(([name, m]) => [name, m.maxEntries as number]));
@@ -48,8 +51,8 @@ export function mapSizes(input: SizeInput): MapSizes {
     flow_tcp6: tcp,
     flow_any4: other,
     flow_any6: other,
-    unproven4: side,
-    unproven6: side,
+    unproven4: unproven,
+    unproven6: unproven,
     overflow4: side,
     overflow6: side,
     rulesets: 4096,

@@ -1865,8 +1865,8 @@ export const MAPS = {
   rule_count: { type: 6, keySize: 4, valueSize: 32, maxEntries: 4096, flags: 0, key: '', value: 'rule_counter', inner: undefined, layout: '129478ca' },
   rulesets: { type: 2, keySize: 4, valueSize: 192, maxEntries: 64, flags: 1024, key: '', value: 'ruleset', inner: undefined, layout: '76175a85' },
   stat_count: { type: 6, keySize: 4, valueSize: 8, maxEntries: 32, flags: 0, key: '', value: '', inner: undefined, layout: 'e23fe7d6' },
-  unproven4: { type: 9, keySize: 16, valueSize: 112, maxEntries: 4096, flags: 0, key: 'flow4_key', value: 'unproven_value', inner: undefined, layout: '96cc78a5' },
-  unproven6: { type: 9, keySize: 40, valueSize: 112, maxEntries: 4096, flags: 0, key: 'flow6_key', value: 'unproven_value', inner: undefined, layout: '40309e8f' },
+  unproven4: { type: 9, keySize: 16, valueSize: 112, maxEntries: 4096, flags: 2, key: 'flow4_key', value: 'unproven_value', inner: undefined, layout: '0bc7a0e3' },
+  unproven6: { type: 9, keySize: 40, valueSize: 112, maxEntries: 4096, flags: 2, key: 'flow6_key', value: 'unproven_value', inner: undefined, layout: '21b84024' },
   vlans: { type: 1, keySize: 8, valueSize: 4, maxEntries: 4096, flags: 0, key: 'vlan_key', value: '', inner: undefined, layout: 'dcd4106b' },
 } as const;
 export type MapName = keyof typeof MAPS;

@@ -54,7 +54,7 @@ export function wrapperOf(family: Family): Wrapper {
 }
 
 /** Fewer than the unproven table holds, so that it evicts none before the proof. */
-const AT_ONCE = 20_000;
+const AT_ONCE = 10_000;
 
 /** Establishes the connections of `flows` peers. Throws when fewer records than that are proven. */
 export function establish(bed: Bed, connection: Connection, flows: number): void {

@@ -9,8 +9,8 @@ import { BEYOND, CLOSED, NODE, OPEN, PEER, STRANGER_FIRST, POD } from './world.t
 const MANY = 100_000;
 const HOT = 400_000;
 const COLD = 150_000;
-/** The unproven table holds 65,536: so many fit without eviction. */
-const FRESH = 50_000;
+/** The unproven table holds 65,536, each CPU its share: so many fit without eviction. */
+const FRESH = 25_000;
 /** Distinct tuples before a walk over new flows turns round. */
 const TUPLES = 1 << 22;
 

@@ -6,7 +6,7 @@ import type { Scenario } from './scenario.ts';
 import { STRANGER_FIRST } from './world.ts';
 
 const HOT = 400_000;
-const FRESH = 50_000;
+const FRESH = 25_000;
 
 const label = (name: string, family: Family) => (family === 4 ? name : `${name}_v6`);
 

@@ -21,6 +21,12 @@ test('mapSizes – small and huge machines stay within bounds, what is set count
   t.is(of(64, { maxOther: 1 }).flow_any4, 4096);
 });
 
+test('mapSizes – every CPU has a share of the unproven tables that is of use', (t) => {
+  t.is(of(256).unproven4, 65536);
+  t.is(of(256, { cpus: 128 }).unproven6, 128 * 1024);
+  t.is(of(256, { cpus: 128 }).overflow4, 65536);
+});
+
 test('mapSizes – every map has a size, overrides win', (t) => {
   const s = of(8, { overrides: { rulesets: 7 } });
   t.deepEqual(Object.keys(s).sort(), Object.keys(MAPS).sort());
