@@ -1,5 +1,6 @@
 /** NodeConfig → what the datapath is loaded with. Pure. */
 import type { DatapathOptions } from '#datapath';
+import { RESERVED_IDENTITY } from '#model';
 import type { NodeConfig } from '#model/config';
 
 type Loaded = Pick<DatapathOptions, 'settings' | 'timeouts' | 'maxTcp' | 'maxOther' | 'xdpMode'>;
@@ -8,8 +9,12 @@ type Loaded = Pick<DatapathOptions, 'settings' | 'timeouts' | 'maxTcp' | 'maxOth
 export function datapathSettings({ values }: NodeConfig): Loaded {
   const maxTcp = values['hostfw.ct.maxTCP'];
   const maxOther = values['hostfw.ct.maxOther'];
+  // With one family the world has one identity (policy.md §12.1).
+  const isDual = values['enable-ipv4'] !== false && values['enable-ipv6'] !== false;
   return {
     settings: {
+      cfg_identity_world4: RESERVED_IDENTITY[isDual ? 'world-ipv4' : 'world'],
+      cfg_identity_world6: RESERVED_IDENTITY[isDual ? 'world-ipv6' : 'world'],
       cfg_builtin_dhcp: values['hostfw.builtin.dhcp'] === false ? 0 : 1,
       cfg_icmp6_redirect_pass: values['hostfw.builtin.icmp6Redirect'] === 'pass' ? 1 : 0,
       cfg_allow_icmp_frag_needed: values['allow-icmp-frag-needed'] === false ? 0 : 1,

@@ -139,8 +139,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     files,
   });
   const api = stack.use(await serveApi({ path: join(runDir, 'merlon.sock'), parts: view, logger }));
-  if (!api.groupCanRead)
-    logger.info({}, 'there is no group merlon: only root may use the socket');
+  if (!api.groupCanRead) logger.info({}, 'there is no group merlon: only root may use the socket');
   const ending = new AbortController();
   const until = AbortSignal.any([signal, ending.signal]);
   const running = [loop.run(until), manifests.run({ signal: until })];
