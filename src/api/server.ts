@@ -5,6 +5,7 @@
 import { chmodSync, chownSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { once } from 'node:events';
+import { dirname } from 'node:path';
 import type { Logger } from 'pino';
 import { ERRORS, type ErrorCode, MerlonError } from '#kit/errors';
 import { errorView } from './error-view.ts';
@@ -68,6 +69,8 @@ function grantGroup(path: string): boolean {
   }
   chownSync(path, 0, gid);
   chmodSync(path, 0o660);
+  // Its members have to be able to come as far as the socket.
+  chownSync(dirname(path), -1, gid);
   return true;
 }
 

@@ -92,10 +92,14 @@ function fullName(command: Command): string {
 
 /** Errors are thrown to `main`, which prints them once and in one shape. */
 function quiet(command: Command): Command {
-  return command
-    .exitOverride()
-    .configureOutput({ writeErr: () => {} })
-    .showSuggestionAfterError(true);
+  return (
+    command
+      .exitOverride()
+      // A flag after `config view` is the verb's, also where `config` has one of that name.
+      .enablePositionalOptions()
+      .configureOutput({ writeErr: () => {} })
+      .showSuggestionAfterError(true)
+  );
 }
 
 function common(command: Command): void {
