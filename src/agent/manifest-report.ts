@@ -31,7 +31,7 @@ export class ManifestReport {
   get isApplied(): boolean {
     const { manifests, loop } = this.#parts;
     const { revision } = manifests.status;
-    return revision > 0 && loop.enforcedRevision >= revision;
+    return revision > 0 && loop.hasEnforced(revision);
   }
 
   /** Writes the status file; called when a reading or an enforcement has changed what it says. */

@@ -55,14 +55,18 @@ export class PolicyLoop {
     return this.#error;
   }
 
-  /** All changes up to this revision of the tables are enforced. */
-  get enforcedRevision(): number {
-    return this.#revision;
+  /**
+   * Whether all changes up to this revision of the tables are enforced. A revision that changed none of the
+   * tables that policy is made of asks for nothing, and no pass comes for it.
+   */
+  hasEnforced(revision: number): boolean {
+    const newest = Math.max(0, ...this.#options.tables.map((table) => table.revision));
+    return this.#enforced !== undefined && this.#revision >= Math.min(revision, newest);
   }
 
   /** Resolves once everything up to `revision` is enforced. Rejects when the pass that had it failed. */
   async settled(revision: number, signal: AbortSignal): Promise<void> {
-    while (this.#revision < revision) {
+    while (!this.hasEnforced(revision)) {
       signal.throwIfAborted();
       await Promise.race([new Promise<void>((resolve) => this.#waiting.add(resolve)), aborted(signal)]);
       if (this.#error !== undefined) throw this.#error;
