@@ -1,6 +1,7 @@
 /** `merlon status`: what is enforced, what is not, and what is degraded. */
 import { hostname, release } from 'node:os';
 import type { DirectionState, StatusView } from '#api';
+import type { Datapath } from '#datapath';
 import { sshWarning } from '#hostfw';
 import { errorMessage } from '#kit/errors';
 import { formatProblem } from '#files';
@@ -99,7 +100,7 @@ function sources({ tables, manifests }: ViewContext): StatusView['sources'] {
 }
 
 function degraded(context: ViewContext): StatusView['degraded'] {
-  const { loop, reconcilers, datapath, files } = context;
+  const { loop, reconcilers, datapath, files, tables } = context;
   const rows: StatusView['degraded'][number][] = [...context.degraded.list()];
   const ssh = sshWarning(failsafeConfig(configOf(context.tables)));
   if (ssh !== undefined) rows.push({ code: 'FAILSAFE_SSH_OPEN', message: ssh });
@@ -115,9 +116,26 @@ function degraded(context: ViewContext): StatusView['degraded'] {
   for (const { row, status } of reconcilers.failsafe.problems()) {
     rows.push({ code: 'FAILSAFE', message: `failsafe entry ${row.entry}: ${status.reason}` });
   }
+  for (const device of tables.devices.all()) {
+    const names = device.selected ? foreignPrograms(datapath, device.ifindex) : [];
+    if (names.length > 0) {
+      const message = `${device.name} also carries ${names.join(', ')} of another product: both must let a packet pass`;
+      rows.push({ code: 'FOREIGN_PROGRAM', message });
+    }
+  }
   for (const trouble of datapath.status().troubles) rows.push({ code: 'DATAPATH', message: trouble });
   for (const warning of files.warnings) rows.push({ code: 'CONFIG', message: formatProblem(warning) });
   return rows;
+}
+
+/** Programs on the device that are not ours (HF-1.17). */
+function foreignPrograms(datapath: Datapath, ifindex: number): readonly string[] {
+  try {
+    return (['ingress', 'egress'] as const).flatMap((hook) => datapath.attachments.others(ifindex, hook));
+  } catch {
+    // The device went away between the table and the question.
+    return [];
+  }
 }
 
 /** What a person asked for, or would expect, that is not happening. */
