@@ -3,9 +3,8 @@
  * tagged frames are judged here. Taking one off goes the other way round, so that no frame passes unjudged
  * on the parent while nobody judges it on the sub-device.
  */
-import { existsSync } from 'node:fs';
 import { formatHex } from '#kit/bytes';
-import { MerlonError } from '#kit/errors';
+import { errorMessage, MerlonError } from '#kit/errors';
 import type { DeviceRow } from '#model';
 import { BPF_NOEXIST, mapDelete, mapUpdate } from '#native';
 import {
@@ -48,6 +47,7 @@ export class Devices {
   readonly #slots = new Numbers(1, DEVICE_SLOTS);
   /** ifindex → index of its drop counters. */
   readonly #slotOf = new Map<number, number>();
+  readonly #xdpRefusals = new Map<number, string>();
   readonly #vlanOf = new Map<number, Uint8Array>();
 
   constructor(deps: DevicesDeps) {
@@ -96,11 +96,31 @@ export class Devices {
       if (program === undefined) throw new MerlonError('KERNEL_LOAD', `program ${name} is not loaded`);
       attachments.attach(row.ifindex, hook, program);
     }
-    const xdpProgram = programs.get('xdp_host');
-    if (xdp !== undefined && xdpProgram !== undefined)
-      attachments.attach(row.ifindex, 'xdp', xdpProgram, xdp);
-    else attachments.detach(row.ifindex, 'xdp');
+    this.#attachXdp(row.ifindex, xdp);
     this.#noteVlan(row);
+  }
+
+  /** XDP makes refusals cheaper and decides nothing that tcx would not: without it the device is judged as well. */
+  #attachXdp(ifindex: number, mode: 'native' | 'generic' | undefined): void {
+    const { attachments, programs, xdpMode } = this.#deps;
+    const program = programs.get('xdp_host');
+    this.#xdpRefusals.delete(ifindex);
+    if (mode === undefined || program === undefined) {
+      attachments.detach(ifindex, 'xdp');
+      return;
+    }
+    try {
+      attachments.attach(ifindex, 'xdp', program, mode);
+    } catch (error) {
+      // In `auto` a driver without native XDP is no fault; a mode that somebody asked for is.
+      if (xdpMode !== 'auto') throw error;
+      this.#xdpRefusals.set(ifindex, errorMessage(error));
+    }
+  }
+
+  /** Why a device that would profit from XDP has none; undefined where it has it or needs none. */
+  xdpRefusal(ifindex: number): string | undefined {
+    return this.#xdpRefusals.get(ifindex);
   }
 
   /** Takes everything of ours off a device, also one that is gone. */
@@ -167,7 +187,8 @@ export class Devices {
     const { xdpMode, programs } = this.#deps;
     if (xdpMode === 'off' || row.isLayer3 || programs.get('xdp_host') === undefined) return undefined;
     if (xdpMode !== 'auto') return xdpMode;
-    return existsSync(`/sys/class/net/${row.name}/device`) ? 'native' : undefined;
+    // Asked of the link itself: /sys may show another network namespace's devices.
+    return row.linkKind === '' ? 'native' : undefined;
   }
 
   #noteVlan(row: DeviceRow): void {

@@ -66,6 +66,8 @@ export interface DeviceRow {
   readonly reason: string;
   /** No Ethernet header (HF-1.14). */
   readonly isLayer3: boolean;
+  /** Of the link behind it, as `LinkRow.kind`: empty for hardware. */
+  readonly linkKind: string;
   readonly allowSelfSource: boolean;
   /** Endpoint id behind a pod device; 0 = none. */
   readonly endpoint: number;

@@ -169,6 +169,7 @@ export function selectDevices(
       name: link.name,
       ...choose(link, endpoint),
       isLayer3: LAYER3_TYPES.has(link.type),
+      linkKind: link.kind,
       allowSelfSource: match !== undefined && !match.excludes,
       endpoint,
       vlan: link.vlan === undefined ? undefined : { parent: link.parent, ...link.vlan },

@@ -104,6 +104,7 @@ const calls: Record<string, (arg: never) => unknown> = {
       selected: true,
       reason: '',
       isLayer3: false,
+      linkKind: 'veth',
       allowSelfSource: false,
       endpoint: 0,
       vlan: undefined,

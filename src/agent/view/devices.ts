@@ -9,7 +9,9 @@ export function deviceViews({ tables, datapath, reconcilers }: ViewContext): rea
   return [...tables.devices.all()].map((row) => {
     const hooks = datapath.devices.hooks(row.ifindex);
     const status = reconcilers.devices.status(row.ifindex);
-    const failure = status?.kind === 'error' ? `: ${status.reason}` : '';
+    const refusal = datapath.devices.xdpRefusal(row.ifindex);
+    const failure =
+      status?.kind === 'error' ? `: ${status.reason}` : refusal === undefined ? '' : `; no XDP: ${refusal}`;
     return {
       name: row.name,
       ifindex: row.ifindex,

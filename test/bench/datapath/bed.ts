@@ -107,7 +107,14 @@ export class Bed implements AsyncDisposable {
       netnsCookie: 0n,
       state: 'ready',
     });
-    const device = { selected: true, reason: '', isLayer3: false, allowSelfSource: false, vlan: undefined };
+    const device = {
+      selected: true,
+      reason: '',
+      isLayer3: false,
+      linkKind: 'veth',
+      allowSelfSource: false,
+      vlan: undefined,
+    };
     datapath.devices.update({
       ...device,
       ifindex: near.ifindex,

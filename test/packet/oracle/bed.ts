@@ -172,6 +172,7 @@ export class Bed implements AsyncDisposable {
       selected: true,
       reason: '',
       isLayer3: false,
+      linkKind: 'veth',
       allowSelfSource: false,
       endpoint,
       vlan: undefined,
