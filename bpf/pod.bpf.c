@@ -78,7 +78,11 @@ __noinline int pod_egress_full(struct __sk_buff *skb, struct packet *pkt)
 		return drop(pkt, rc);
 	/* seam: service translation */
 	if (destination_is_local(skb, pkt)) {
-		pkt->dst_identity = IDENTITY_HOST;
+		/* A group is heard here, but is not the node: the pod's rules know it by its address. */
+		if (address_is_multicast(&pkt->daddr, pkt->family))
+			identity_resolve(pkt, DIR_EGRESS);
+		else
+			pkt->dst_identity = IDENTITY_HOST;
 		if (!cfg_builtin_dhcp || !(is_dhcp4(pkt) || is_dhcp6(pkt)))
 			subject_host(&pkt->subject[SUBJECT_HOST]);
 	} else if (!pkt->dst_identity) {
@@ -108,6 +112,10 @@ __noinline int pod_ingress_full(struct __sk_buff *skb, struct packet *pkt)
 			subject_host(&pkt->subject[SUBJECT_HOST]);
 	} else {
 		identity_resolve(pkt, DIR_INGRESS);
+		/* Forwarded: whoever shows the node's address here is not the node (HF-1.5). */
+		if (pkt->src_identity == IDENTITY_HOST)
+			pkt->src_identity =
+				pkt->family == 4 ? cfg_identity_world4 : cfg_identity_world6;
 	}
 	return pod_judge(skb, pkt);
 }

@@ -73,15 +73,20 @@ static __always_inline bool source_is_node(struct __sk_buff *skb, const struct p
 					 address_is_local(&pkt->saddr, pkt->family));
 }
 
-/* Does the route to the packet's source leave by the device it came from? */
+/*
+ * Does the route to the packet's source leave by the device it came from? Where there is no answer (a machine
+ * that does not route has none) the field still holds what was asked with: that is no route.
+ */
 __noinline int source_is_behind_device(struct __sk_buff *skb, const struct packet *pkt)
 {
 	__u32 ifindex = 0;
+	int rc;
 
 	if (!pkt)
 		return false;
-	route_lookup(skb, pkt, &pkt->daddr, &pkt->saddr, &ifindex);
-	return ifindex == pkt->ifindex;
+	rc = route_lookup(skb, pkt, &pkt->daddr, &pkt->saddr, &ifindex);
+	return (rc == BPF_FIB_LKUP_RET_SUCCESS || rc == BPF_FIB_LKUP_RET_NO_NEIGH) &&
+	       ifindex == pkt->ifindex;
 }
 
 #endif
