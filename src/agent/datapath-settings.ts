@@ -13,6 +13,7 @@ export function datapathSettings({ values }: NodeConfig): Loaded {
   const isDual = values['enable-ipv4'] !== false && values['enable-ipv6'] !== false;
   return {
     settings: {
+      ...worldIdentities(values),
       cfg_identity_world4: RESERVED_IDENTITY[isDual ? 'world-ipv4' : 'world'],
       cfg_identity_world6: RESERVED_IDENTITY[isDual ? 'world-ipv6' : 'world'],
       cfg_builtin_dhcp: values['hostfw.builtin.dhcp'] === false ? 0 : 1,
@@ -31,5 +32,14 @@ export function datapathSettings({ values }: NodeConfig): Loaded {
     ...(maxTcp === undefined ? {} : { maxTcp }),
     ...(maxOther === undefined ? {} : { maxOther }),
     xdpMode: values['xdp.mode'] ?? 'auto',
+  };
+}
+
+/** With one family alone the world is one, as policy takes it. */
+function worldIdentities(values: NodeConfig['values']) {
+  const isDual = values['enable-ipv4'] !== false && values['enable-ipv6'] !== false;
+  return {
+    cfg_identity_world4: RESERVED_IDENTITY[isDual ? 'world-ipv4' : 'world'],
+    cfg_identity_world6: RESERVED_IDENTITY[isDual ? 'world-ipv6' : 'world'],
   };
 }
