@@ -2,10 +2,11 @@
  * Which way a flow takes on the node, who judges it there and what must come of it: the host firewall's spec
  * and the oracle, nothing compiled (HF-1.1, 1.2, 1.5, 1.18, 2.3, 9.2).
  */
+import { labelSet } from '#kit/labels';
 import { assertNever } from '#kit/errors';
 import { type Cidr, cidrContainsIp, ipEquals, type Ip, parseCidrOrIp } from '#kit/ip';
 import type { Direction } from '#model';
-import { type Evaluation, evaluate, type Flow, type World } from '#oracle';
+import { type Evaluation, evaluate, type Flow, type FlowPeer, type World } from '#oracle';
 import type { Random } from '../../unit/policy/random.ts';
 import type { AddressFlow } from '../../unit/policy/flows.ts';
 import type { Program } from './bed.ts';
@@ -61,12 +62,25 @@ export function endpointAt(world: World, address: Ip): World['endpoints'][number
   return best === undefined || length(best) < 0 ? undefined : best;
 }
 
-/** Addresses that mean this machine, everybody, or nobody: where they lead the routing tables say. */
+/** Addresses that mean this machine or nobody: where they lead the routing tables say. */
 function isSpecial({ family, bytes }: Ip): boolean {
   const [first = 0, second = 0] = bytes;
-  if (family === 4) return first === 0 || first === 127 || first >= 224;
-  if (first === 0xff || (first === 0xfe && (second & 0xc0) === 0x80)) return true;
+  if (family === 4) return first === 0 || first === 127 || (first >= 240 && !isGroup({ family, bytes }));
+  if (first === 0xfe && (second & 0xc0) === 0x80) return true;
   return bytes.subarray(0, 8).every((byte) => byte === 0);
+}
+
+/** Everybody, the node too. */
+function isGroup({ family, bytes }: Ip): boolean {
+  const [first = 0] = bytes;
+  if (family === 6) return first === 0xff;
+  return (first & 0xf0) === 0xe0 || bytes.every((byte) => byte === 0xff);
+}
+
+/** The world of the address's family, of which no prefix is known. */
+function worldOf({ config }: World, { family }: Ip): FlowPeer {
+  const key = config.ipv4 && config.ipv6 ? `world-ipv${family}` : 'world';
+  return labelSet([{ source: 'reserved', key, value: '' }]);
 }
 
 /** Some address of the endpoint, of the family. */
@@ -99,7 +113,8 @@ export function routeFlow(world: World, asked: AddressFlow, random: Random): Rou
   if (endpoint === undefined) return undefined;
   const own = addressOf(endpoint, peer.family, random);
   if (direction === 'ingress') {
-    const isForwarded = !isLocal(world, peer);
+    // Now and then somebody shows the node's address who is not the node.
+    const isForwarded = !isLocal(world, peer) || random.chance(20);
     return { flow, program: 'pod_ingress', device: endpoint.id, isForwarded, source: peer, destination: own };
   }
   if (isSpecial(peer) && !isLocal(world, peer)) return undefined;
@@ -124,9 +139,11 @@ export function replyRoute(world: World, routed: Routed): Routed | undefined {
       if (forgery(world, destination, source, routed.flow.protocol) !== undefined) return undefined;
       return { ...turned, program: 'host_ingress' };
     case 'pod_ingress':
-      if (isSpecial(source) && !isLocal(world, source)) return undefined;
+      if (isLocal(world, source) ? routed.isForwarded : isSpecial(source) || isGroup(source))
+        return undefined;
       return { ...turned, program: 'pod_egress', isForwarded: false };
     case 'pod_egress':
+      if (isGroup(destination)) return undefined;
       return { ...turned, program: 'pod_ingress', isForwarded: !isLocal(world, destination) };
     case 'xdp_host':
       return undefined;
@@ -138,7 +155,7 @@ export function replyRoute(world: World, routed: Routed): Routed | undefined {
 /** What must come of it. */
 export function wantOf(world: World, routed: Routed, hopLimit: number): Want {
   const { program, flow, source, destination, device } = routed;
-  const judge = (subject: Flow['subject'], direction: Direction, peer: Ip): Judgement => ({
+  const judge = (subject: Flow['subject'], direction: Direction, peer: FlowPeer): Judgement => ({
     subject,
     direction,
     ...evaluate(world, { ...flow, subject, direction, peer }),
@@ -158,8 +175,10 @@ export function wantOf(world: World, routed: Routed, hopLimit: number): Want {
   if (fixed !== undefined) return fixed;
   const isEgress = program === 'pod_egress';
   const other = isEgress ? destination : source;
-  const by = [judge(device, isEgress ? 'egress' : 'ingress', other)];
-  if (isLocal(world, other))
+  const isForged = routed.isForwarded && isLocal(world, other);
+  const peer = isForged ? worldOf(world, other) : other;
+  const by = [judge(device, isEgress ? 'egress' : 'ingress', peer)];
+  if ((isLocal(world, other) && !isForged) || (isEgress && isGroup(other)))
     by.push(judge('host', isEgress ? 'ingress' : 'egress', isEgress ? source : destination));
   return { kind: 'judged', by };
 }
