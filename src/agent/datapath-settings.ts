@@ -35,11 +35,13 @@ export function datapathSettings({ values }: NodeConfig): Loaded {
   };
 }
 
-/** With one family alone the world is one, as policy takes it. */
+/** With one family alone the world is one, as policy takes it; of the other family nobody is known. */
 function worldIdentities(values: NodeConfig['values']) {
-  const isDual = values['enable-ipv4'] !== false && values['enable-ipv6'] !== false;
+  const has4 = values['enable-ipv4'] !== false;
+  const has6 = values['enable-ipv6'] !== false;
+  const alone = (isEnabled: boolean) => RESERVED_IDENTITY[isEnabled ? 'world' : 'unknown'];
   return {
-    cfg_identity_world4: RESERVED_IDENTITY[isDual ? 'world-ipv4' : 'world'],
-    cfg_identity_world6: RESERVED_IDENTITY[isDual ? 'world-ipv6' : 'world'],
+    cfg_identity_world4: has4 && has6 ? RESERVED_IDENTITY['world-ipv4'] : alone(has4),
+    cfg_identity_world6: has4 && has6 ? RESERVED_IDENTITY['world-ipv6'] : alone(has6),
   };
 }
