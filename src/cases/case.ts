@@ -1,6 +1,6 @@
 /** What a case file says: a small world, policies, and what must come of named flows. Nothing is compiled yet. */
 import type { SourceAt } from '#kit/errors';
-import type { EnforcementMode, Policy } from '#model';
+import type { EnforcementMode, NamedPort, Policy } from '#model';
 import type { ManifestObject } from '#model/parse';
 
 /** Agent options of a case, by the names that Helm values have. */
@@ -67,7 +67,7 @@ export interface CaseEndpoint {
   readonly cluster: string | undefined;
   readonly hostNetwork: boolean;
   readonly serviceAccount: string;
-  readonly namedPorts: readonly { readonly name: string; readonly port: number; readonly protocol: number }[];
+  readonly namedPorts: readonly NamedPort[];
   /** Labels not resolved yet. */
   readonly init: boolean;
 }

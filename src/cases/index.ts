@@ -8,3 +8,6 @@
  * Invariants: pure; the verdict of every tool is that of the compiled tables, never one of its own.
  */
 export type { Case, CaseFlow, CaseVerdict, CaseWorld, Expectation } from './case.ts';
+export { type CaseResult, parseOptions, readCase, type ReadPolicyFile } from './read.ts';
+export { flowProtocol, icmpType, partyFromText } from './read-flow.ts';
+export { type CaseReport, type Outcome, type RejectionOutcome, runCase } from './run.ts';

@@ -11,10 +11,12 @@ export const FORMATS = ['table', 'json', 'yaml', 'jsonl'] as const;
 export type Format = (typeof FORMATS)[number];
 
 /** The format of `-o`, or an error that names the choices. */
-export function parseFormat(text: string): Format {
+export function parseFormat(text: string, others: readonly string[] = []): Format {
   const found = FORMATS.find((f) => f === text);
   if (found !== undefined) return found;
-  throw new MerlonError('USAGE', `-o ${text} is not a format`, { hint: `one of ${FORMATS.join(', ')}` });
+  throw new MerlonError('USAGE', `-o ${text} is not a format`, {
+    hint: `one of ${[...FORMATS, ...others].join(', ')}`,
+  });
 }
 
 export type Style = Parameters<typeof styleText>[0];

@@ -61,7 +61,7 @@ function addVerb(program: Command, verb: Verb, action: Action): void {
   for (const option of verb.options ?? []) command.addOption(asOption(option));
   if (verb.load === undefined) command.allowUnknownOption(true).allowExcessArguments(true);
   else command.allowExcessArguments(false);
-  common(command);
+  common(command, verb.formats);
   command.addHelpText('after', () => after(verb));
   command.action((...params: unknown[]) => {
     const self = params.at(-1) as Command;
@@ -102,8 +102,8 @@ function quiet(command: Command): Command {
   );
 }
 
-function common(command: Command): void {
-  command.addOption(new Option('-o, --output <format>', FORMATS.join('|')).default('table'));
+function common(command: Command, formats: readonly string[] = []): void {
+  command.addOption(new Option('-o, --output <format>', [...FORMATS, ...formats].join('|')).default('table'));
   command.addOption(new Option('--run-dir <dir>', 'the agent to speak to (or MERLON_RUN_DIR)'));
 }
 
@@ -125,10 +125,13 @@ async function run(
   if (verb.load === undefined) {
     throw new MerlonError('NOT_SUPPORTED_YET', `this build has no \`merlon ${verb.name}\` yet`);
   }
-  const format = parseFormat(String(options['output'] ?? 'table'));
+  const asked = String(options['output'] ?? 'table');
+  const isExtra = verb.formats?.includes(asked) === true;
+  const format = isExtra ? 'table' : parseFormat(asked, verb.formats);
   const context: Context = {
     runDir: String(options['runDir'] ?? environment.env['MERLON_RUN_DIR'] ?? '/run/merlon'),
     format,
+    ...(isExtra ? { extraFormat: asked } : {}),
     output: new Output(format, process.stdout, process.stderr),
     signal: environment.signal,
     env: environment.env,

@@ -5,6 +5,8 @@ export interface Context {
   /** `--run-dir`: which agent. */
   readonly runDir: string;
   readonly format: Format;
+  /** The word of `-o` when it is one of the verb's own formats; `format` is then `table`. */
+  readonly extraFormat?: string;
   readonly output: Output;
   readonly signal: AbortSignal;
   /** Name of an environment variable → value; mains alone read the environment. */
@@ -31,6 +33,8 @@ export interface Verb {
   readonly group: string;
   readonly what: string;
   readonly options?: readonly VerbOption[];
+  /** Formats of `-o` that only this verb has. */
+  readonly formats?: readonly string[];
   /** A command line that works on a running node. */
   readonly example?: string;
   readonly aliases?: readonly string[];

@@ -144,6 +144,17 @@ const present: readonly Verb[] = [
     load: () => import('./verbs/policy-validate.ts'),
   },
   {
+    name: 'policy test',
+    args: '<paths...>',
+    group: 'policy',
+    what: 'Run case files: what must come of flows in a small world, without agent, root or kernel',
+    options: [{ flags: '--watch', what: 'run again whenever a file changes' }],
+    formats: ['junit'],
+    example: 'merlon policy test deploy/examples/policies',
+    exits: '0 as expected, 1 not, 2 a file is unusable',
+    load: () => import('./verbs/policy-test.ts'),
+  },
+  {
     name: 'policy get',
     args: '[name]',
     group: 'policy',
@@ -362,7 +373,7 @@ const later: Readonly<Record<string, readonly string[]>> = {
     'fqdn cache list',
   ],
   policy: [
-    ...['lint', 'test', 'diff', 'show', 'selectors', 'apply', 'confirm', 'rollback', 'extend', 'history'],
+    ...['lint', 'diff', 'show', 'selectors', 'apply', 'confirm', 'rollback', 'extend', 'history'],
     ...['preflight', 'preview', 'stage', 'promote', 'unstage', 'accept', 'retry', 'unused'],
     ...['generate', 'init', 'clear', 'trace', 'explain'],
   ]
