@@ -31,46 +31,81 @@ struct bpf_iter__bpf_map_elem {
 	void *value;
 } __attribute__((preserve_access_index));
 
-/*
- * Claim before delete: the collector sets last seen from the value it judged to DEAD in one step, so that
- * a packet which revives the record meanwhile wins.
- */
-static __always_inline bool flow_claim(struct flow *flow, __u8 proto)
-{
-	__u32 last = *(volatile __u32 *)&flow->last_seen, now = now_seconds();
+/* Under pressure: seconds without a packet after which what was never answered may go. */
+#define SPARE_UNANSWERED_TCP 20
+#define SPARE_UNANSWERED 5
 
-	if (last == FLOW_DEAD)
-		return true; /* claimed by a walk that was cut off */
-	if ((__s32)(now - last) <= AGE_SURELY_LIVE ||
-	    now - last <= (__u32)flow_timeout(flow->flags, proto, false) + COLLECT_GRACE)
+/* May a record go before its time, so that others find room (HF-3.9)? */
+static __always_inline bool flow_is_spare(__u16 flags, __u8 proto, __u32 idle, __u8 pressure)
+{
+	if (proto == IPPROTO_TCP) {
+		if (flags & FLOW_RST || (flags & FLOW_FIN_BOTH) == FLOW_FIN_BOTH)
+			return true;
+		return !(flags & (FLOW_SEEN_REPLY | FLOW_SEEDED)) && idle > SPARE_UNANSWERED_TCP;
+	}
+	if (pressure < PRESSURE_SEVERE || flags & FLOW_SEEN_REPLY)
 		return false;
-	return __sync_val_compare_and_swap(&flow->last_seen, last, FLOW_DEAD) == last;
+	return (proto == IPPROTO_UDP || proto == IPPROTO_ICMP || proto == PROTO_ICMP6) &&
+	       idle > SPARE_UNANSWERED;
 }
 
-#define FLOW_COLLECTOR(name, table, key_type)                               \
-	SEC("iter/bpf_map_elem")                                            \
-	int name(struct bpf_iter__bpf_map_elem *ctx)                        \
-	{                                                                   \
-		key_type *at = ctx->key, key;                               \
-		struct flow *flow = ctx->value;                             \
-		__u8 mark = 0;                                              \
-                                                                            \
-		if (!at || !flow)                                           \
-			return 0;                                           \
-		if (ctx->meta->seq_num % RECORDS_A_BYTE == 0)               \
-			bpf_seq_write(ctx->meta->seq, &mark, sizeof(mark)); \
-		if (!flow_claim(flow, at->proto))                           \
-			return 0;                                           \
-		key = *at;                                                  \
-		if (!bpf_map_delete_elem(&table, &key))                     \
-			count(STAT_GC_DELETED, 1);                          \
-		return 0;                                                   \
+/*
+ * Claim before delete: the collector sets last seen from the value it judged to DEAD in one step, so that
+ * a packet which revives the record meanwhile wins. True: delete it. A record that goes for lack of
+ * room is live to packets on their way just now; the claim alone takes it from those to come, and the next
+ * walk deletes it, unless one of the former has stored its sight of it over the claim.
+ */
+static __always_inline bool flow_claim(struct flow *flow, __u8 proto, bool is_unproven,
+				       __u8 pressure)
+{
+	__u32 last = *(volatile __u32 *)&flow->last_seen, idle = now_seconds() - last;
+
+	if (last == FLOW_DEAD)
+		return true;
+	if ((__s32)idle <= (pressure ? COLLECT_GRACE : AGE_SURELY_LIVE))
+		return false;
+	if (idle > (__u32)flow_timeout(flow->flags, proto, is_unproven) + COLLECT_GRACE)
+		return __sync_val_compare_and_swap(&flow->last_seen, last, FLOW_DEAD) == last;
+	if (pressure && flow_is_spare(flow->flags, proto, idle, pressure))
+		__sync_val_compare_and_swap(&flow->last_seen, last, FLOW_DEAD);
+	return false;
+}
+
+#define FLOW_COLLECTOR(name, table, key_type, number, is_unproven)                      \
+	SEC("iter/bpf_map_elem")                                                        \
+	int name(struct bpf_iter__bpf_map_elem *ctx)                                    \
+	{                                                                               \
+		const struct live_state *state = live_get();                            \
+		key_type *at = ctx->key, key;                                           \
+		struct flow *flow = ctx->value;                                         \
+		__u8 mark = 0;                                                          \
+                                                                                        \
+		if (!at || !flow || !state)                                             \
+			return 0;                                                       \
+		if (ctx->meta->seq_num % RECORDS_A_BYTE == 0)                           \
+			bpf_seq_write(ctx->meta->seq, &mark, sizeof(mark));             \
+		if (!flow_claim(flow, at->proto, is_unproven, state->pressure[number])) \
+			return 0;                                                       \
+		key = *at;                                                              \
+		if (!bpf_map_delete_elem(&table, &key))                                 \
+			count(STAT_GC_DELETED, 1);                                      \
+		return 0;                                                               \
 	}
 
-FLOW_COLLECTOR(flow_gc_tcp4, flow_tcp4, struct flow4_key)
-FLOW_COLLECTOR(flow_gc_tcp6, flow_tcp6, struct flow6_key)
-FLOW_COLLECTOR(flow_gc_any4, flow_any4, struct flow4_key)
-FLOW_COLLECTOR(flow_gc_any6, flow_any6, struct flow6_key)
+FLOW_COLLECTOR(flow_gc_tcp4, flow_tcp4, struct flow4_key, FLOW_TABLE_TCP4, false)
+FLOW_COLLECTOR(flow_gc_tcp6, flow_tcp6, struct flow6_key, FLOW_TABLE_TCP6, false)
+FLOW_COLLECTOR(flow_gc_any4, flow_any4, struct flow4_key, FLOW_TABLE_ANY4, false)
+FLOW_COLLECTOR(flow_gc_any6, flow_any6, struct flow6_key, FLOW_TABLE_ANY6, false)
+
+/*
+ * The LRU tables evict by themselves; they are collected so that they become empty again, and no packet
+ * has to ask them. An insertion there writes over what is present: between claim and deletion it could be
+ * lost, in a table that may lose any record.
+ */
+FLOW_COLLECTOR(flow_gc_unproven4, unproven4, struct flow4_key, FLOW_TABLE_UNPROVEN4, true)
+FLOW_COLLECTOR(flow_gc_unproven6, unproven6, struct flow6_key, FLOW_TABLE_UNPROVEN6, true)
+FLOW_COLLECTOR(flow_gc_overflow4, overflow4, struct flow4_key, FLOW_TABLE_OVERFLOW4, false)
+FLOW_COLLECTOR(flow_gc_overflow6, overflow6, struct flow6_key, FLOW_TABLE_OVERFLOW6, false)
 
 /* What the feeder has done with an instruction. */
 #define FED_IN_PLACE 1

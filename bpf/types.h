@@ -197,18 +197,47 @@ struct hostfw_control {
 };
 _Static_assert(sizeof(struct hostfw_control) == 32, "hostfw_control");
 
-/* What every packet may read without a lookup. Written by the agent only, but for overflow_used. */
+/* Tables of flow records. */
+enum flow_table {
+	FLOW_TABLE_TCP4 = 0,
+	FLOW_TABLE_TCP6 = 1,
+	FLOW_TABLE_ANY4 = 2,
+	FLOW_TABLE_ANY6 = 3,
+	FLOW_TABLE_UNPROVEN4 = 4,
+	FLOW_TABLE_UNPROVEN6 = 5,
+	FLOW_TABLE_OVERFLOW4 = 6,
+	FLOW_TABLE_OVERFLOW6 = 7,
+};
+#define FLOW_TABLES 8
+
+/* How full a table is, and what its collector takes beyond expired records (HF-3.9). */
+enum flow_pressure {
+	PRESSURE_NONE = 0,
+	PRESSURE_HIGH = 1,   /* 85 %: closed connections, those never answered or proved for 20 s */
+	PRESSURE_SEVERE = 2, /* 95 %: UDP and ICMP without an answer for 5 s, too */
+};
+
+/* A table for the rare case: not asked while it has no entries. */
+enum table_use {
+	TABLE_EMPTY = 0,
+	TABLE_USED = 1,     /* whoever inserts says so */
+	TABLE_CHECKING = 2, /* asked as ever while the agent finds out whether it is empty */
+};
+
+/* What every packet may read without a lookup. Written by the agent only, but for overflow_used and
+ * unproven_used. */
 struct live_state {
 	__u32 clock; /* logical time of the machine; stamped into verdicts */
 	__u32 epoch_wide; /* logical time of the last identity change of a prefix shorter than a host's */
 	__u32 interest;         /* EVENT_* types that user space wants, as bits */
-	__u32 overflow_used[2]; /* the overflow table of IPv4, IPv6 has entries: ask it on a miss */
+	__u32 overflow_used[2]; /* enum table_use of the overflow table of IPv4, IPv6 */
 	__u32 unproven_used[2];
+	__u8 pressure[FLOW_TABLES]; /* enum flow_pressure, by enum flow_table */
 	__u32 pad;
 	/* logical time of the last identity change, by hash of the peer address */
 	__u32 epoch[EPOCH_BUCKETS];
 };
-_Static_assert(sizeof(struct live_state) == 32 + 4 * EPOCH_BUCKETS, "live_state");
+_Static_assert(sizeof(struct live_state) == 40 + 4 * EPOCH_BUCKETS, "live_state");
 
 /* ---- Addresses ---- */
 
@@ -440,16 +469,20 @@ struct packet_scratch {
 	__u64 words[20];
 };
 
-/* Room of one CPU for a record on its way into a table. */
+/* Room of one CPU for the key of the connection at hand, and a record on its way into a table. */
 struct flow_scratch {
 	union {
 		struct flow4_value value4;
 		struct unproven_value unproven;
 	};
-	__u32 number; /* of the last record made on this CPU */
-	__u32 pad;
+	union {
+		struct flow4_key key4;
+		struct flow6_key key6;
+	};
+	__u32 swapped; /* the packet's source is the second end of the key */
+	__u32 number;  /* of the last record made on this CPU */
 };
-_Static_assert(sizeof(struct flow_scratch) == 136, "flow_scratch");
+_Static_assert(sizeof(struct flow_scratch) == 176, "flow_scratch");
 
 /* Fragments of one datagram, of both families. */
 struct frag4_key {

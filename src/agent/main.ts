@@ -76,7 +76,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   checkPatterns(tables, config);
 
   const log = new EventLog({ capacity: EVENTS_KEPT, firstSeq: await reserveSequence(stateDir) });
-  const datapath = stack.use(await openDatapath(options, config, tables, log, degraded));
+  const datapath = stack.use(await openDatapath(options, config, tables, log, degraded, logger));
   applyMode(datapath, config);
   const started = Promise.withResolvers<PolicyLoop>();
   const beforeUp = async (row: EndpointRow, ending: AbortSignal): Promise<void> =>
@@ -168,6 +168,7 @@ async function openDatapath(
   tables: AgentTables,
   log: EventLog,
   degraded: Degraded,
+  logger: Logger,
 ): Promise<Datapath> {
   const ifindexOf = (device: string): number | undefined =>
     [...tables.netdev.links.all()].find((link) => link.name === device)?.ifindex;
@@ -178,6 +179,7 @@ async function openDatapath(
     ifindexOf,
     onEvents: (records, count) => log.append(records, count),
     onProblem: (sentence, err) => degraded.problem('DATAPATH', sentence, err),
+    onWarning: (sentence) => logger.warn({ reason: sentence }, 'the datapath warns'),
   });
 }
 

@@ -1,30 +1,27 @@
 /** Opens the datapath: locks, pins, programs, worker; hands out its parts. Closing detaches nothing. */
-import { totalmem } from 'node:os';
-import { monotonicNs, possibleCpus } from '#native';
+import { monotonicNs } from '#native';
 import { EVENT_TYPE, LIVE_STATE, type MapName, RULESET_HOST } from '#wire/bpf';
 import { LocalAddresses } from './addrs.ts';
-import { Attachments, probeTcx } from './attach.ts';
-import { Background } from './background.ts';
+import type { Attachments } from './attach.ts';
+import type { Background } from './background.ts';
 import type { CompiledPolicy } from './compiled.ts';
 import { Counters } from './counters.ts';
 import { Devices, type XdpMode } from './devices.ts';
 import { Endpoints } from './endpoints.ts';
 import { Epochs } from './epoch.ts';
 import { Failsafe } from './failsafe.ts';
-import { IpcacheFeeder } from './feeder.ts';
+import { FLOW_TABLES, type FlowTables } from './flow-tables.ts';
 import { type FlowRecord, type FlowTimeouts, listFlows } from './flows.ts';
-import { type Pass, pressureOf } from './gc.ts';
-import { kernelHz } from './hz.ts';
-import { FolderLock, Instance } from './instance.ts';
+import type { Instance } from './instance.ts';
 import { Ipcache } from './ipcache.ts';
 import { CONTROL_MODE, type Control, controlFromWord, wordFromControl } from './layout.ts';
-import { Programs, type Settings } from './load.ts';
-import { createGraceMap, DatapathMaps } from './maps.ts';
+import type { Programs, Settings } from './load.ts';
+import type { DatapathMaps } from './maps.ts';
 import { policyMemory } from './memory.ts';
+import { feederOf, type Opened, openParts } from './open.ts';
 import { Origins } from './origins.ts';
 import { OriginsStore } from './origins-store.ts';
 import { type Applied, PolicyTables } from './policy.ts';
-import { mapSizes } from './sizes.ts';
 
 export interface DatapathOptions {
   readonly bpfRoot: string;
@@ -45,6 +42,8 @@ export interface DatapathOptions {
   readonly onEvents: (records: Uint8Array, count: number) => void;
   /** Something went wrong in the background; what was enforced still is. */
   readonly onProblem: (sentence: string, err?: unknown) => void;
+  /** What an operator should know, and status says for as long as it lasts. */
+  readonly onWarning?: (sentence: string) => void;
   /** Folder of the built objects, where it is not the build's own. */
   readonly objects?: string;
 }
@@ -83,19 +82,6 @@ export interface DatapathStatus {
   readonly troubles: readonly string[];
 }
 
-const TIMEOUTS: FlowTimeouts = {
-  tcpSyn: 60,
-  tcp: 8000,
-  tcpFin: 10,
-  udp: 60,
-  udpStream: 120,
-  icmp: 60,
-  generic: 600,
-};
-const RING_BYTES = 1 << 20;
-/** CPUs per ring, as a power of two. */
-const RING_SHIFT = 3;
-
 const ALL_EVENTS = (1 << EVENT_TYPE.VERDICT) | (1 << EVENT_TYPE.DROP) | (1 << EVENT_TYPE.FAILSAFE);
 
 export class Datapath implements AsyncDisposable {
@@ -113,7 +99,7 @@ export class Datapath implements AsyncDisposable {
   readonly policy: PolicyTables;
   readonly timeouts: FlowTimeouts;
   readonly #background: Background;
-  readonly #passes: ReadonlyMap<string, Pass>;
+  readonly #flowTables: FlowTables;
   readonly #opts: DatapathOptions;
   readonly #store: OriginsStore;
   readonly #live: Uint32Array;
@@ -125,14 +111,15 @@ export class Datapath implements AsyncDisposable {
   #settling: Promise<void> = Promise.resolve();
   #isSettling = false;
 
-  private constructor(opts: DatapathOptions, parts: Opened, openMs: number) {
+  private constructor(opts: DatapathOptions, parts: Opened, stack: AsyncDisposableStack, openMs: number) {
     this.#opts = opts;
     this.#openMs = openMs;
     ({ instance: this.instance, maps: this.maps, programs: this.programs } = parts);
-    ({ attachments: this.attachments, stack: this.#stack, background: this.#background } = parts);
+    ({ attachments: this.attachments, background: this.#background } = parts);
+    this.#stack = stack;
     this.timeouts = parts.timeouts;
-    this.#passes = parts.passes;
-    this.#live = new Uint32Array(this.maps.view('live'));
+    this.#flowTables = parts.flowTables;
+    this.#live = parts.live;
     this.#epochs = new Epochs(this.#live, (clock) => this.instance.saveClock(clock), this.instance.clock);
     this.origins = new Origins(this.maps.get('rule_count').maxEntries);
     this.#store = new OriginsStore(opts.stateDir, this.origins);
@@ -176,7 +163,7 @@ export class Datapath implements AsyncDisposable {
     const start = performance.now();
     await using stack = new AsyncDisposableStack();
     const parts = await openParts(opts, stack);
-    const datapath = new Datapath(opts, { ...parts, stack: stack.move() }, performance.now() - start);
+    const datapath = new Datapath(opts, parts, stack.move(), performance.now() - start);
     try {
       await datapath.#adopt();
     } catch (e) {
@@ -299,13 +286,13 @@ export class Datapath implements AsyncDisposable {
       origins: { used: this.origins.size, shared: this.origins.shared, limit: this.origins.limit },
       memoryBytes: this.maps.memoryBytes(),
       maps: [...this.maps.all()].map(({ name, maxEntries }) => ({ name, maxEntries })),
-      flowTables: COLLECTORS.map(([name]) => ({
-        name,
-        entries: this.#passes.get(name)?.entries ?? 0,
-        capacity: this.maps.get(name).maxEntries,
+      flowTables: FLOW_TABLES.map(({ table }) => ({
+        name: table,
+        entries: this.#flowTables.entries(table),
+        capacity: this.maps.get(table).maxEntries,
       })),
       features: this.#features(),
-      troubles: this.#troubles,
+      troubles: [...this.#troubles, ...this.#flowTables.troubles()],
     };
   }
 
@@ -328,91 +315,4 @@ export class Datapath implements AsyncDisposable {
     await this.#settling;
     await this.#stack[Symbol.asyncDispose]();
   }
-}
-
-interface Opened {
-  readonly instance: Instance;
-  readonly maps: DatapathMaps;
-  readonly programs: Programs;
-  readonly attachments: Attachments;
-  readonly background: Background;
-  readonly timeouts: FlowTimeouts;
-  readonly passes: Map<string, Pass>;
-  readonly stack: AsyncDisposableStack;
-}
-
-async function openParts(opts: DatapathOptions, stack: AsyncDisposableStack): Promise<Omit<Opened, 'stack'>> {
-  const { bpfRoot } = opts;
-  stack.use(new FolderLock(bpfRoot));
-  const cpus = possibleCpus();
-  const rings = ((cpus - 1) >> RING_SHIFT) + 1;
-  const { maxTcp, maxOther, sizes: overrides } = opts;
-  const sizes = mapSizes({ memoryBytes: totalmem(), cpus, rings, maxTcp, maxOther, overrides });
-  const maps = stack.use(new DatapathMaps(bpfRoot, sizes, opts.ringBytes ?? RING_BYTES));
-  const instance = new Instance(maps.fd('instance'));
-  const timeouts = { ...TIMEOUTS, ...opts.timeouts };
-  const programs = stack.use(new Programs());
-  const settings = { ...(await settingsFor(instance, timeouts)), ...opts.settings };
-  const folder = opts.objects === undefined ? {} : { folder: opts.objects };
-  programs.load('host', maps, settings, folder);
-  programs.load('pod', maps, settings, folder);
-  if (opts.xdpMode !== 'off') programs.load('xdp', maps, settings, { ...folder, isOptional: true });
-  programs.load('gc', maps, settings, { ...folder, isOptional: true });
-  const attachments = new Attachments(bpfRoot, instance.id, probeTcx());
-  const grace = createGraceMap();
-  const setup = { grace, rings: maps.rings.map(({ fd, maxEntries }) => ({ fd, bytes: maxEntries })) };
-  const passes = new Map<string, Pass>();
-  const told = {
-    onEvents: opts.onEvents,
-    onProblem: opts.onProblem,
-    onPass: (p: Pass) => notePass(passes, p, opts),
-  };
-  const background = stack.use(new Background({ ...setup, walks: walksOf(maps, programs) }, told));
-  return { instance, maps, programs, attachments, background, timeouts, passes };
-}
-
-const COLLECTORS: readonly (readonly [MapName, string])[] = [
-  ['flow_tcp4', 'flow_gc_tcp4'],
-  ['flow_tcp6', 'flow_gc_tcp6'],
-  ['flow_any4', 'flow_gc_any4'],
-  ['flow_any6', 'flow_gc_any6'],
-];
-
-function walksOf(maps: DatapathMaps, programs: Programs) {
-  return COLLECTORS.flatMap(([table, name]) => {
-    const program = programs.get(name)?.fd;
-    const { fd: mapFd, maxEntries: capacity } = maps.get(table);
-    return program === undefined ? [] : [{ table, capacity, mapFd, program }];
-  });
-}
-
-function notePass(passes: Map<string, Pass>, pass: Pass, opts: DatapathOptions): void {
-  const before = passes.get(pass.table);
-  passes.set(pass.table, pass);
-  const pressure = pressureOf(pass);
-  if (pressure === 'none' || (before !== undefined && pressureOf(before) === pressure)) return;
-  opts.onProblem(`flow table ${pass.table} is ${Math.round((100 * pass.entries) / pass.capacity)} % full`);
-}
-
-function feederOf(maps: DatapathMaps, programs: Programs): IpcacheFeeder | undefined {
-  const program = programs.get('ipcache_feed');
-  if (program === undefined) return undefined;
-  return new IpcacheFeeder(program.fd, maps.view('ipcache_ops'), maps.get('ipcache_ops').maxEntries);
-}
-
-async function settingsFor(instance: Instance, t: FlowTimeouts): Promise<Settings> {
-  const hz = await kernelHz();
-  return {
-    cfg_instance_id: instance.id,
-    cfg_hz: hz,
-    cfg_hz_reciprocal: Math.floor(2 ** 32 / hz),
-    cfg_ring_shift: RING_SHIFT,
-    cfg_timeout_tcp_syn: t.tcpSyn,
-    cfg_timeout_tcp: t.tcp,
-    cfg_timeout_tcp_fin: t.tcpFin,
-    cfg_timeout_udp: t.udp,
-    cfg_timeout_udp_stream: t.udpStream,
-    cfg_timeout_icmp: t.icmp,
-    cfg_timeout_generic: t.generic,
-  };
 }

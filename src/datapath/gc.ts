@@ -1,7 +1,8 @@
 /**
  * Drives the collector: each read of an iterator lets the kernel walk on, judge and delete by itself, and
  * answers with a byte per 16 records. Budget (HF-3.5): 1 % of a table per 100 ms, so that a pass takes ten
- * seconds, and no more than 5 % of a CPU for all tables together.
+ * seconds, and no more than 5 % of a CPU for all tables together: what one turn takes too long (a read of a
+ * sparse table walks all its empty buckets), the next ones rest.
  */
 
 /** Time between two turns. */
@@ -25,6 +26,8 @@ export interface Pass {
   /** Records met, rounded up to 16. */
   readonly entries: number;
   readonly capacity: number;
+  /** False: told on the way, since the table is under more pressure than was known. */
+  readonly isOver: boolean;
 }
 
 interface State {
@@ -32,6 +35,7 @@ interface State {
   reader: ReturnType<Walk['begin']> | undefined;
   bytes: number;
   beganMs: number;
+  pressure: Pressure;
 }
 
 export class Collector {
@@ -39,54 +43,75 @@ export class Collector {
   readonly #onPass: (pass: Pass) => void;
   readonly #nowMs: () => number;
   #first = 0;
+  #creditMs = 0;
 
   constructor(walks: readonly Walk[], onPass: (pass: Pass) => void, nowMs: () => number) {
-    this.#states = walks.map((walk) => ({ walk, reader: undefined, bytes: 0, beganMs: -Infinity }));
+    this.#states = walks.map((walk) => ({
+      walk,
+      reader: undefined,
+      bytes: 0,
+      beganMs: -Infinity,
+      pressure: 'none',
+    }));
     this.#onPass = onPass;
     this.#nowMs = nowMs;
   }
 
   /** One turn: a hundredth of each table, as far as the time goes; who came short comes first next time. */
   turn(): void {
-    const start = this.#nowMs();
+    this.#creditMs = Math.min(TURN_BUDGET_MS, this.#creditMs + TURN_BUDGET_MS);
     const count = this.#states.length;
     for (let i = 0; i < count; i++) {
       const at = (this.#first + i) % count;
-      if (this.#nowMs() - start >= TURN_BUDGET_MS) {
+      if (this.#creditMs <= 0) {
         this.#first = at;
         return;
       }
-      this.#advance(this.#states[at] as State);
+      const start = this.#nowMs();
+      this.#advance(this.#states[at] as State, start + this.#creditMs);
+      this.#creditMs -= this.#nowMs() - start;
     }
   }
 
-  #advance(state: State): void {
+  #advance(state: State, untilMs: number): void {
     const { walk } = state;
     if (state.reader === undefined) {
-      if (this.#nowMs() - state.beganMs < PASS_MS) return;
+      if (state.pressure === 'none' && this.#nowMs() - state.beganMs < PASS_MS) return;
       state.reader = walk.begin();
       state.bytes = 0;
       state.beganMs = this.#nowMs();
     }
     let left = Math.ceil(walk.capacity / 100 / RECORDS_A_BYTE);
-    while (left > 0) {
+    do {
       const n = state.reader.read(new Uint8Array(Math.min(left, READ_MOST)));
       if (n <= 0) return this.#end(state);
       state.bytes += n;
       left -= n;
-    }
+    } while (left > 0 && this.#nowMs() < untilMs);
+    const pass = passOf(state, false);
+    if (LEVELS.indexOf(pressureOf(pass)) > LEVELS.indexOf(state.pressure)) this.#tell(state, pass);
   }
 
   #end(state: State): void {
     state.reader?.close();
     state.reader = undefined;
-    const { table, capacity } = state.walk;
-    this.#onPass({ table, capacity, entries: state.bytes * RECORDS_A_BYTE });
+    this.#tell(state, passOf(state, true));
+  }
+
+  #tell(state: State, pass: Pass): void {
+    state.pressure = pressureOf(pass);
+    this.#onPass(pass);
   }
 }
 
+function passOf({ walk: { table, capacity }, bytes }: State, isOver: boolean): Pass {
+  return { table, capacity, entries: bytes * RECORDS_A_BYTE, isOver };
+}
+
+const LEVELS = ['none', 'high', 'severe'] as const;
+
 /** How full a table is (HF-3.9). */
-export type Pressure = 'none' | 'high' | 'severe';
+export type Pressure = (typeof LEVELS)[number];
 
 export function pressureOf({ entries, capacity }: Pick<Pass, 'entries' | 'capacity'>): Pressure {
   if (entries >= capacity * 0.95) return 'severe';

@@ -54,6 +54,7 @@ export const CONTROL_FALLBACK_SHIFT = 8;
 export const CONTROL_STATE_SHIFT = 16;
 export const CONTROL_MODE_SHIFT = 24;
 export const CONTROL_TXN_SHIFT = 32;
+export const FLOW_TABLES = 8;
 export const IPCACHE_ENDPOINT = 1;
 export const IPCACHE_NODE = 2;
 export const DEVICE_ALLOW_SELF_SOURCE = 1;
@@ -274,6 +275,58 @@ export const CONTROL_MODE_NAMES: Readonly<Record<number, keyof typeof CONTROL_MO
   1: 'AUDIT',
   2: 'FAILSAFE',
   3: 'OFF',
+};
+
+/** `enum flow_table`; the names there begin with `FLOW_TABLE_`. */
+export const FLOW_TABLE = {
+  TCP4: 0,
+  TCP6: 1,
+  ANY4: 2,
+  ANY6: 3,
+  UNPROVEN4: 4,
+  UNPROVEN6: 5,
+  OVERFLOW4: 6,
+  OVERFLOW6: 7,
+} as const;
+export type FlowTable = (typeof FLOW_TABLE)[keyof typeof FLOW_TABLE];
+/** Names of `enum flow_table` by number. */
+export const FLOW_TABLE_NAMES: Readonly<Record<number, keyof typeof FLOW_TABLE>> = {
+  0: 'TCP4',
+  1: 'TCP6',
+  2: 'ANY4',
+  3: 'ANY6',
+  4: 'UNPROVEN4',
+  5: 'UNPROVEN6',
+  6: 'OVERFLOW4',
+  7: 'OVERFLOW6',
+};
+
+/** `enum flow_pressure`; the names there begin with `PRESSURE_`. */
+export const FLOW_PRESSURE = {
+  NONE: 0,
+  HIGH: 1,
+  SEVERE: 2,
+} as const;
+export type FlowPressure = (typeof FLOW_PRESSURE)[keyof typeof FLOW_PRESSURE];
+/** Names of `enum flow_pressure` by number. */
+export const FLOW_PRESSURE_NAMES: Readonly<Record<number, keyof typeof FLOW_PRESSURE>> = {
+  0: 'NONE',
+  1: 'HIGH',
+  2: 'SEVERE',
+};
+
+/** `enum table_use`; the names there begin with `TABLE_`. */
+export const TABLE_USE = {
+  EMPTY: 0,
+  USED: 1,
+  CHECKING: 2,
+} as const;
+export type TableUse = (typeof TABLE_USE)[keyof typeof TABLE_USE];
+/** Names of `enum table_use` by number. */
+export const TABLE_USE_NAMES: Readonly<Record<number, keyof typeof TABLE_USE>> = {
+  0: 'EMPTY',
+  1: 'USED',
+  2: 'CHECKING',
 };
 
 /** `enum device_kind`; the names there begin with `DEVICE_`. */
@@ -556,7 +609,7 @@ export function writeHostfwControl(view: DataView, at: number, value: HostfwCont
 }
 
 /** Bytes of `struct live_state`. */
-export const LIVE_STATE_SIZE = 16416;
+export const LIVE_STATE_SIZE = 16424;
 /** Offsets in `struct live_state`. */
 export const LIVE_STATE = {
   clock: 0,
@@ -564,7 +617,8 @@ export const LIVE_STATE = {
   interest: 8,
   overflow_used: 12,
   unproven_used: 20,
-  epoch: 32,
+  pressure: 28,
+  epoch: 40,
 } as const;
 
 /** `struct live_state`. */
@@ -574,6 +628,7 @@ export interface LiveState {
   readonly interest: number;
   readonly overflow_used: readonly [number, number];
   readonly unproven_used: readonly [number, number];
+  readonly pressure: Uint8Array;
   readonly epoch: Uint32Array;
 }
 
@@ -585,13 +640,14 @@ export function readLiveState(view: DataView, at = 0): LiveState {
     interest: view.getUint32(at + 8, LE),
     overflow_used: [view.getUint32(at + 12, LE), view.getUint32(at + 16, LE)],
     unproven_used: [view.getUint32(at + 20, LE), view.getUint32(at + 24, LE)],
-    epoch: Uint32Array.from({ length: 4096 }, (_, i) => view.getUint32(at + 32 + 4 * i, LE)),
+    pressure: bytes(view, at + 28, 8),
+    epoch: Uint32Array.from({ length: 4096 }, (_, i) => view.getUint32(at + 40 + 4 * i, LE)),
   };
 }
 
 /** Writes `struct live_state` at byte `at` of the view; padding becomes zero. */
 export function writeLiveState(view: DataView, at: number, value: LiveState): void {
-  zero(view, at + 28, 4);
+  zero(view, at + 36, 4);
   view.setUint32(at, value.clock, LE);
   view.setUint32(at + 4, value.epoch_wide, LE);
   view.setUint32(at + 8, value.interest, LE);
@@ -599,7 +655,8 @@ export function writeLiveState(view: DataView, at: number, value: LiveState): vo
   view.setUint32(at + 16, value.overflow_used[1], LE);
   view.setUint32(at + 20, value.unproven_used[0], LE);
   view.setUint32(at + 24, value.unproven_used[1], LE);
-  for (let i = 0; i < 4096; i += 1) view.setUint32(at + 32 + 4 * i, value.epoch[i]!, LE);
+  putBytes(view, at + 28, 8, value.pressure);
+  for (let i = 0; i < 4096; i += 1) view.setUint32(at + 40 + 4 * i, value.epoch[i]!, LE);
 }
 
 /** Bytes of `struct addr4_key`. */
@@ -1326,18 +1383,24 @@ export function writePacketScratch(view: DataView, at: number, value: PacketScra
 }
 
 /** Bytes of `struct flow_scratch`. */
-export const FLOW_SCRATCH_SIZE = 136;
+export const FLOW_SCRATCH_SIZE = 176;
 /** Offsets in `struct flow_scratch`. */
 export const FLOW_SCRATCH = {
   value4: 0,
   unproven: 0,
-  number: 128,
+  key4: 128,
+  key6: 128,
+  swapped: 168,
+  number: 172,
 } as const;
 
 /** `struct flow_scratch`. */
 export interface FlowScratch {
   readonly value4: Flow4Value | undefined;
   readonly unproven: UnprovenValue | undefined;
+  readonly key4: Flow4Key | undefined;
+  readonly key6: Flow6Key | undefined;
+  readonly swapped: number;
   readonly number: number;
 }
 
@@ -1346,21 +1409,30 @@ export function readFlowScratch(view: DataView, at = 0): FlowScratch {
   return {
     value4: view.byteLength < at + 128 ? undefined : readFlow4Value(view, at),
     unproven: view.byteLength < at + 112 ? undefined : readUnprovenValue(view, at),
-    number: view.getUint32(at + 128, LE),
+    key4: view.byteLength < at + 144 ? undefined : readFlow4Key(view, at + 128),
+    key6: view.byteLength < at + 168 ? undefined : readFlow6Key(view, at + 128),
+    swapped: view.getUint32(at + 168, LE),
+    number: view.getUint32(at + 172, LE),
   };
 }
 
 /** Writes `struct flow_scratch` at byte `at` of the view; padding becomes zero. */
 export function writeFlowScratch(view: DataView, at: number, value: FlowScratch): void {
-  zero(view, at + 132, 4);
-  zero(view, at, Math.min(128, view.byteLength - at - 0));
+  zero(view, at, Math.min(168, view.byteLength - at - 0));
   if (value.value4 !== undefined) {
     writeFlow4Value(view, at, value.value4);
   }
   if (value.unproven !== undefined) {
     writeUnprovenValue(view, at, value.unproven);
   }
-  view.setUint32(at + 128, value.number, LE);
+  if (value.key4 !== undefined) {
+    writeFlow4Key(view, at + 128, value.key4);
+  }
+  if (value.key6 !== undefined) {
+    writeFlow6Key(view, at + 128, value.key6);
+  }
+  view.setUint32(at + 168, value.swapped, LE);
+  view.setUint32(at + 172, value.number, LE);
 }
 
 /** Bytes of `struct frag4_key`. */
@@ -1840,7 +1912,7 @@ export const MAPS = {
   failsafe_port: { type: 2, keySize: 4, valueSize: 8, maxEntries: 131328, flags: 1024, key: '', value: '', inner: undefined, layout: '3833a795' },
   flow_any4: { type: 1, keySize: 16, valueSize: 128, maxEntries: 4096, flags: 0, key: 'flow4_key', value: 'flow4_value', inner: undefined, layout: 'f0eccd1c' },
   flow_any6: { type: 1, keySize: 40, valueSize: 104, maxEntries: 4096, flags: 0, key: 'flow6_key', value: 'flow', inner: undefined, layout: '111f4e56' },
-  flow_scratch: { type: 6, keySize: 4, valueSize: 136, maxEntries: 1, flags: 0, key: '', value: 'flow_scratch', inner: undefined, layout: '736d8b2e' },
+  flow_scratch: { type: 6, keySize: 4, valueSize: 176, maxEntries: 1, flags: 0, key: '', value: 'flow_scratch', inner: undefined, layout: 'f9a540af' },
   flow_tcp4: { type: 1, keySize: 16, valueSize: 128, maxEntries: 4096, flags: 0, key: 'flow4_key', value: 'flow4_value', inner: undefined, layout: 'f0eccd1c' },
   flow_tcp6: { type: 1, keySize: 40, valueSize: 104, maxEntries: 4096, flags: 0, key: 'flow6_key', value: 'flow', inner: undefined, layout: '111f4e56' },
   frag4: { type: 9, keySize: 12, valueSize: 12, maxEntries: 8192, flags: 0, key: 'frag4_key', value: 'frag_value', inner: undefined, layout: '466717e5' },
@@ -1855,7 +1927,7 @@ export const MAPS = {
   ipcache_net4: { type: 11, keySize: 8, valueSize: 32, maxEntries: 65536, flags: 1, key: 'lpm4_key', value: 'ipcache_entry', inner: undefined, layout: 'a30cef2f' },
   ipcache_net6: { type: 11, keySize: 20, valueSize: 32, maxEntries: 65536, flags: 1, key: 'lpm6_key', value: 'ipcache_entry', inner: undefined, layout: '2770ed61' },
   ipcache_ops: { type: 2, keySize: 4, valueSize: 56, maxEntries: 4096, flags: 1024, key: '', value: 'ipcache_op', inner: undefined, layout: '98d1d824' },
-  live: { type: 2, keySize: 4, valueSize: 16416, maxEntries: 1, flags: 1024, key: '', value: 'live_state', inner: undefined, layout: 'c14f790d' },
+  live: { type: 2, keySize: 4, valueSize: 16424, maxEntries: 1, flags: 1024, key: '', value: 'live_state', inner: undefined, layout: '70ae86ed' },
   local_addrs4: { type: 1, keySize: 4, valueSize: 8, maxEntries: 4096, flags: 0, key: 'addr4_key', value: 'local_addr', inner: undefined, layout: '5270fcd7' },
   local_addrs6: { type: 1, keySize: 16, valueSize: 8, maxEntries: 4096, flags: 0, key: 'addr6_key', value: 'local_addr', inner: undefined, layout: '4c8f4768' },
   overflow4: { type: 9, keySize: 16, valueSize: 128, maxEntries: 4096, flags: 0, key: 'flow4_key', value: 'flow4_value', inner: undefined, layout: '5df4197d' },

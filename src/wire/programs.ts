@@ -6,8 +6,12 @@ export const PROGRAMS = {
     clock_sample: { section: 'syscall' },
     flow_gc_any4: { section: 'iter/bpf_map_elem' },
     flow_gc_any6: { section: 'iter/bpf_map_elem' },
+    flow_gc_overflow4: { section: 'iter/bpf_map_elem' },
+    flow_gc_overflow6: { section: 'iter/bpf_map_elem' },
     flow_gc_tcp4: { section: 'iter/bpf_map_elem' },
     flow_gc_tcp6: { section: 'iter/bpf_map_elem' },
+    flow_gc_unproven4: { section: 'iter/bpf_map_elem' },
+    flow_gc_unproven6: { section: 'iter/bpf_map_elem' },
     ipcache_feed: { section: 'syscall' },
   },
   host: {

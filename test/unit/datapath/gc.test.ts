@@ -63,7 +63,7 @@ test('Collector – a turn ends when its time is up, and who came short comes fi
 test('Collector – a pass tells how much it met, closes, and the next waits its time', (t) => {
   const b = bench([{ bytes: 30, costMs: 0.1 }]);
   b.collector.turn();
-  t.deepEqual(b.passes, [{ table: 't0', capacity: 160_000, entries: 480 }]);
+  t.deepEqual(b.passes, [{ table: 't0', capacity: 160_000, entries: 480, isOver: true }]);
   t.is(b.open(), 0);
   b.collector.turn();
   t.is(b.passes.length, 1);
