@@ -40,39 +40,53 @@ static __always_inline bool end6_is_behind(const union address *a, __be16 a_port
 	return bpf_ntohs(a_port) > bpf_ntohs(b_port);
 }
 
-/* Is the packet's source the second end of the key? */
-static __always_inline bool key_is_swapped(const struct packet *pkt)
+static __always_inline struct flow_scratch *scratch_get(void)
 {
-	if (pkt->family == 4)
-		return end4_is_behind(pkt->saddr.w[3], pkt->sport, pkt->daddr.w[3], pkt->dport);
-	return end6_is_behind(&pkt->saddr, pkt->sport, &pkt->daddr, pkt->dport);
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&flow_scratch, &zero);
 }
 
-static __always_inline void key4_set(struct flow4_key *key, const struct packet *pkt, bool swapped)
+/*
+ * Puts the key of the packet's connection into this CPU's room, where it stays for all that is done with its
+ * record: whether the packet's source is the second end. The verifier walks this once, and forgets it.
+ */
+__noinline int key_make(const struct packet *pkt)
 {
-	key->addr[0] = swapped ? pkt->daddr.w[3] : pkt->saddr.w[3];
-	key->addr[1] = swapped ? pkt->saddr.w[3] : pkt->daddr.w[3];
-	key->port[0] = swapped ? pkt->dport : pkt->sport;
-	key->port[1] = swapped ? pkt->sport : pkt->dport;
-	key->proto = pkt->proto;
-	key->kind = FLOW_PLAIN;
-	key->zone = 0;
-}
+	struct flow_scratch *scratch = scratch_get();
+	const union address *low, *high;
+	bool swapped;
 
-static __always_inline void key6_set(struct flow6_key *key, const struct packet *pkt, bool swapped)
-{
-	union address *end = (union address *)key->addr;
+	if (!pkt || !scratch)
+		return 0;
+	low = &pkt->saddr;
+	high = &pkt->daddr;
+	if (pkt->family == 4) {
+		struct flow4_key *key = &scratch->key4;
 
-	/* Values are chosen, not pointers: those would force the packet into memory. */
-	end[0].d[0] = swapped ? pkt->daddr.d[0] : pkt->saddr.d[0];
-	end[0].d[1] = swapped ? pkt->daddr.d[1] : pkt->saddr.d[1];
-	end[1].d[0] = swapped ? pkt->saddr.d[0] : pkt->daddr.d[0];
-	end[1].d[1] = swapped ? pkt->saddr.d[1] : pkt->daddr.d[1];
-	key->port[0] = swapped ? pkt->dport : pkt->sport;
-	key->port[1] = swapped ? pkt->sport : pkt->dport;
-	key->proto = pkt->proto;
-	key->kind = FLOW_PLAIN;
-	key->zone = 0;
+		swapped = end4_is_behind(low->w[3], pkt->sport, high->w[3], pkt->dport);
+		key->addr[0] = swapped ? high->w[3] : low->w[3];
+		key->addr[1] = swapped ? low->w[3] : high->w[3];
+		key->port[0] = swapped ? pkt->dport : pkt->sport;
+		key->port[1] = swapped ? pkt->sport : pkt->dport;
+		key->proto = pkt->proto;
+		key->kind = FLOW_PLAIN;
+		key->zone = 0;
+	} else {
+		struct flow6_key *key = &scratch->key6;
+		union address *end = (union address *)key->addr;
+
+		swapped = end6_is_behind(low, pkt->sport, high, pkt->dport);
+		end[0] = swapped ? *high : *low;
+		end[1] = swapped ? *low : *high;
+		key->port[0] = swapped ? pkt->dport : pkt->sport;
+		key->port[1] = swapped ? pkt->sport : pkt->dport;
+		key->proto = pkt->proto;
+		key->kind = FLOW_PLAIN;
+		key->zone = 0;
+	}
+	scratch->swapped = swapped;
+	return swapped;
 }
 
 static __always_inline struct flow *flow_main4(const struct flow4_key *key)
@@ -116,6 +130,12 @@ static __always_inline bool flow_is_live(const struct flow *flow, __u8 proto, bo
 	if ((__s32)(now - last) <= AGE_SURELY_LIVE)
 		return true;
 	return now - last <= (__u32)flow_timeout(flow->flags, proto, is_unproven);
+}
+
+/* As flow_is_live, where a call does not count: the verifier walks it once. */
+__noinline int flow_lives(const struct flow *flow, __u32 proto, __u32 is_unproven)
+{
+	return flow && flow_is_live(flow, proto, is_unproven, now_seconds());
 }
 
 /* A record without verdicts was made for what merely passes. */
@@ -200,13 +220,14 @@ static __always_inline void flow_store_verdict(struct flow *flow, const struct p
  */
 __noinline int flow_write(struct flow *flow, const struct packet *pkt, __u32 is_reply)
 {
+	struct flow_scratch *scratch = scratch_get();
 	bool swapped;
 	__u32 now = now_seconds();
 	__u16 flags;
 
-	if (!flow || !pkt)
+	if (!flow || !pkt || !scratch)
 		return 0;
-	swapped = key_is_swapped(pkt);
+	swapped = scratch->swapped;
 	flow->verdict[0] = VERDICT_NONE;
 	flow->verdict[1] = VERDICT_NONE;
 	flow->verdict[2] = VERDICT_NONE;
@@ -251,6 +272,13 @@ __noinline int flow_write(struct flow *flow, const struct packet *pkt, __u32 is_
 #define EEXIST 17
 #define EBUSY 16
 
+/* Says that a table has entries; the line stays clean where that is known. */
+#define TABLE_USE(use)                      \
+	do {                                \
+		if ((use) != TABLE_USED)    \
+			(use) = TABLE_USED; \
+	} while (0)
+
 /* Inserts the record in the scratch room; a table that is full or busy sends it to the overflow table.
  * 0, 1 = the key is taken, negative = nowhere. */
 #define FLOW_STORE(map, overflow, key, value, family_index)                        \
@@ -261,8 +289,8 @@ __noinline int flow_write(struct flow *flow, const struct packet *pkt, __u32 is_
 		if (__rc && __rc != -EEXIST) {                                     \
 			count(STAT_CT_INSERT_FAILED, 1);                           \
 			__rc = bpf_map_update_elem(overflow, key, value, BPF_ANY); \
-			if (!__rc && !state->overflow_used[family_index])          \
-				state->overflow_used[family_index] = 1;            \
+			if (!__rc)                                                 \
+				TABLE_USE(state->overflow_used[family_index]);     \
 		}                                                                  \
 		__rc == -EEXIST ? 1 : __rc;                                        \
 	})
@@ -270,49 +298,38 @@ __noinline int flow_write(struct flow *flow, const struct packet *pkt, __u32 is_
 static __always_inline int flow_insert4(const struct packet *pkt, struct flow_scratch *scratch,
 					struct live_state *state, __u32 home)
 {
-	struct flow4_key key = {};
+	struct flow4_key *key = &scratch->key4;
 
-	key4_set(&key, pkt, key_is_swapped(pkt));
 	if (home == HOME_UNPROVEN) {
-		if (!state->unproven_used[0])
-			state->unproven_used[0] = 1;
-		return bpf_map_update_elem(&unproven4, &key, &scratch->unproven, BPF_ANY);
+		TABLE_USE(state->unproven_used[0]);
+		return bpf_map_update_elem(&unproven4, key, &scratch->unproven, BPF_ANY);
 	}
 	__builtin_memset(&scratch->value4.extra, 0, sizeof(scratch->value4.extra));
 	if (home == HOME_OVERFLOW) {
-		state->overflow_used[0] = 1;
-		return bpf_map_update_elem(&overflow4, &key, &scratch->value4, BPF_ANY);
+		TABLE_USE(state->overflow_used[0]);
+		return bpf_map_update_elem(&overflow4, key, &scratch->value4, BPF_ANY);
 	}
 	if (pkt->proto == IPPROTO_TCP)
-		return FLOW_STORE(&flow_tcp4, &overflow4, &key, &scratch->value4, 0);
-	return FLOW_STORE(&flow_any4, &overflow4, &key, &scratch->value4, 0);
+		return FLOW_STORE(&flow_tcp4, &overflow4, key, &scratch->value4, 0);
+	return FLOW_STORE(&flow_any4, &overflow4, key, &scratch->value4, 0);
 }
 
 static __always_inline int flow_insert6(const struct packet *pkt, struct flow_scratch *scratch,
 					struct live_state *state, __u32 home)
 {
-	struct flow6_key key = {};
+	struct flow6_key *key = &scratch->key6;
 
-	key6_set(&key, pkt, key_is_swapped(pkt));
 	if (home == HOME_UNPROVEN) {
-		if (!state->unproven_used[1])
-			state->unproven_used[1] = 1;
-		return bpf_map_update_elem(&unproven6, &key, &scratch->unproven, BPF_ANY);
+		TABLE_USE(state->unproven_used[1]);
+		return bpf_map_update_elem(&unproven6, key, &scratch->unproven, BPF_ANY);
 	}
 	if (home == HOME_OVERFLOW) {
-		state->overflow_used[1] = 1;
-		return bpf_map_update_elem(&overflow6, &key, &scratch->value4.flow, BPF_ANY);
+		TABLE_USE(state->overflow_used[1]);
+		return bpf_map_update_elem(&overflow6, key, &scratch->value4.flow, BPF_ANY);
 	}
 	if (pkt->proto == IPPROTO_TCP)
-		return FLOW_STORE(&flow_tcp6, &overflow6, &key, &scratch->value4.flow, 1);
-	return FLOW_STORE(&flow_any6, &overflow6, &key, &scratch->value4.flow, 1);
-}
-
-static __always_inline struct flow_scratch *scratch_get(void)
-{
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&flow_scratch, &zero);
+		return FLOW_STORE(&flow_tcp6, &overflow6, key, &scratch->value4.flow, 1);
+	return FLOW_STORE(&flow_any6, &overflow6, key, &scratch->value4.flow, 1);
 }
 
 /* A number for a record: of this CPU, then the CPU; never 0. */

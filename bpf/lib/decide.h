@@ -102,19 +102,13 @@ __noinline int flow_promote(const struct packet *pkt, const struct flow *flow)
 	scratch->value4.flow = *flow;
 	scratch->value4.flow.flags |= FLOW_PROVEN;
 	if (pkt->family == 4) {
-		struct flow4_key key = {};
-
 		rc = flow_insert4(pkt, scratch, state, HOME_MAIN);
-		key4_set(&key, pkt, key_is_swapped(pkt));
 		if (!rc)
-			bpf_map_delete_elem(&unproven4, &key);
+			bpf_map_delete_elem(&unproven4, &scratch->key4);
 	} else {
-		struct flow6_key key = {};
-
 		rc = flow_insert6(pkt, scratch, state, HOME_MAIN);
-		key6_set(&key, pkt, key_is_swapped(pkt));
 		if (!rc)
-			bpf_map_delete_elem(&unproven6, &key);
+			bpf_map_delete_elem(&unproven6, &scratch->key6);
 	}
 	if (!rc)
 		count(STAT_FLOW_PROVEN, 1);
@@ -387,47 +381,31 @@ __noinline int flow_track(struct __sk_buff *skb, struct packet *pkt)
 	struct live_state *state = live_get();
 	struct flow *flow = NULL, *expired = NULL;
 	struct unproven_value *unproven = NULL;
+	struct flow_scratch *scratch = scratch_get();
 	bool swapped;
-	__u32 now = now_seconds();
 
-	if (!pkt || !state)
+	if (!pkt || !state || !scratch)
 		return TC_ACT_SHOT;
 	if (pkt->flags & PKT_NO_RECORD)
 		return flow_begin(skb, pkt, NULL);
 
-	swapped = key_is_swapped(pkt);
-	if (pkt->family == 4) {
-		struct flow4_key key = {};
-
-		key4_set(&key, pkt, swapped);
-		if (!(pkt->flags & PKT_MISS))
-			flow = flow_main4(&key);
-		if (!flow || !flow_is_live(flow, pkt->proto, false, now)) {
-			expired = flow;
-			flow = NULL;
-			if (state->unproven_used[0])
-				unproven = bpf_map_lookup_elem(&unproven4, &key);
-			if (!unproven && state->overflow_used[0])
-				flow = bpf_map_lookup_elem(&overflow4, &key);
-		}
-	} else {
-		struct flow6_key key = {};
-
-		key6_set(&key, pkt, swapped);
-		if (!(pkt->flags & PKT_MISS))
-			flow = flow_main6(&key);
-		if (!flow || !flow_is_live(flow, pkt->proto, false, now)) {
-			expired = flow;
-			flow = NULL;
-			if (state->unproven_used[1])
-				unproven = bpf_map_lookup_elem(&unproven6, &key);
-			if (!unproven && state->overflow_used[1])
-				flow = bpf_map_lookup_elem(&overflow6, &key);
-		}
+	swapped = key_make(pkt);
+	if (!(pkt->flags & PKT_MISS))
+		flow = pkt->family == 4 ? flow_main4(&scratch->key4) : flow_main6(&scratch->key6);
+	if (!flow || !flow_lives(flow, pkt->proto, false)) {
+		expired = flow;
+		flow = NULL;
+		if (state->unproven_used[pkt->family != 4])
+			unproven = pkt->family == 4
+					   ? bpf_map_lookup_elem(&unproven4, &scratch->key4)
+					   : bpf_map_lookup_elem(&unproven6, &scratch->key6);
+		if (!unproven && state->overflow_used[pkt->family != 4])
+			flow = pkt->family == 4 ? bpf_map_lookup_elem(&overflow4, &scratch->key4)
+						: bpf_map_lookup_elem(&overflow6, &scratch->key6);
 	}
 	if (unproven)
 		flow = &unproven->flow;
-	if (!flow || !flow_is_live(flow, pkt->proto, unproven != NULL, now))
+	if (!flow || !flow_lives(flow, pkt->proto, unproven != NULL))
 		return flow_begin(skb, pkt, expired);
 	if (!flow_fits(pkt, flow, swapped)) {
 		pkt->flags |= PKT_NO_RECORD;

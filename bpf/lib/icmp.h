@@ -102,7 +102,7 @@ static __always_inline int inner_ports(struct __sk_buff *skb, __u32 at, __u8 pro
 
 static __always_inline bool flow_admits(const struct flow *flow, __u8 proto, bool is_unproven)
 {
-	if (!flow || !flow_is_live(flow, proto, is_unproven, now_seconds()))
+	if (!flow || !flow_lives(flow, proto, is_unproven))
 		return false;
 	if (flow->flags & FLOW_REVOKED)
 		return false;
@@ -144,23 +144,20 @@ static __always_inline bool inner_take6(struct __sk_buff *skb, struct packet *pk
 
 static __always_inline bool inner_is_tracked(const struct packet *pkt)
 {
-	bool swapped = key_is_swapped(pkt);
+	struct flow_scratch *scratch = scratch_get();
 
-	if (pkt->family == 4) {
-		struct flow4_key key = {};
-
-		key4_set(&key, pkt, swapped);
-		return flow_admits(flow_main4(&key), pkt->proto, false) ||
-		       flow_admits(bpf_map_lookup_elem(&unproven4, &key), pkt->proto, true) ||
-		       flow_admits(bpf_map_lookup_elem(&overflow4, &key), pkt->proto, false);
-	} else {
-		struct flow6_key key = {};
-
-		key6_set(&key, pkt, swapped);
-		return flow_admits(flow_main6(&key), pkt->proto, false) ||
-		       flow_admits(bpf_map_lookup_elem(&unproven6, &key), pkt->proto, true) ||
-		       flow_admits(bpf_map_lookup_elem(&overflow6, &key), pkt->proto, false);
-	}
+	if (!scratch)
+		return false;
+	key_make(pkt);
+	if (pkt->family == 4)
+		return flow_admits(flow_main4(&scratch->key4), pkt->proto, false) ||
+		       flow_admits(bpf_map_lookup_elem(&unproven4, &scratch->key4), pkt->proto,
+				   true) ||
+		       flow_admits(bpf_map_lookup_elem(&overflow4, &scratch->key4), pkt->proto,
+				   false);
+	return flow_admits(flow_main6(&scratch->key6), pkt->proto, false) ||
+	       flow_admits(bpf_map_lookup_elem(&unproven6, &scratch->key6), pkt->proto, true) ||
+	       flow_admits(bpf_map_lookup_elem(&overflow6, &scratch->key6), pkt->proto, false);
 }
 
 static __always_inline bool inner_has_socket(struct __sk_buff *skb, const struct packet *pkt)
