@@ -100,7 +100,6 @@ export interface BedSpec {
   readonly mtu?: number;
   readonly pods?: readonly PodName[];
   readonly node?: HostSpec;
-  readonly peer?: HostSpec;
   readonly isAgentStarted?: boolean;
 }
 
@@ -263,19 +262,20 @@ export async function bed(spec: BedSpec): Promise<Bed> {
   }
 }
 
+/** Hosts tell of every error, as often as it happens. */
+const TALKATIVE = { 'net/ipv4/icmp_ratelimit': '0', 'net/ipv6/icmp/ratelimit': '0' };
+
 function build(spec: BedSpec): Promise<Topology<HostName>> {
   const both = (host: HostName) => [`${address(host, 4)}/24`, `${address(host, 6)}/64`];
   const gateways = FAMILIES.map((family) => address('router', family));
+  const routes = ['10.244.0.0/24 via 192.0.2.1', '-6 fd00:10:244::/64 via 2001:db8::1'];
   return topology<HostName>({
     name: spec.name,
     hosts: {
-      node: { isNode: true, ...spec.node },
-      peer: { routes: ['10.244.0.0/24 via 192.0.2.1', '-6 fd00:10:244::/64 via 2001:db8::1'], ...spec.peer },
-      router: {
-        forward: true,
-        routes: ['10.244.0.0/24 via 192.0.2.1', '-6 fd00:10:244::/64 via 2001:db8::1'],
-      },
-      far: {},
+      node: { ...spec.node, isNode: true, sysctls: { ...TALKATIVE, ...spec.node?.sysctls } },
+      peer: { routes, sysctls: TALKATIVE },
+      router: { forward: true, routes, sysctls: TALKATIVE },
+      far: { sysctls: TALKATIVE },
       red: {},
       blue: {},
     },

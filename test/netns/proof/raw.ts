@@ -35,6 +35,7 @@ export const SOL_SOCKET = 1;
 export const SO_BROADCAST = 6;
 export const SO_BINDTODEVICE = 25;
 const SO_LINGER = 13;
+const SO_RCVBUFFORCE = 33;
 const TCP_INFO = 11;
 const TCP_ESTABLISHED = 1;
 const MSG_TRUNC = 0x20;
@@ -172,6 +173,35 @@ export async function linkOf(host: Host, device = 'eth0'): Promise<LinkInfo> {
   return link;
 }
 
+const AF_NETLINK = 16;
+const RTM_NEWLINK = 16;
+const NLM_F_REQUEST_ACK = 5;
+const NLMSG_ERROR = 2;
+/** IFLA_GSO_MAX_SIZE, IFLA_GRO_MAX_SIZE, and the same of IPv4, which `ip` of Debian 12 does not know. */
+const SIZE_ATTRIBUTES = [41, 58, 63, 64];
+
+/** Lets a device carry segments of up to `bytes`, both ways and both families. */
+export async function setBigTcp(host: Host, bytes: number, device = 'eth0'): Promise<void> {
+  const { ifindex } = await linkOf(host, device);
+  const message = new Uint8Array(32 + 8 * SIZE_ATTRIBUTES.length);
+  const view = new DataView(message.buffer);
+  view.setUint32(0, message.length, true);
+  view.setUint16(4, RTM_NEWLINK, true);
+  view.setUint16(6, NLM_F_REQUEST_ACK, true);
+  view.setInt32(20, ifindex, true);
+  for (const [at, attribute] of SIZE_ATTRIBUTES.entries()) {
+    view.setUint16(32 + 8 * at, 8, true);
+    view.setUint16(34 + 8 * at, attribute, true);
+    view.setUint32(36 + 8 * at, bytes, true);
+  }
+  using socket = new Socket(host, AF_NETLINK, SOCK_RAW);
+  socket.send(message);
+  const answer = await socket.next(1000);
+  const reply = new DataView(answer?.buffer ?? new ArrayBuffer(20));
+  if (reply.getUint16(4, true) !== NLMSG_ERROR || reply.getInt32(16, true) !== 0)
+    throw new Error(`${host.name} takes no segments of ${bytes} bytes: ${reply.getInt32(16, true)}`);
+}
+
 /** Sends and hears frames at a host's device. */
 export class Wire implements Disposable {
   readonly mac: string;
@@ -205,6 +235,11 @@ export class Wire implements Disposable {
 
   hear(timeoutMs: number, wanted: (frame: Uint8Array) => boolean) {
     return this.#socket.next(timeoutMs, wanted);
+  }
+
+  /** Keeps up to so many bytes of what it hears until somebody listens. */
+  room(bytes: number): void {
+    this.#socket.set(SOL_SOCKET, SO_RCVBUFFORCE, bytes);
   }
 
   /** Lengths of the frames that passed by since the last call, as long as they were. */
