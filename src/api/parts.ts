@@ -35,6 +35,8 @@ export interface Parts {
   status(): Awaitable<StatusView>;
   config(): Awaitable<readonly ConfigEntryView[]>;
   reload(): Promise<ReloadView>;
+  /** Resolves once what the directory holds is enforced, even nothing. */
+  clearPolicies(): Promise<void>;
   devices(): Awaitable<readonly DeviceView[]>;
   endpoints(): Awaitable<readonly EndpointView[]>;
   /** Resolves once the endpoint is enforced. */

@@ -25,6 +25,7 @@ const ROUTES: readonly Route[] = [
   { method: 'GET', path: '/v1/status', answer: (p) => p.status() },
   { method: 'GET', path: '/v1/config', answer: (p) => p.config() },
   { method: 'POST', path: '/v1/reload', answer: (p) => p.reload() },
+  { method: 'POST', path: '/v1/policy/clear', answer: (p) => p.clearPolicies() },
   { method: 'GET', path: '/v1/devices', answer: (p) => p.devices() },
   { method: 'GET', path: '/v1/endpoints', answer: (p) => p.endpoints() },
   { method: 'POST', path: '/v1/endpoints', answer: (p, r) => p.addEndpoint(endpointRequest(r.body)) },

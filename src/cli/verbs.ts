@@ -170,6 +170,14 @@ const present: readonly Verb[] = [
     load: () => import('./verbs/policy-status.ts'),
   },
   {
+    name: 'policy clear',
+    group: 'policy',
+    what: 'Enforce what the manifest directory holds, even when everything in it is gone at once',
+    options: [{ flags: '--yes', what: 'it is meant: nothing selected means everything open' }],
+    example: 'merlon policy clear --yes',
+    load: () => import('./verbs/policy-clear.ts'),
+  },
+  {
     name: 'policy counters',
     group: 'policy',
     what: 'The same as `merlon counters`',
@@ -276,7 +284,8 @@ const present: readonly Verb[] = [
       { flags: '--timeout <seconds>', what: 'of --wait; default 60' },
     ],
     example: 'merlon manifests status --wait',
-    exits: '0 applied, 2 invalid, 20 rolled back, 124 not in time',
+    exits:
+      '0 applied, 1 held because everything was gone at once, 2 invalid, 20 rolled back, 124 not in time',
     load: () => import('./verbs/manifests.ts'),
   },
   {
@@ -375,7 +384,7 @@ const later: Readonly<Record<string, readonly string[]>> = {
   policy: [
     ...['lint', 'diff', 'show', 'selectors', 'apply', 'confirm', 'rollback', 'extend', 'history'],
     ...['preflight', 'preview', 'stage', 'promote', 'unstage', 'accept', 'retry', 'unused'],
-    ...['generate', 'init', 'clear', 'trace', 'explain'],
+    ...['generate', 'init', 'trace', 'explain'],
   ]
     .map((word) => `policy ${word}`)
     .concat('explain'),

@@ -63,13 +63,27 @@ export class AgentView implements Parts {
     applyMode(this.#context.datapath, after);
     manifests.configure(manifestSettings(after));
     const signal = AbortSignal.timeout(ENFORCE_TIMEOUT_MS);
-    const { problems } = await manifests.reload({ signal });
+    const { problems, state, message } = await manifests.reload({ signal });
     const [first] = problems;
     if (first !== undefined) throw errorFromProblem(first);
+    // The configuration counts all the same; what somebody did to the directory does not.
+    if (state === 'held') throw new MerlonError('FAILED', message);
     db.flush();
     await loop.settled(db.revision, signal);
     this.#context.report.write();
     return { changed, needsRestart };
+  }
+
+  /** Enforces what the directory holds, even nothing. */
+  async clearPolicies(): Promise<void> {
+    const { manifests, db, loop, report } = this.#context;
+    const signal = AbortSignal.timeout(ENFORCE_TIMEOUT_MS);
+    const { problems } = await manifests.clear({ signal });
+    const [first] = problems;
+    if (first !== undefined) throw errorFromProblem(first);
+    db.flush();
+    await loop.settled(db.revision, signal);
+    report.write();
   }
 
   devices() {

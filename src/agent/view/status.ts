@@ -3,6 +3,7 @@ import { hostname, release } from 'node:os';
 import type { DirectionState, StatusView } from '#api';
 import type { Datapath } from '#datapath';
 import { sshWarning } from '#hostfw';
+import { unmatchedPatterns } from '#netdev';
 import { errorMessage } from '#kit/errors';
 import { formatProblem } from '#files';
 import { unsyncedTables } from '../input.ts';
@@ -154,6 +155,9 @@ function notEnforced(context: ViewContext, devices: StatusView['devices']): Stat
   }
   if (values['hostfw.enabled'] === false && hostPolicies(context) > 0) {
     rows.push({ what: 'host policies', why: 'hostfw.enabled is false' });
+  }
+  for (const pattern of unmatchedPatterns(tables.netdev.links.all(), values['devices.patterns'] ?? [])) {
+    rows.push({ what: `devices.patterns ${pattern}`, why: 'it matches no device' });
   }
   for (const device of devices.filter((d) => d.unprotected)) {
     rows.push({

@@ -1,9 +1,16 @@
 /** `merlon agent`: the node's long-running process, a bundle of its own so that other verbs start fast. */
 import { resolve } from 'node:path';
+import { MerlonError } from '#kit/errors';
 import { type Run, text } from '../verb.ts';
 
 /** Runs until SIGTERM or SIGINT; enforcement stays behind. */
 export const run: Run = async (context, _args, options) => {
+  if (process.geteuid?.() !== 0) {
+    throw new MerlonError(
+      'KERNEL_PERMISSION',
+      'the agent puts programs into the kernel, which root alone may',
+    );
+  }
   const { runAgent } = await import('#agent');
   const path = (key: string, fallback: string): string => resolve(text(options, key) ?? fallback);
   return runAgent({

@@ -7,11 +7,14 @@ import type { Output } from '../output.ts';
 import { type Context, type Run, text } from '../verb.ts';
 import { SHORT_KINDS } from './policy-get.ts';
 
+/** A set that is held is neither applied nor wrong: a person has to say what is meant. */
+const EXITS: Readonly<Record<string, number>> = { invalid: 2, held: 1 };
+
 export const run: Run = async (context, _args, options) => {
   const view = options['wait'] === true ? await settled(context, options) : await read(context);
   for (const error of view.errors) context.output.message(error.text);
   await context.output.value(view, () => render(view, context.output));
-  return view.state === 'invalid' ? 2 : 0;
+  return EXITS[view.state] ?? 0;
 };
 
 function read(context: Context): Promise<ManifestsView> {
