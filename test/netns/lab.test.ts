@@ -150,7 +150,8 @@ test('stream – records through a cut: what was lost, and how long it was silen
   });
   const [udpReport, tcpReport, , , fresh] = await Promise.all(cut.map((stream) => stream.stop()));
   t.true((udpReport?.lost.length ?? 0) > 10, 'datagrams of the cut are lost');
-  t.true((udpReport?.gaps[0]?.ms ?? 0) >= 500);
+  // A loaded machine makes small gaps of its own.
+  t.true(Math.max(0, ...(udpReport?.gaps ?? []).map((gap) => gap.ms)) >= 500);
   t.deepEqual(tcpReport?.lost, [], 'TCP sends again');
   t.true((tcpReport?.longestGapMs ?? 0) >= 400);
   t.deepEqual(

