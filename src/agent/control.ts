@@ -10,16 +10,18 @@
  *
  * One change at a time; what comes meanwhile is taken together in the next.
  */
-import type { EndpointRow, IdentityRow, IpcacheRow, NodeRow, Policy, PolicyConfig } from '#model';
+import type {
+  EndpointRow,
+  Identity,
+  IdentityRow,
+  IpcacheRow,
+  NodeRow,
+  Policy,
+  PolicyConfig,
+  PolicyFacts,
+} from '#model';
 import type { LabelSet } from '#kit/labels';
-import {
-  type CompiledPolicy,
-  type CompileMemo,
-  compile,
-  type Numbering,
-  numberOf,
-  prefixIdentities,
-} from '#policy';
+import { type CompiledPolicy, type CompileMemo, compile, type Numbering, prefixIdentities } from '#policy';
 
 /** Everything that decides what is enforced, at one moment. */
 export interface ControlInput {
@@ -29,6 +31,7 @@ export interface ControlInput {
   readonly endpoints: readonly EndpointRow[];
   readonly localAddresses: readonly string[];
   readonly nodeLabels: LabelSet;
+  readonly facts?: PolicyFacts;
   readonly config: PolicyConfig;
 }
 
@@ -70,7 +73,7 @@ export async function enforce(
 ): Promise<Enforced> {
   const wanted = prefixIdentities({ ...input, numbering });
   const ipcache = new Map(wanted.ipcache.map((row) => [row.prefix, row]));
-  const endpoints = input.endpoints.map((e) => withNumber(e, wanted.numbering));
+  const endpoints = input.endpoints.map((e, i) => ({ ...e, identity: identityAt(wanted.endpoints, i) }));
   const both = union(before?.identities ?? [], wanted.identities);
   if (before !== undefined && both.length > before.identities.length) {
     await sink.applyPolicy(compileFor(before.input, both, memo));
@@ -96,11 +99,11 @@ function compileFor(
   return compile({ ...input, identities }, memo);
 }
 
-function withNumber(endpoint: EndpointRow, numbering: Numbering): EndpointRow {
-  const identity = endpoint.identity || numberOf(numbering, { scope: 'cluster', labels: endpoint.labels });
+function identityAt(identities: readonly Identity[], position: number): Identity {
+  const identity = identities[position];
   // prefixIdentities numbers every endpoint; without a number the endpoint would be judged as unknown.
-  if (identity === undefined) throw new Error(`endpoint ${endpoint.id} has no identity`);
-  return { ...endpoint, identity };
+  if (identity === undefined) throw new Error('an endpoint has no identity');
+  return identity;
 }
 
 /** Both sets; where a number's labels changed, the wanted ones count. */

@@ -1,6 +1,6 @@
 /** What policy is compiled from, read out of the tables. */
 import { identityLabels, labelFilter } from '#policy';
-import type { EndpointRow } from '#model';
+import { type EndpointRow, NO_FACTS, type PolicyFacts } from '#model';
 import type { AnyTable } from '#table';
 import type { ControlInput } from './control.ts';
 import { nodeLabels, peerNodes, policyConfig } from './settings.ts';
@@ -11,13 +11,9 @@ const FILTER = labelFilter();
 
 /** The tables that `controlInput` reads. */
 export function inputTables(tables: AgentTables): readonly AnyTable[] {
-  return [
-    tables.manifests.policies,
-    tables.manifests.workloads,
-    tables.endpoints,
-    tables.localAddresses,
-    tables.settings,
-  ];
+  const { policies, workloads, cidrGroups, services, endpointSlices } = tables.manifests;
+  const manifests = [policies, workloads, cidrGroups, services, endpointSlices];
+  return [...manifests, tables.endpoints, tables.localAddresses, tables.settings];
 }
 
 /** Everything at this moment; undefined while a table waits for its source, since half a source is no input. */
@@ -35,6 +31,7 @@ export function controlInput(tables: AgentTables): ControlInput | undefined {
     localAddresses: [...tables.localAddresses.all()].map((row) => row.address),
     nodeLabels: nodeLabels(config),
     config: policyConfig(config),
+    facts: policyFacts(tables),
   };
 }
 
@@ -49,4 +46,14 @@ export function unsyncedTables(tables: AgentTables): readonly string[] {
 function namedPorts(tables: AgentTables, row: EndpointRow): Pick<EndpointRow, 'namedPorts'> {
   const ports = tables.manifests.workloads.get(`${row.namespace}/${row.name}`)?.namedPorts;
   return ports === undefined ? {} : { namedPorts: ports };
+}
+
+/** What policies refer to. Names come with the DNS proxy, cloud groups with a provider: there are none yet. */
+function policyFacts({ manifests }: AgentTables): PolicyFacts {
+  return {
+    ...NO_FACTS,
+    cidrGroups: [...manifests.cidrGroups.all()],
+    services: [...manifests.services.all()],
+    endpointSlices: [...manifests.endpointSlices.all()],
+  };
 }

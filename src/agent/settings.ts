@@ -31,7 +31,8 @@ export function policyConfig(config: NodeConfig): PolicyConfig {
     ipv4: value(config, 'enable-ipv4'),
     ipv6: value(config, 'enable-ipv6'),
     cidrMatchNodes: value(config, 'policy-cidr-match-mode').includes('nodes'),
-    nodeSelectorLabels: false,
+    cidrMatchPods: value(config, 'policy-cidr-match-mode').includes('pods'),
+    nodeSelectorLabels: value(config, 'enable-node-selector-labels'),
   };
 }
 
@@ -49,6 +50,7 @@ function parseOptions(config: NodeConfig): ParseOptions {
     policyDefaultLocalCluster: value(config, 'policy-default-local-cluster'),
     nonDefaultDenyPolicies: value(config, 'enable-non-default-deny-policies'),
     extendedIpProtocols: false,
+    nodeSelectorLabels: value(config, 'enable-node-selector-labels'),
   };
 }
 

@@ -2,7 +2,17 @@
 import { endpointTable } from '#endpoint';
 import type { ManifestFileRow, ManifestObjectRow, ManifestTables } from '#files';
 import type { NodeFacts } from '#hostfw';
-import type { DeviceRow, EndpointRow, FailsafeRow, LocalAddressRow, Policy, WorkloadRow } from '#model';
+import type {
+  CidrGroupRow,
+  EndpointSliceRow,
+  ServiceRow,
+  DeviceRow,
+  EndpointRow,
+  FailsafeRow,
+  LocalAddressRow,
+  Policy,
+  WorkloadRow,
+} from '#model';
 import type { NodeConfig } from '#model/config';
 import { type NetdevTables, netdevTables } from '#netdev';
 import type { Database, Table } from '#table';
@@ -36,6 +46,14 @@ export function agentTables(db: Database): AgentTables {
     manifests: {
       policies: db.table<Policy>({ name: 'policies', key: (p) => p.key, owner, sources }),
       workloads: db.table<WorkloadRow>({ name: 'workloads', key: (w) => w.key, owner, sources }),
+      cidrGroups: db.table<CidrGroupRow>({ name: 'cidr-groups', key: (g) => g.name, owner, sources }),
+      services: db.table<ServiceRow>({ name: 'services', key: (s) => s.key, owner, sources }),
+      endpointSlices: db.table<EndpointSliceRow>({
+        name: 'endpoint-slices',
+        key: (s) => s.key,
+        owner,
+        sources,
+      }),
       objects: db.table<ManifestObjectRow>({ name: 'objects', key: (o) => o.key }),
       files: db.table<ManifestFileRow>({ name: 'files', key: (f) => f.file }),
     },

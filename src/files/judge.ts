@@ -2,8 +2,15 @@
  * Pure: a snapshot and what was accepted before → what is accepted now (HF-11.2, HF-11.3). All or nothing,
  * unless each file stands for itself. An empty set never replaces one with policies: it is held.
  */
-import type { Policy, WorkloadRow } from '#model';
-import { type ManifestObject, type ParseOptions, parseManifest, type Problem } from '#model/parse';
+import { assertNever } from '#kit/errors';
+import type { CidrGroupRow, EndpointSliceRow, Policy, ServiceRow, WorkloadRow } from '#model';
+import {
+  type ManifestObject,
+  type ManifestValue,
+  type ParseOptions,
+  parseManifest,
+  type Problem,
+} from '#model/parse';
 import type { ManifestFile, Snapshot } from './snapshot.ts';
 
 /** Most documents of all files together. */
@@ -14,7 +21,10 @@ const MAX_SET_PROBLEMS = 200;
 /** An accepted object. */
 export type Accepted =
   | { readonly kind: 'policy'; readonly row: Policy }
-  | { readonly kind: 'workload'; readonly row: WorkloadRow };
+  | { readonly kind: 'workload'; readonly row: WorkloadRow }
+  | { readonly kind: 'cidrGroup'; readonly row: CidrGroupRow }
+  | { readonly kind: 'service'; readonly row: ServiceRow }
+  | { readonly kind: 'endpointSlice'; readonly row: EndpointSliceRow };
 
 /** One file after judgement. */
 export interface JudgedFile {
@@ -215,14 +225,39 @@ function objectKey(object: ManifestObject): string {
 
 /** `kind/namespace/name`. */
 export function acceptedKey(a: Accepted): string {
-  return a.kind === 'policy' ? a.row.key : `Workload/${a.row.key}`;
+  switch (a.kind) {
+    case 'policy':
+      return a.row.key;
+    case 'workload':
+      return `Workload/${a.row.key}`;
+    case 'cidrGroup':
+      return `CiliumCIDRGroup//${a.row.name}`;
+    case 'service':
+      return `Service/${a.row.key}`;
+    case 'endpointSlice':
+      return `EndpointSlice/${a.row.key}`;
+    default:
+      return assertNever(a);
+  }
 }
 
 function acceptedOf(objects: readonly ManifestObject[]): readonly Accepted[] {
-  return objects.flatMap(({ value }): Accepted[] => {
-    if (value === undefined) return [];
-    return value.kind === 'policy'
-      ? [{ kind: 'policy', row: value.policy }]
-      : [{ kind: 'workload', row: value.workload }];
-  });
+  return objects.flatMap(({ value }) => (value === undefined ? [] : [acceptedOne(value)]));
+}
+
+function acceptedOne(value: ManifestValue): Accepted {
+  switch (value.kind) {
+    case 'policy':
+      return { kind: 'policy', row: value.policy };
+    case 'workload':
+      return { kind: 'workload', row: value.workload };
+    case 'cidrGroup':
+      return { kind: 'cidrGroup', row: value.cidrGroup };
+    case 'service':
+      return { kind: 'service', row: value.service };
+    case 'endpointSlice':
+      return { kind: 'endpointSlice', row: value.endpointSlice };
+    default:
+      return assertNever(value);
+  }
 }

@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { Mutex } from '#kit/async';
 import type { Clock } from '#kit/clock';
-import type { Policy, WorkloadRow } from '#model';
+import type { CidrGroupRow, EndpointSliceRow, Policy, ServiceRow, WorkloadRow } from '#model';
 import { type ManifestObject, type ParseOptions } from '#model/parse';
 import type { Database, Source, Table } from '#table';
 import { type FileSystem, nodeFileSystem } from './filesystem.ts';
@@ -33,6 +33,9 @@ const PATIENCE = 10;
 export interface ManifestTables {
   readonly policies: Table<Policy>;
   readonly workloads: Table<WorkloadRow>;
+  readonly cidrGroups: Table<CidrGroupRow>;
+  readonly services: Table<ServiceRow>;
+  readonly endpointSlices: Table<EndpointSliceRow>;
   readonly objects: Table<ManifestObjectRow>;
   readonly files: Table<ManifestFileRow>;
 }
@@ -83,9 +86,10 @@ export class ManifestSource {
     this.#settings = options.settings;
     this.#activePolicies = options.activeBefore;
     this.#status = { ...INITIAL_STATUS, policies: options.activeBefore };
-    const { policies, workloads } = options.tables;
+    const { policies, workloads, cidrGroups, services, endpointSlices } = options.tables;
     const name = options.settings.parse.source;
-    this.#synced = [policies.source(name), workloads.source(name)];
+    const tables = [policies, workloads, cidrGroups, services, endpointSlices];
+    this.#synced = tables.map((table) => table.source(name));
   }
 
   /** What became of the files, as of the last reading. */
@@ -194,6 +198,9 @@ export class ManifestSource {
     const all = [...this.#accepted.values()].flat();
     const policies = all.flatMap((a) => (a.kind === 'policy' ? [a.row] : []));
     const workloads = all.flatMap((a) => (a.kind === 'workload' ? [a.row] : []));
+    const cidrGroups = all.flatMap((a) => (a.kind === 'cidrGroup' ? [a.row] : []));
+    const services = all.flatMap((a) => (a.kind === 'service' ? [a.row] : []));
+    const endpointSlices = all.flatMap((a) => (a.kind === 'endpointSlice' ? [a.row] : []));
     if (isTaken) this.#activePolicies = policies.length;
     const generation = this.#status.generation + (isNew ? 1 : 0);
     const files = judgement.files.map(fileRow);
@@ -202,6 +209,9 @@ export class ManifestSource {
       if (isTaken) {
         tables.policies.replace(txn, policies, owner);
         tables.workloads.replace(txn, workloads, owner);
+        tables.cidrGroups.replace(txn, cidrGroups, owner);
+        tables.services.replace(txn, services, owner);
+        tables.endpointSlices.replace(txn, endpointSlices, owner);
       }
       // Where nothing was enforced, a set that is refused leaves nothing enforced: nobody need wait for it.
       if (isTaken || this.#activePolicies === 0) {
@@ -212,7 +222,14 @@ export class ManifestSource {
     });
     const { state, message, problems } = judgement;
     const revision = isTaken
-      ? Math.max(1, tables.policies.revision, tables.workloads.revision)
+      ? Math.max(
+          1,
+          tables.policies.revision,
+          tables.workloads.revision,
+          tables.cidrGroups.revision,
+          tables.services.revision,
+          tables.endpointSlices.revision,
+        )
       : this.#status.revision;
     this.#setStatus({
       state,

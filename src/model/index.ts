@@ -2,6 +2,8 @@
  * Domain types: what every part of merlon means by identity, policy, endpoint, node and device. Parsers live
  * beside the types they produce; past them a value is valid.
  */
+export * from './facts.ts';
+export * from './fqdn.ts';
 export * from './identity.ts';
 export * from './labels.ts';
 export * from './policy.ts';

@@ -17,6 +17,8 @@ export interface PolicyConfig {
   readonly ipv6: boolean;
   /** `policy-cidr-match-mode` has `nodes` (HF-4.3). */
   readonly cidrMatchNodes: boolean;
+  /** `policy-cidr-match-mode` has `pods`; false when absent. */
+  readonly cidrMatchPods?: boolean;
   /** `enable-node-selector-labels`: nodes are told apart by their labels. */
   readonly nodeSelectorLabels: boolean;
 }

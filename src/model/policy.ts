@@ -41,7 +41,32 @@ export type Entity =
 export type PeerSelector =
   | { readonly kind: 'labels'; readonly selector: Selector }
   | { readonly kind: 'entity'; readonly entity: Entity }
-  | { readonly kind: 'cidr'; readonly cidr: Cidr; readonly except: readonly Cidr[] };
+  | { readonly kind: 'cidr'; readonly cidr: Cidr; readonly except: readonly Cidr[] }
+  /** Prefixes of CIDR groups, found by the labels (source cidrgroup) that they get from their groups. */
+  | { readonly kind: 'cidrGroup'; readonly selector: Selector; readonly except: readonly Cidr[] }
+  /** Addresses learnt for the names that a canonical name or pattern means. */
+  | { readonly kind: 'fqdn'; readonly pattern: string }
+  | ServiceSelector
+  | CloudGroupSelector;
+
+/** Services by name or by their labels, in one namespace or (undefined) in any. */
+export interface ServiceSelector {
+  readonly kind: 'service';
+  readonly namespace: string | undefined;
+  readonly by: { readonly name: string } | { readonly selector: Selector };
+  /** Cluster of the pods that a Service's own selector finds; undefined: of any. */
+  readonly cluster: string | undefined;
+}
+
+/** Cloud groups for which everything given holds. */
+export interface CloudGroupSelector {
+  readonly kind: 'cloudGroup';
+  readonly provider: 'aws';
+  readonly ids: readonly string[];
+  readonly names: readonly string[];
+  readonly region: string | undefined;
+  readonly labels: Readonly<Record<string, string>>;
+}
 
 /** `any`: no peer field was written, every peer matches. An empty list matches nobody. */
 export type Peers =

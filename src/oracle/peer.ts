@@ -3,9 +3,17 @@
  * other rules.
  */
 import { assertNever } from '#kit/errors';
-import { type Cidr, cidrContainsIp, cidrCovers, hostCidr, type Ip, parseCidrOrIp } from '#kit/ip';
+import { type Cidr, cidrContainsIp, cidrCovers, hostCidr, type Ip, parseCidrOrIp, parseIp } from '#kit/ip';
 import type { Label, LabelSet } from '#kit/labels';
 import type { Entity, Peers, PeerSelector, Requirement, Selector } from '#model';
+import {
+  backsApiserver,
+  cloudGroupIncludes,
+  GROUP_NAME,
+  groupLabels,
+  nameLabels,
+  serviceIncludes,
+} from './facts.ts';
 import type { FlowPeer, World } from './world.ts';
 
 /** Who has an address, and what a rule can know of it. */
@@ -41,26 +49,56 @@ function peerAt(address: Ip, world: World): Peer {
   const { config } = world;
   if (world.localAddresses.some((text) => holds(text, address))) return hostPeer(world);
   const node = world.nodes.find((row) => row.addresses.some((text) => holds(text, address)));
-  if (node !== undefined) {
-    const labels = [reserved('remote-node')];
-    if (node.labels.labels.some((l) => l.source === 'reserved' && l.key === 'kube-apiserver')) {
-      labels.push(reserved('kube-apiserver'));
-    }
-    if (config.nodeSelectorLabels) labels.push(...node.labels.labels.filter((l) => l.source === 'node'));
-    return { kind: 'node', labels, addresses: config.cidrMatchNodes ? [hostCidr(address)] : [] };
-  }
+  if (node !== undefined) return nodePeer(node, address, world);
   const endpoint = closestEndpoint(address, world);
-  if (endpoint !== undefined) return { kind: 'endpoint', labels: endpoint.labels.labels, addresses: [] };
+  if (endpoint !== undefined) return endpointPeer(endpoint, world);
   const dual = config.ipv4 && config.ipv6;
   const world46 = address.family === 4 ? 'world-ipv4' : 'world-ipv6';
-  return { kind: 'outside', labels: [reserved(dual ? world46 : 'world')], addresses: [hostCidr(address)] };
+  const labels = [reserved(dual ? world46 : 'world')];
+  if (backsApiserver([address], world)) labels.push(reserved('kube-apiserver'));
+  const given = [...groupLabels([address], world), ...nameLabels([address], world)];
+  return { kind: 'outside', labels: [...labels, ...given], addresses: [hostCidr(address)] };
+}
+
+function nodePeer(node: World['nodes'][number], address: Ip, world: World): Peer {
+  const { config } = world;
+  const labels = [reserved('remote-node')];
+  const isMarked = node.labels.labels.some((l) => l.source === 'reserved' && l.key === 'kube-apiserver');
+  if (isMarked || backsApiserver([address], world)) labels.push(reserved('kube-apiserver'));
+  if (config.nodeSelectorLabels) {
+    labels.push(...node.labels.labels.filter((l) => l.source === 'node'));
+    labels.push({ source: 'k8s', key: 'io.cilium.k8s.policy.cluster', value: node.cluster });
+  }
+  if (!config.cidrMatchNodes) return { kind: 'node', labels, addresses: [] };
+  labels.push(...groupLabels([address], world), ...nameLabels([address], world));
+  return { kind: 'node', labels, addresses: [hostCidr(address)] };
+}
+
+/** Where CIDRs may find pods, any address of the endpoint will do. */
+function endpointPeer({ labels, addresses }: World['endpoints'][number], world: World): Peer {
+  const plain: Peer = { kind: 'endpoint', labels: labels.labels, addresses: [] };
+  if (world.config.cidrMatchPods !== true) return plain;
+  const own = enabled(addresses, world);
+  const groups = groupLabels(own, world);
+  return { ...plain, labels: [...labels.labels, ...groups], addresses: own };
 }
 
 /** The host is one peer whatever the address: where CIDR rules may match nodes, any of its addresses will do. */
-function hostPeer({ localAddresses, config }: World): Peer {
-  const own = localAddresses.map((text) => parseCidrOrIp(text)).filter((cidr) => cidr !== undefined);
-  const enabled = own.filter(({ ip }) => (ip.family === 4 ? config.ipv4 : config.ipv6));
-  return { kind: 'host', labels: [reserved('host')], addresses: config.cidrMatchNodes ? enabled : [] };
+function hostPeer(world: World): Peer {
+  const { localAddresses, config, nodeLabels } = world;
+  const labels = [reserved('host')];
+  const isMarked = nodeLabels.labels.some((l) => l.source === 'reserved' && l.key === 'kube-apiserver');
+  const ips = localAddresses.map((text) => parseIp(text)).filter((ip) => ip !== undefined);
+  if (isMarked || backsApiserver(ips, world)) labels.push(reserved('kube-apiserver'));
+  if (!config.cidrMatchNodes) return { kind: 'host', labels, addresses: [] };
+  const own = enabled(localAddresses, world);
+  labels.push(...groupLabels(own, world), ...nameLabels(own, world));
+  return { kind: 'host', labels, addresses: own };
+}
+
+function enabled(addresses: readonly string[], { config }: World): readonly Cidr[] {
+  const all = addresses.map((text) => parseCidrOrIp(text)).filter((cidr) => cidr !== undefined);
+  return all.filter(({ ip }) => (ip.family === 4 ? config.ipv4 : config.ipv6));
 }
 
 function holds(text: string, address: Ip): boolean {
@@ -99,6 +137,18 @@ function selectorIncludes(selector: PeerSelector, peer: Peer, world: World): boo
       return peer.addresses.some(
         (at) => cidrCovers(selector.cidr, at) && !selector.except.some((except) => cidrCovers(except, at)),
       );
+    case 'cidrGroup':
+      return (
+        peer.labels.some((l) => l.source === 'cidrgroup' && l.key.startsWith(GROUP_NAME)) &&
+        selects(selector.selector, peer.labels, peer.addresses) &&
+        peer.addresses.some((at) => !selector.except.some((except) => cidrCovers(except, at)))
+      );
+    case 'fqdn':
+      return peer.labels.some((l) => l.source === 'fqdn' && l.key === selector.pattern);
+    case 'service':
+      return serviceIncludes(selector, peer, world);
+    case 'cloudGroup':
+      return cloudGroupIncludes(selector, peer, world);
     default:
       return assertNever(selector);
   }

@@ -1,7 +1,7 @@
 /** What the oracle is told: the rows that people and the node bring, nothing compiled. */
 import type { Ip } from '#kit/ip';
 import type { LabelSet } from '#kit/labels';
-import type { Direction, NamedPort, NodeRow, Policy, PolicyConfig } from '#model';
+import type { Direction, NamedPort, NodeRow, Policy, PolicyConfig, PolicyFacts } from '#model';
 
 /** An endpoint of this node. `labels` are those of its identity; addresses may be prefixes. */
 export interface WorldEndpoint {
@@ -22,6 +22,7 @@ export interface World {
   /** Labels of this node. */
   readonly nodeLabels: LabelSet;
   readonly config: PolicyConfig;
+  readonly facts?: PolicyFacts;
 }
 
 /**

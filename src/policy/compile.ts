@@ -1,8 +1,9 @@
 /** The whole compiler: subjects, then classes, then matrices. */
 import { compareText } from '#kit/order';
-import type { IdentityRow, PolicyConfig } from '#model';
+import { type IdentityRow, NO_FACTS, type PolicyConfig } from '#model';
 import { portClasses } from './classes.ts';
 import type { CompiledPolicy } from './compiled.ts';
+import { expandPolicies, type PlainPolicies } from './expand.ts';
 import { type ImageMemo, ruleSetImage } from './matrix.ts';
 import { IdentityPartition } from './partition.ts';
 import { type RuleSet, type RuleSetMemo, type SubjectInput, subjectsOf } from './subjects.ts';
@@ -20,6 +21,8 @@ export interface CompileInput extends SubjectInput {
 export class CompileMemo {
   #config: string | undefined;
   #partition: IdentityPartition | undefined;
+  /** Policies without peers that stand for others. */
+  readonly plain: PlainPolicies = new WeakSet();
   rules: RuleSetMemo = EMPTY_RULES;
   images: ImageMemo = new Map();
 
@@ -41,7 +44,8 @@ const EMPTY_RULES: RuleSetMemo = { rules: new Map(), ruleSets: new Map() };
 /** Compiles everything. Only policies that select a subject of this node count. Throws `POLICY_NO_ROOM`. */
 export function compile(input: CompileInput, memo: CompileMemo = new CompileMemo()): CompiledPolicy {
   const partition = memo.partition(input.config);
-  const subjects = subjectsOf(input, memo.rules);
+  const policies = expandPolicies(input.policies, input.facts ?? NO_FACTS, memo.plain);
+  const subjects = subjectsOf({ ...input, policies }, memo.rules);
   const rules = [subjects.host, ...subjects.ruleSets].flatMap(rulesOf);
   const axes = {
     identities: partition.update(distinctLists(rules.map((rule) => rule.peers)), input.identities),

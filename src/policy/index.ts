@@ -12,6 +12,8 @@
 export * from './compiled.ts';
 export { CompileMemo, type CompileInput, compile } from './compile.ts';
 export { canonicalDump } from './dump.ts';
+export { directPeers, expandPolicies } from './expand.ts';
+export type { PrefixLabels } from './extra-labels.ts';
 export { egressPorts, NO_NAMED_PORTS, type NamedPorts, portsOfSubject, resolvePorts } from './named-ports.ts';
 export { type Judge, judge, judgeOf } from './judge.ts';
 export { identityLabels, type LabelFilter, labelFilter } from './identity-labels.ts';
@@ -28,7 +30,6 @@ export {
   type EndpointAddresses,
   type PrefixInput,
   prefixIdentities,
-  type PrefixLabels,
   type PrefixOutput,
 } from './prefixes.ts';
 export {

@@ -3,7 +3,7 @@
  * lists, not single selectors, are what rule sets tell identities apart by: a list of a thousand prefixes
  * makes one class, not a thousand.
  */
-import { assertNever } from '#kit/errors';
+import { assertNever, MerlonError } from '#kit/errors';
 import { type Cidr, cidrCovers, formatCidr, parseCidr, parseCidrOrIp } from '#kit/ip';
 import type { Label, LabelSet } from '#kit/labels';
 import {
@@ -58,10 +58,23 @@ function selectorText(selector: PeerSelector): string {
       return formatCidr(selector.cidr) + (except.length === 0 ? '' : ` except ${except.join(',')}`);
     }
     case 'labels':
-      return `{${sortedSet(selector.selector.requirements.map(requirementText)).join(' ')}}`;
+      return labelsText(selector.selector);
+    case 'cidrGroup': {
+      const except = sortedSet(selector.except.map(formatCidr));
+      return `groups ${labelsText(selector.selector)}${except.length === 0 ? '' : ` except ${except.join(',')}`}`;
+    }
+    case 'fqdn':
+      return `fqdn ${selector.pattern}`;
+    case 'service':
+    case 'cloudGroup':
+      throw new MerlonError('INTERNAL', `a ${selector.kind} was not expanded`);
     default:
       return assertNever(selector);
   }
+}
+
+function labelsText({ requirements }: Selector): string {
+  return `{${sortedSet(requirements.map(requirementText)).join(' ')}}`;
 }
 
 function requirementText(requirement: Requirement): string {

@@ -2,11 +2,17 @@
  * First stage: which label sets a selector or a peer list means. Sets are indexed by label and by prefix, so
  * that a selector costs what it matches, not what there is; they come and go one by one.
  */
-import { assertNever } from '#kit/errors';
-import { type Cidr, formatCidr } from '#kit/ip';
-import type { LabelSet } from '#kit/labels';
+import { assertNever, MerlonError } from '#kit/errors';
+import { type Cidr, cidrCovers, formatCidr } from '#kit/ip';
+import type { Label, LabelSet } from '#kit/labels';
 import { Lpm } from '#kit/lpm';
-import type { PeerSelector, PolicyConfig, Requirement, Selector } from '#model';
+import {
+  LABEL_CIDR_GROUP_NAME,
+  type PeerSelector,
+  type PolicyConfig,
+  type Requirement,
+  type Selector,
+} from '#model';
 import { cidrPoints, entityLabels, type PeerList, selectorMatches } from './match.ts';
 
 /** A label set with the prefixes it stands for. */
@@ -117,8 +123,31 @@ export class LabelIndex {
         }
         return;
       }
+      case 'cidrGroup':
+        return this.#collectGroups(selector.selector, selector.except, found);
+      case 'fqdn':
+        for (const id of this.#byLabel.get(selector.pattern)?.any ?? []) {
+          const labels = this.#sets.get(id)?.labels.labels ?? [];
+          if (labels.some((l) => l.source === 'fqdn' && l.key === selector.pattern)) found.add(id);
+        }
+        return;
+      case 'service':
+      case 'cloudGroup':
+        throw new MerlonError('INTERNAL', `a ${selector.kind} was not expanded`);
       default:
         assertNever(selector);
+    }
+  }
+
+  /** Prefixes that are in a group at all, whatever the selector does not ask for. */
+  #collectGroups(selector: Selector, except: readonly Cidr[], found: Set<number>): void {
+    const some = new Set<number>();
+    this.#collectLabels(selector, some);
+    for (const id of some) {
+      const set = this.#sets.get(id);
+      const isMember = set?.labels.labels.some(isGroupName) === true;
+      const isLeft = set?.points.some((point) => !except.some((e) => cidrCovers(e, point))) === true;
+      if (isMember && isLeft) found.add(id);
     }
   }
 
@@ -153,6 +182,10 @@ export class LabelIndex {
         return assertNever(requirement.operator);
     }
   }
+}
+
+function isGroupName({ source, key }: Label): boolean {
+  return source === 'cidrgroup' && key.startsWith(LABEL_CIDR_GROUP_NAME);
 }
 
 const NOBODY: ReadonlySet<number> = new Set();

@@ -8,6 +8,7 @@ import {
   type NamedPort,
   type Policy,
   type PolicyConfig,
+  type PolicyFacts,
   type PolicySpec,
   type PortMatch,
   policyTitle,
@@ -75,6 +76,7 @@ export interface SubjectInput {
   /** Labels of this node, against which node selectors are matched. */
   readonly nodeLabels: LabelSet;
   readonly config: PolicyConfig;
+  readonly facts?: PolicyFacts;
 }
 
 /** A spec with what names it. */

@@ -1,5 +1,5 @@
 /** Keys of policy. */
-import { key, partly, reserved } from './key.ts';
+import { key, reserved } from './key.ts';
 import { bool, list, text, word } from './types.ts';
 
 const nothing: readonly ('nodes' | 'pods')[] = [];
@@ -11,7 +11,7 @@ export const POLICY_KEYS = {
   'policy-audit-mode': reserved(bool, false, 'policy §14.3, HF-5.4', {
     aliases: ['policyAuditMode', 'auditMode'],
   }),
-  'policy-cidr-match-mode': partly(list(word('nodes', 'pods')), ['nodes'], 'HF-4.3', [nothing], {
+  'policy-cidr-match-mode': key(list(word('nodes', 'pods')), ['nodes'], 'HF-4.3', {
     kubernetes: nothing,
     aliases: ['policyCIDRMatchMode'],
   }),
@@ -19,7 +19,7 @@ export const POLICY_KEYS = {
   'enable-non-default-deny-policies': key(bool, true, 'policy §2', {
     aliases: ['enableNonDefaultDenyPolicies'],
   }),
-  'enable-node-selector-labels': reserved(bool, false, 'policy §2', { aliases: ['nodeSelectorLabels'] }),
+  'enable-node-selector-labels': key(bool, false, 'policy §2', { aliases: ['nodeSelectorLabels'] }),
   'enable-extended-ip-protocols': reserved(bool, false, 'policy §5.1, HF-1.6', {
     aliases: ['extendedIPProtocols'],
   }),

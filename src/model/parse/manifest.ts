@@ -15,11 +15,13 @@ import {
   rootPlace,
   type TreeDocument,
 } from '../document/index.ts';
-import type { SourceAt } from '#kit/errors';
+import { assertNever, type SourceAt } from '#kit/errors';
 import { nearest } from '#kit/nearest';
+import type { CidrGroupRow, EndpointSliceRow, ServiceRow } from '../facts.ts';
 import type { Policy } from '../policy.ts';
 import type { WorkloadRow } from '../rows.ts';
 import { DEFAULT_PARSE_OPTIONS, type ParseOptions } from './options.ts';
+import { readCidrGroup, readEndpointSlice, readService } from './facts.ts';
 import { readNetworkPolicy } from './network-policy.ts';
 import { readPolicy } from './policy.ts';
 import { REFUSED_KINDS } from './refusals.ts';
@@ -29,12 +31,18 @@ const SUPPORTED_KINDS = [
   { kind: 'CiliumNetworkPolicy', apiVersions: ['cilium.io/v2'] },
   { kind: 'CiliumClusterwideNetworkPolicy', apiVersions: ['cilium.io/v2'] },
   { kind: 'NetworkPolicy', apiVersions: ['networking.k8s.io/v1'] },
+  { kind: 'CiliumCIDRGroup', apiVersions: ['cilium.io/v2', 'cilium.io/v2alpha1'] },
+  { kind: 'Service', apiVersions: ['v1'] },
+  { kind: 'EndpointSlice', apiVersions: ['discovery.k8s.io/v1'] },
   { kind: 'Workload', apiVersions: ['merlon.io/v1'] },
 ] as const;
 
 /** What one document holds. */
 export type ManifestValue =
   | { readonly kind: 'policy'; readonly policy: Policy }
+  | { readonly kind: 'cidrGroup'; readonly cidrGroup: CidrGroupRow }
+  | { readonly kind: 'service'; readonly service: ServiceRow }
+  | { readonly kind: 'endpointSlice'; readonly endpointSlice: EndpointSliceRow }
   | { readonly kind: 'workload'; readonly workload: WorkloadRow };
 
 /** One document of a file. It has a value exactly when it has no problems. */
@@ -119,20 +127,18 @@ export function readDocument(
       warnings: [],
     };
   }
-  const isPolicy = kind !== 'Workload';
+  const isPolicy = POLICY_KINDS.has(kind);
   const typed: Report = isPolicy
     ? { ...report, codes: { schema: 'POLICY_SCHEMA', unknownKey: 'POLICY_UNKNOWN_KEY' } }
     : report;
-  const hasSpecs = kind === 'CiliumNetworkPolicy' || kind === 'CiliumClusterwideNetworkPolicy';
-  const keys = ['apiVersion', 'kind', 'metadata', 'spec', ...(hasSpecs ? ['specs', 'status'] : ['status'])];
-  const fields = readMap({ ...root, report: typed }, keys, `a ${kind}`);
+  const fields = readMap({ ...root, report: typed }, keysOf(kind), `a ${kind}`);
   const value = fields && readValue(fields, kind, options);
   const metadata = entries.get('metadata')?.value;
   const part = (key: string) => (metadata === undefined ? undefined : textOf(readQuietly(metadata, key)));
   return {
     document: number,
     kind,
-    namespace: kind === 'CiliumClusterwideNetworkPolicy' ? undefined : (part('namespace') ?? 'default'),
+    namespace: CLUSTER_KINDS.has(kind) ? undefined : (part('namespace') ?? 'default'),
     name: part('name'),
     at,
     value: typed.problems.length > 0 ? undefined : value,
@@ -143,14 +149,54 @@ export function readDocument(
 
 type SupportedKind = (typeof SUPPORTED_KINDS)[number]['kind'];
 
+const POLICY_KINDS: ReadonlySet<SupportedKind> = new Set([
+  'CiliumNetworkPolicy',
+  'CiliumClusterwideNetworkPolicy',
+  'NetworkPolicy',
+]);
+const CLUSTER_KINDS: ReadonlySet<SupportedKind> = new Set([
+  'CiliumClusterwideNetworkPolicy',
+  'CiliumCIDRGroup',
+]);
+
+/** Keys that an object of the kind has at the top. */
+function keysOf(kind: SupportedKind): readonly string[] {
+  const common = ['apiVersion', 'kind', 'metadata'];
+  if (kind === 'EndpointSlice') return [...common, 'addressType', 'endpoints', 'ports'];
+  const hasSpecs = kind === 'CiliumNetworkPolicy' || kind === 'CiliumClusterwideNetworkPolicy';
+  return [...common, 'spec', 'status', ...(hasSpecs ? ['specs'] : [])];
+}
+
 function readValue(fields: Fields, kind: SupportedKind, options: ParseOptions): ManifestValue | undefined {
-  if (kind === 'Workload') {
-    const workload = readWorkload(fields, options);
-    return workload && { kind: 'workload', workload };
+  switch (kind) {
+    case 'Workload': {
+      const workload = readWorkload(fields, options);
+      return workload && { kind: 'workload', workload };
+    }
+    case 'CiliumCIDRGroup': {
+      const cidrGroup = readCidrGroup(fields, options);
+      return cidrGroup && { kind: 'cidrGroup', cidrGroup };
+    }
+    case 'Service': {
+      const service = readService(fields, options);
+      return service && { kind: 'service', service };
+    }
+    case 'EndpointSlice': {
+      const endpointSlice = readEndpointSlice(fields, options);
+      return endpointSlice && { kind: 'endpointSlice', endpointSlice };
+    }
+    case 'NetworkPolicy': {
+      const policy = readNetworkPolicy(fields, options);
+      return policy && { kind: 'policy', policy };
+    }
+    case 'CiliumNetworkPolicy':
+    case 'CiliumClusterwideNetworkPolicy': {
+      const policy = readPolicy(fields, kind, options);
+      return policy && { kind: 'policy', policy };
+    }
+    default:
+      return assertNever(kind);
   }
-  const policy =
-    kind === 'NetworkPolicy' ? readNetworkPolicy(fields, options) : readPolicy(fields, kind, options);
-  return policy && { kind: 'policy', policy };
 }
 
 type PlaceLike = Fields['place'];

@@ -28,6 +28,7 @@ const METADATA_KEYS = [
 export interface Metadata {
   readonly namespace: string | undefined;
   readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
   /** `merlon.io/…` → its place and value. */
   readonly ours: ReadonlyMap<string, Place>;
 }
@@ -59,10 +60,10 @@ export function readMetadata(object: Fields, isNamespaced: boolean): Metadata | 
   } else if (namespacePlace !== undefined) {
     fail(namespacePlace, 'MANIFEST_NAME', 'objects of this kind have no namespace', 'remove it');
   }
-  readLabels(fields);
+  const labels = readLabels(fields);
   const ours = readAnnotations(fields);
   if (name === undefined || (isNamespaced && namespace === undefined)) return undefined;
-  return { namespace, name, ours };
+  return { namespace, name, labels, ours };
 }
 
 function readName(
@@ -78,9 +79,9 @@ function readName(
   return fail(place, 'MANIFEST_NAME', `${quote(text)} is no valid ${key}`, rule);
 }
 
-function readLabels(metadata: Fields): void {
+function readLabels(metadata: Fields): Readonly<Record<string, string>> {
   const place = metadata.get('labels');
-  if (place !== undefined) readLabelMap(place, 'LABEL_SYNTAX');
+  return (place === undefined ? undefined : readLabelMap(place, 'LABEL_SYNTAX')) ?? {};
 }
 
 /** A map of Kubernetes labels; undefined when a problem was noted. */

@@ -12,6 +12,10 @@ export interface ParseOptions {
   readonly nonDefaultDenyPolicies: boolean;
   /** `enable-extended-ip-protocols`: pod policies may leave the port empty. */
   readonly extendedIpProtocols: boolean;
+  /** `enable-node-selector-labels`: rules may select nodes by their labels; false when absent. */
+  readonly nodeSelectorLabels?: boolean;
+  /** Clouds whose groups somebody tells; none when absent. */
+  readonly cloudGroupProviders?: readonly string[];
 }
 
 /** The defaults of NodeConfig, for tools and tests. */

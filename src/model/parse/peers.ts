@@ -11,10 +11,12 @@ import {
   readText,
   warn,
 } from '../document/index.ts';
-import type { Direction, Entity, Peers, PeerSelector } from '../policy.ts';
-import { type Scope, scopePeer } from '../selector.ts';
-import { refuse } from './refuse.ts';
-import type { RefusedField } from './refusals.ts';
+import { isDnsSubdomain } from '#kit/labels';
+import { LABEL_CLUSTER } from '../labels.ts';
+import type { Direction, Entity, Peers, PeerSelector, Requirement } from '../policy.ts';
+import { equals, exists, type Scope, scopePeer, selectorOf } from '../selector.ts';
+import { LABEL_CIDR_GROUP_NAME } from '../facts.ts';
+import { readCloudGroup, readFqdn, readService } from './outside-peers.ts';
 import { readSelector } from './selector.ts';
 
 /** Entities in the order of the reference. */
@@ -37,6 +39,12 @@ export const ENTITIES: readonly Entity[] = [
 /** Names of the peer fields in messages, as the reference spells them. */
 const FIELDS = ['Endpoints', 'CIDR', 'CIDRSet', 'Entities', 'Nodes', 'Groups'] as const;
 
+/** What peers take from the object and the configuration. */
+export interface PeerScope extends Scope {
+  readonly nodeSelectorLabels?: boolean | undefined;
+  readonly cloudGroupProviders?: readonly string[] | undefined;
+}
+
 /** Keys of peer fields in a rule of this direction. */
 export function peerKeys(direction: Direction, isDeny: boolean): readonly string[] {
   const prefix = direction === 'ingress' ? 'from' : 'to';
@@ -49,24 +57,24 @@ export function peerKeys(direction: Direction, isDeny: boolean): readonly string
  * The peers of a rule. `any` when no peer field is there; an empty list selects nobody. Undefined when a
  * problem was noted.
  */
-export function readPeers(rule: Fields, direction: Direction, scope: Scope): Peers | undefined {
+export function readPeers(rule: Fields, direction: Direction, scope: PeerScope): Peers | undefined {
   const prefix = direction === 'ingress' ? 'from' : 'to';
   const before = rule.place.report.problems.length;
   checkCombination(rule, direction);
   checkRemoved(rule, `${prefix}Requires`);
-  refuseField(rule, `${prefix}Nodes`, 'fromNodes', false);
-  refuseField(rule, `${prefix}Groups`, 'fromGroups', true);
-  if (direction === 'egress') {
-    refuseField(rule, 'toServices', 'toServices', true);
-    refuseField(rule, 'toFQDNs', 'toFQDNs', true);
-  }
+  checkNodes(rule, `${prefix}Nodes`, scope);
+  for (const key of [`${prefix}Groups`, 'toServices', 'toFQDNs']) checkNotEmpty(rule, key);
   const readers: readonly [key: string, what: string, read: (item: Place) => PeerSelector | undefined][] = [
     [`${prefix}Endpoints`, 'label selectors', (item) => readEndpoint(item, scope)],
     [`${prefix}CIDR`, 'CIDRs', readCidr],
     [`${prefix}CIDRSet`, 'CIDR sets', readCidrSet],
     [`${prefix}Entities`, 'entities', readEntity],
+    [`${prefix}Nodes`, 'label selectors', (item) => readNodes(item, scope)],
+    [`${prefix}Groups`, 'groups', (item) => readCloudGroup(item, scope.cloudGroupProviders ?? [])],
+    ['toServices', 'services', (item) => readService(item, scope)],
+    ['toFQDNs', 'DNS names', readFqdn],
   ];
-  let isWritten = rule.has(`${prefix}Nodes`);
+  let isWritten = false;
   const selectors: PeerSelector[] = [];
   for (const [key, what, read] of readers) {
     const place = rule.get(key);
@@ -114,21 +122,33 @@ function checkRemoved(rule: Fields, key: string): void {
   );
 }
 
-/** A peer field that comes later. Some of them must not be empty, since the reference takes that for any peer. */
-function refuseField(rule: Fields, key: string, name: RefusedField, refusesEmpty: boolean): void {
+function checkNodes(rule: Fields, key: string, scope: PeerScope): void {
   const place = rule.get(key);
-  if (place === undefined) return;
-  const items = readList(place, 'peers');
-  if (items === undefined) return;
-  if (items.length > 0) refuse(place, name);
-  else if (refusesEmpty) {
-    fail(
-      place,
-      'POLICY_EMPTY',
-      'an empty list would select nobody or everybody',
-      'remove it, or add an entry',
-    );
-  }
+  if (place?.tree.kind !== 'list' || place.tree.items.length === 0 || scope.nodeSelectorLabels === true)
+    return;
+  const message = `${key} can only be applied when the "enable-node-selector-labels" flag is set`;
+  fail(place, 'POLICY_SELECTOR', message, 'set enable-node-selector-labels: true in the configuration');
+}
+
+/** The reference takes an empty list of these for any peer; here it is refused. */
+function checkNotEmpty(rule: Fields, key: string): void {
+  const place = rule.get(key);
+  if (place?.tree.kind !== 'list' || place.tree.items.length > 0) return;
+  const message = 'an empty list would select nobody or everybody';
+  fail(place, 'POLICY_EMPTY', message, 'remove it, or add an entry');
+}
+
+/** Nodes other than this one, by their labels (source node) (policy.md §3.4). */
+function readNodes(place: Place, scope: PeerScope): PeerSelector | undefined {
+  const written = readSelector(place);
+  if (written === undefined) return undefined;
+  const isNamed = written.some((r) => r.key === LABEL_CLUSTER && (r.source === 'k8s' || r.source === 'any'));
+  const { localCluster } = scope;
+  const cluster = localCluster === undefined || isNamed ? [] : [equals('k8s', LABEL_CLUSTER, localCluster)];
+  return {
+    kind: 'labels',
+    selector: selectorOf([...written, exists('reserved', 'remote-node'), ...cluster]),
+  };
 }
 
 function readEndpoint(place: Place, scope: Scope): PeerSelector | undefined {
@@ -179,7 +199,7 @@ function readCidrSet(place: Place): PeerSelector | undefined {
   const [name] = written;
   const value = fields.get(name as string);
   if (value === undefined || name === undefined) return undefined;
-  if (name !== 'cidr') return refuse(value, name);
+  if (name !== 'cidr') return readGroup(value, name, fields.get('except'));
   const text = readText(value);
   if (text === undefined) return undefined;
   if (text === '') return fail(value, 'POLICY_CIDR', 'IP must be specified', 'write it as 10.0.0.0/8');
@@ -187,6 +207,31 @@ function readCidrSet(place: Place): PeerSelector | undefined {
   if (cidr === undefined)
     return fail(value, 'POLICY_CIDR', `unable to parse CIDRRule: ${quote(text)}`, cidrHint(text));
   return readCidrWithExcept(cidr, fields.get('except'));
+}
+
+/** Groups by name or by label; exceptions are cut out of all their prefixes. */
+function readGroup(
+  place: Place,
+  name: 'cidrGroupRef' | 'cidrGroupSelector',
+  exceptPlace: Place | undefined,
+): PeerSelector | undefined {
+  const requirements =
+    name === 'cidrGroupSelector'
+      ? readSelector(place, (key) => ({ source: 'cidrgroup', key }))
+      : readGroupName(place);
+  const items = exceptPlace === undefined ? [] : readList(exceptPlace, 'CIDRs');
+  if (requirements === undefined || items === undefined) return undefined;
+  const except = items.map((item) => readExcept(item, undefined)).filter((e) => e !== undefined);
+  if (except.length < items.length) return undefined;
+  return { kind: 'cidrGroup', selector: selectorOf(requirements), except };
+}
+
+function readGroupName(place: Place): readonly Requirement[] | undefined {
+  const text = readText(place);
+  if (text === undefined) return undefined;
+  if (isDnsSubdomain(text)) return [exists('cidrgroup', `${LABEL_CIDR_GROUP_NAME}${text}`)];
+  const hint = 'the name of a CiliumCIDRGroup';
+  return fail(place, 'POLICY_CIDR', `${quote(text)} is no name of a group`, hint);
 }
 
 /** A CIDR with the exceptions at `place`, if any. */
@@ -198,7 +243,7 @@ export function readCidrWithExcept(cidr: Cidr, place: Place | undefined): PeerSe
 }
 
 /** Judged by the address as written, before its host bits are masked, as the reference does. */
-function readExcept(place: Place, cidr: Cidr): Cidr | undefined {
+function readExcept(place: Place, cidr: Cidr | undefined): Cidr | undefined {
   const text = readText(place);
   if (text === undefined) return undefined;
   const except = parseCidr(text);
@@ -206,6 +251,7 @@ function readExcept(place: Place, cidr: Cidr): Cidr | undefined {
   if (except === undefined || address === undefined) {
     return fail(place, 'POLICY_CIDR', `unable to parse CIDR: ${quote(text)}`, cidrHint(text));
   }
+  if (cidr === undefined) return except;
   if (!cidrContainsIp(cidr, address)) {
     const message = `the CIDR ${formatCidr(cidr)} does not contain the exception ${text}`;
     return fail(place, 'POLICY_CIDR', message, 'an exception is a part of its cidr');

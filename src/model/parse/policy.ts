@@ -56,7 +56,7 @@ export function readPolicy(
   // Without a name the rules are still read: all problems of an object are reported together.
   const scope: ObjectScope = {
     kind,
-    metadata: metadata ?? { namespace: 'default', name: '?', ours: new Map() },
+    metadata: metadata ?? { namespace: 'default', name: '?', labels: {}, ours: new Map() },
     options,
   };
   const places = specPlaces(object);
@@ -144,6 +144,8 @@ function readSpec(place: Place, index: number, object: ObjectScope): PolicySpec 
     namespace,
     localCluster: options.policyDefaultLocalCluster ? options.clusterName : undefined,
     subjectIsInit,
+    nodeSelectorLabels: options.nodeSelectorLabels,
+    cloudGroupProviders: options.cloudGroupProviders,
   };
   const rules: Rule[] = [];
   let count = 0;

@@ -3,8 +3,19 @@
  * gives the same policy, positions apart.
  */
 import { stringify } from 'yaml';
-import { formatCidr } from '#kit/ip';
-import type { PeerSelector, Policy, PolicySpec, PortMatch, Requirement, Rule, Selector } from '../policy.ts';
+import { assertNever } from '#kit/errors';
+import { type Cidr, formatCidr } from '#kit/ip';
+import { LABEL_CIDR_GROUP_NAME } from '../facts.ts';
+import type {
+  PeerSelector,
+  Policy,
+  PolicySpec,
+  PortMatch,
+  Requirement,
+  Rule,
+  Selector,
+  ServiceSelector,
+} from '../policy.ts';
 import { protocolName } from '../protocol.ts';
 import { SECTIONS, type Section } from './rule.ts';
 
@@ -55,16 +66,73 @@ function peersOf(rule: Rule): object {
   if (rule.peers.kind === 'any') return {};
   const prefix = rule.direction === 'ingress' ? 'from' : 'to';
   const { selectors } = rule.peers;
-  const pick = <K extends PeerSelector['kind']>(kind: K) =>
-    selectors.filter((s): s is Extract<PeerSelector, { kind: K }> => s.kind === kind);
-  const labels = pick('labels').map((s) => selectorValue(s.selector));
-  const entities = pick('entity').map((s) => s.entity);
-  const cidrs = pick('cidr').map((s) => ({
-    cidr: formatCidr(s.cidr),
-    ...(s.except.length === 0 ? {} : { except: s.except.map(formatCidr) }),
-  }));
-  if (labels.length > 0 || selectors.length === 0) return { [`${prefix}Endpoints`]: labels };
-  return entities.length > 0 ? { [`${prefix}Entities`]: entities } : { [`${prefix}CIDRSet`]: cidrs };
+  const [first] = selectors;
+  if (first === undefined) return { [`${prefix}Endpoints`]: [] };
+  const key = peerKey(first, prefix);
+  return { [key]: selectors.map((selector) => peerValue(selector)) };
+}
+
+/** The field that holds peers of this kind; one rule has one kind. Nodes are labels like any other. */
+function peerKey(selector: PeerSelector, prefix: 'from' | 'to'): string {
+  switch (selector.kind) {
+    case 'labels':
+      return `${prefix}Endpoints`;
+    case 'entity':
+      return `${prefix}Entities`;
+    case 'cidr':
+    case 'cidrGroup':
+      return `${prefix}CIDRSet`;
+    case 'fqdn':
+      return 'toFQDNs';
+    case 'service':
+      return 'toServices';
+    case 'cloudGroup':
+      return `${prefix}Groups`;
+    default:
+      return assertNever(selector);
+  }
+}
+
+function peerValue(selector: PeerSelector): unknown {
+  switch (selector.kind) {
+    case 'labels':
+      return selectorValue(selector.selector);
+    case 'entity':
+      return selector.entity;
+    case 'cidr':
+      return { cidr: formatCidr(selector.cidr), ...exceptValue(selector.except) };
+    case 'cidrGroup':
+      return { ...groupValue(selector.selector), ...exceptValue(selector.except) };
+    case 'fqdn':
+      return { [selector.pattern.includes('*') ? 'matchPattern' : 'matchName']: selector.pattern };
+    case 'service':
+      return serviceValue(selector);
+    case 'cloudGroup': {
+      const { ids, names, region, labels } = selector;
+      const parts = { securityGroupsIds: ids, securityGroupsNames: names, labels };
+      return { aws: { ...parts, ...(region === undefined ? {} : { region }) } };
+    }
+    default:
+      return assertNever(selector);
+  }
+}
+
+function exceptValue(except: readonly Cidr[]): object {
+  return except.length === 0 ? {} : { except: except.map(formatCidr) };
+}
+
+function groupValue(selector: Selector): object {
+  const [only, ...more] = selector.requirements;
+  if (only?.key.startsWith(LABEL_CIDR_GROUP_NAME) && only.operator === 'Exists' && more.length === 0) {
+    return { cidrGroupRef: only.key.slice(LABEL_CIDR_GROUP_NAME.length) };
+  }
+  return { cidrGroupSelector: selectorValue(selector, false) };
+}
+
+function serviceValue({ namespace, by }: ServiceSelector): object {
+  const where = namespace === undefined ? {} : { namespace };
+  if ('name' in by) return { k8sService: { serviceName: by.name, ...where } };
+  return { k8sServiceSelector: { selector: selectorValue(by.selector, false), ...where } };
 }
 
 function portsOf(rule: Rule): object {
@@ -97,18 +165,20 @@ function chunks<T>(items: readonly T[]): T[][] {
   return out;
 }
 
-function selectorValue(selector: Selector): object {
+/** `hasSources`: keys are written with their source. */
+function selectorValue(selector: Selector, hasSources = true): object {
+  const textOf = (r: Requirement) => (hasSources ? `${r.source}:${r.key}` : r.key);
   const matchLabels = selector.requirements.filter((r) => r.operator === 'In' && r.values.length === 1);
   const others = selector.requirements.filter((r) => !matchLabels.includes(r));
   const byKey = new Map<string, string>();
   const repeated: Requirement[] = [];
   for (const r of matchLabels) {
-    const key = `${r.source}:${r.key}`;
+    const key = textOf(r);
     if (byKey.has(key)) repeated.push(r);
     else byKey.set(key, r.values[0] ?? '');
   }
   const expressions = [...others, ...repeated].map((r) => ({
-    key: `${r.source}:${r.key}`,
+    key: textOf(r),
     operator: r.operator,
     ...(r.values.length === 0 ? {} : { values: [...r.values] }),
   }));

@@ -5,12 +5,6 @@
 
 /** Fields of policies, by a name of their own. `what` completes "… is not supported yet". */
 export const REFUSED_FIELDS = {
-  fromNodes: { fields: ['fromNodes', 'toNodes'], what: 'selecting nodes by their labels' },
-  fromGroups: { fields: ['fromGroups', 'toGroups'], what: 'selecting peers by cloud groups' },
-  toServices: { fields: ['toServices'], what: 'selecting peers by Service' },
-  toFQDNs: { fields: ['toFQDNs'], what: 'selecting peers by DNS name' },
-  cidrGroupRef: { fields: ['cidrGroupRef'], what: 'a reference to a CiliumCIDRGroup' },
-  cidrGroupSelector: { fields: ['cidrGroupSelector'], what: 'selecting CiliumCIDRGroups' },
   authentication: { fields: ['authentication.mode'], what: 'mutual authentication' },
   http: { fields: ['rules.http'], what: 'an HTTP rule' },
   kafka: { fields: ['rules.kafka'], what: 'a Kafka rule' },
@@ -28,9 +22,6 @@ export type RefusedField = keyof typeof REFUSED_FIELDS;
 
 /** Kinds of objects that manifest directories will hold. */
 export const REFUSED_KINDS = [
-  { kind: 'CiliumCIDRGroup', apiVersions: ['cilium.io/v2', 'cilium.io/v2alpha1'] },
-  { kind: 'Service', apiVersions: ['v1'] },
-  { kind: 'EndpointSlice', apiVersions: ['discovery.k8s.io/v1'] },
   { kind: 'CiliumLoadBalancerIPPool', apiVersions: ['cilium.io/v2', 'cilium.io/v2alpha1'] },
   { kind: 'CiliumNode', apiVersions: ['cilium.io/v2'] },
   { kind: 'NodeConfig', apiVersions: ['merlon.io/v1'] },

@@ -1,8 +1,7 @@
 /** One item of `ingress`, `ingressDeny`, `egress` or `egressDeny` → one internal rule. */
 import { fail, type Place, placeAt, readMap, readWord } from '../document/index.ts';
 import type { Direction, Peers, Rule } from '../policy.ts';
-import type { Scope } from '../selector.ts';
-import { peerKeys, readPeers } from './peers.ts';
+import { type PeerScope, peerKeys, readPeers } from './peers.ts';
 import { readPorts } from './ports.ts';
 import { refuse } from './refuse.ts';
 
@@ -19,7 +18,7 @@ export function sectionDirection(section: Section): Direction {
 export interface RuleScope {
   readonly section: Section;
   readonly id: string;
-  readonly peers: Scope;
+  readonly peers: PeerScope;
   readonly isHost: boolean;
   readonly extendedIpProtocols: boolean;
   readonly log: string | undefined;

@@ -9,7 +9,7 @@ import {
   type ManifestSettings,
   ManifestSource,
 } from '#files';
-import type { Policy, WorkloadRow } from '#model';
+import type { CidrGroupRow, EndpointSliceRow, ServiceRow, Policy, WorkloadRow } from '#model';
 import { DEFAULT_PARSE_OPTIONS } from '#model/parse';
 import { Database } from '#table';
 import { FakeFileSystem } from '../../fakes/file-system.ts';
@@ -49,6 +49,9 @@ export function bench({ settings, activeBefore = 0, fs: other }: Given = {}) {
   const tables = {
     policies: db.table<Policy>({ name: 'policies', key: (r) => r.key, owner: (r) => r.source }),
     workloads: db.table<WorkloadRow>({ name: 'workloads', key: (r) => r.key }),
+    cidrGroups: db.table<CidrGroupRow>({ name: 'cidr-groups', key: (r) => r.name }),
+    services: db.table<ServiceRow>({ name: 'services', key: (r) => r.key }),
+    endpointSlices: db.table<EndpointSliceRow>({ name: 'endpoint-slices', key: (r) => r.key }),
     objects: db.table<ManifestObjectRow>({ name: 'objects', key: (r) => r.key }),
     files: db.table<ManifestFileRow>({ name: 'files', key: (r) => r.file }),
   };

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { until } from '#kit/async';
 import { systemClock } from '#kit/clock';
 import { type ManifestFileRow, type ManifestObjectRow, ManifestSource } from '#files';
-import type { Policy, WorkloadRow } from '#model';
+import type { CidrGroupRow, EndpointSliceRow, ServiceRow, Policy, WorkloadRow } from '#model';
 import { Database } from '#table';
 import { bench, idle, never, policy, SETTINGS } from './bench.ts';
 
@@ -122,6 +122,9 @@ test('watching – works on the machine’s own file system with inotify', async
   const tables = {
     policies: db.table<Policy>({ name: 'policies', key: (r) => r.key }),
     workloads: db.table<WorkloadRow>({ name: 'workloads', key: (r) => r.key }),
+    cidrGroups: db.table<CidrGroupRow>({ name: 'cidr-groups', key: (r) => r.name }),
+    services: db.table<ServiceRow>({ name: 'services', key: (r) => r.key }),
+    endpointSlices: db.table<EndpointSliceRow>({ name: 'endpoint-slices', key: (r) => r.key }),
     objects: db.table<ManifestObjectRow>({ name: 'objects', key: (r) => r.key }),
     files: db.table<ManifestFileRow>({ name: 'files', key: (r) => r.file }),
   };

@@ -1,6 +1,7 @@
 /** The compiler against the oracle on random worlds, and against itself on the same rows in another order. */
 import test from 'ava';
 import fc from 'fast-check';
+import type { PolicyFacts } from '#model';
 import { evaluate, type World } from '#oracle';
 import { compileWorld, flowText } from './compiled-world.ts';
 import { COVERAGE, classify, RARE, rareConstructs, randomFlow } from './flows.ts';
@@ -77,5 +78,17 @@ function shuffled(world: World, random: Random): World {
     endpoints: random.shuffle(world.endpoints),
     nodes: random.shuffle(world.nodes),
     localAddresses: random.shuffle(world.localAddresses),
+    ...(world.facts === undefined ? {} : { facts: shuffledFacts(world.facts, random) }),
+  };
+}
+
+function shuffledFacts(facts: PolicyFacts, random: Random): PolicyFacts {
+  return {
+    cidrGroups: random.shuffle(facts.cidrGroups),
+    services: random.shuffle(facts.services),
+    endpointSlices: random.shuffle(facts.endpointSlices),
+    names: random.shuffle(facts.names),
+    cloudGroups: random.shuffle(facts.cloudGroups),
+    apiservers: random.shuffle(facts.apiservers),
   };
 }

@@ -1,7 +1,7 @@
 /** Policies as people write them, in a small world with names: what tables of cases are written in. */
 import { parseIp } from '#kit/ip';
 import { labelSet } from '#kit/labels';
-import { podLabels, STANDALONE_POLICY_CONFIG, type PolicyConfig } from '#model';
+import { NO_FACTS, podLabels, type PolicyConfig, type PolicyFacts, STANDALONE_POLICY_CONFIG } from '#model';
 import { parsePolicies } from '#model/parse';
 import { evaluate, type Flow, type World } from '#oracle';
 import { compileWorld } from './compiled-world.ts';
@@ -20,12 +20,20 @@ export type PeerName = keyof typeof PEERS;
 
 const pod = (namespace: string, app: string) => podLabels({ namespace, cluster: 'default' }, { app });
 
+const PARSE = { extendedIpProtocols: true, nodeSelectorLabels: true, cloudGroupProviders: ['aws'] };
+
+const NODE_B = labelSet([{ source: 'node', key: 'zone', value: 'b' }]);
+
 const tcp = (name: string, port: number) => ({ name, protocol: 6, port });
 
 /** Subject 1 is `app=web` in namespace shop, 2 the client, 3 the stranger. */
-export function world(policies: string, config: Partial<PolicyConfig> = {}): World {
+export function world(
+  policies: string,
+  config: Partial<PolicyConfig> = {},
+  facts: Partial<PolicyFacts> = {},
+): World {
   return {
-    policies: policies === '' ? [] : parsePolicies(policies, { extendedIpProtocols: true }),
+    policies: policies === '' ? [] : parsePolicies(policies, PARSE),
     endpoints: [
       {
         id: 1,
@@ -41,10 +49,11 @@ export function world(policies: string, config: Partial<PolicyConfig> = {}): Wor
       },
       { id: 3, addresses: ['10.244.0.3', 'fd00::3'], labels: pod('wiki', 'client') },
     ],
-    nodes: [{ name: 'node-b', cluster: 'default', addresses: ['10.0.0.2'], labels: labelSet([]) }],
+    nodes: [{ name: 'node-b', cluster: 'default', addresses: ['10.0.0.2'], labels: NODE_B }],
     localAddresses: ['10.0.0.1'],
     nodeLabels: labelSet([{ source: 'node', key: 'role', value: 'worker' }]),
     config: { ...STANDALONE_POLICY_CONFIG, ...config },
+    facts: { ...NO_FACTS, ...facts },
   };
 }
 

@@ -3,9 +3,9 @@
  * except, unknown ports; and what kinds of pair a run has seen.
  */
 import { type Cidr, cidrContainsIp, type Ip, ipBits, ipFromBytes, parseCidrOrIp, parseIp } from '#kit/ip';
-import type { Direction, Policy, PolicySpec, PortMatch, Rule } from '#model';
+import type { Direction, PeerSelector, Policy, PolicySpec, PortMatch, Rule } from '#model';
 import { type Evaluation, evaluate, type Flow, type World } from '#oracle';
-import { EDGE_PORTS, PREFIXES, WITH_PORTS, WITHOUT_PORTS } from './generate.ts';
+import { ADDRESSES, EDGE_PORTS, PREFIXES, WITH_PORTS, WITHOUT_PORTS } from './generate.ts';
 import { Random } from './random.ts';
 
 function cidr(text: string): Cidr {
@@ -101,6 +101,7 @@ function onePeer(random: Random, world: World, rule: Rule | undefined): Ip {
     [10, () => hostAddress(random, random.pick(world.nodes).addresses)],
     [8, () => hostAddress(random, world.localAddresses)],
     [15, () => edgeOf(random, cidr(random.pick(PREFIXES)))],
+    [25, () => ip(random.pick(ADDRESSES))],
     [5, () => ip(random.pick(['198.51.100.9', '2001:db8:ffff::9']))],
   );
 }
@@ -178,7 +179,7 @@ function portNear(random: Random, match: PortMatch): Pick<Flow, 'protocol' | 'po
 export const COVERAGE = ['allow', 'deny over allow', 'except', 'range edge', 'ICMP', 'unknown port'] as const;
 
 /** Constructs that must be drawn by at least one pair in a hundred: the rule that it aims at has them. */
-export const RARE = ['port name'] as const;
+export const RARE = ['port name', 'CIDR group', 'DNS name', 'service', 'cloud group', 'node labels'] as const;
 export type Rare = (typeof RARE)[number];
 export type Coverage = (typeof COVERAGE)[number];
 
@@ -230,8 +231,22 @@ export function rareConstructs(world: World, flow: AddressFlow): ReadonlySet<Rar
   return new Set(involvedRules(world, flow.subject, flow.direction).flatMap(constructsOf));
 }
 
-function constructsOf({ ports }: Rule): Rare[] {
+const BY_KIND: Partial<Record<PeerSelector['kind'], Rare>> = {
+  cidrGroup: 'CIDR group',
+  fqdn: 'DNS name',
+  service: 'service',
+  cloudGroup: 'cloud group',
+};
+
+function constructsOf({ ports, peers }: Rule): Rare[] {
   const kinds: Rare[] = [];
+  for (const selector of peers.kind === 'any' ? [] : peers.selectors) {
+    const kind = BY_KIND[selector.kind];
+    if (kind !== undefined) kinds.push(kind);
+    if (selector.kind === 'labels' && selector.selector.requirements.some((r) => r.key === 'role')) {
+      kinds.push('node labels');
+    }
+  }
   if (ports.kind === 'list' && ports.matches.some((match) => match.kind === 'name')) kinds.push('port name');
   return kinds;
 }

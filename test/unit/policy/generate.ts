@@ -5,6 +5,7 @@
 import { type Cidr, cidrContainsIp, parseCidr } from '#kit/ip';
 import { type Label, labelSet } from '#kit/labels';
 import type {
+  CloudGroupSelector,
   Direction,
   Entity,
   NamedPort,
@@ -13,6 +14,7 @@ import type {
   PeerSelector,
   Policy,
   PolicyConfig,
+  PolicyFacts,
   PolicySpec,
   PortMatch,
   Ports,
@@ -97,6 +99,64 @@ export function randomWorld(seed: number): World {
       label('node', 'zone', random.pick(['a', 'b'])),
     ]),
     policies: random.many(1, 5, (i) => randomPolicy(random, i, tiered)),
+    facts: randomFacts(random),
+  };
+}
+
+const GROUPS = ['office', 'partner', 'cdn'];
+const SERVICES = ['api', 'legacy'];
+const NAMES = ['a.io', 'x.a.io', 'x.y.a.io', 'sub.b.io', 'subx.b.io'];
+const PATTERNS = ['a.io', '*.a.io', '**.a.io', '*a.io', 'sub*.b.io', '*', 'x.*.a.io'];
+/** Addresses outside, of nodes, of pods, of the node itself. */
+export const ADDRESSES = [
+  '203.0.113.7',
+  '203.0.113.65',
+  '192.168.7.130',
+  '2001:db8:0:1::7',
+  '10.0.0.2',
+  '10.0.0.1',
+  '10.244.0.2',
+  '198.51.100.9',
+];
+
+/** What policies refer to; some of it is there. */
+function randomFacts(random: Random): PolicyFacts {
+  const row = { at: {}, source: 'directory', contentHash: '' };
+  return {
+    cidrGroups: GROUPS.filter(() => random.chance(75)).map((name) => ({
+      ...row,
+      name,
+      labels: { env: random.pick(['prod', 'dev']) },
+      cidrs: random.many(1, 3, () => random.pick(PREFIXES)),
+    })),
+    services: SERVICES.filter(() => random.chance(85)).flatMap((name) =>
+      NAMESPACES.filter(() => random.chance(70)).map((namespace) => ({
+        ...row,
+        key: `${namespace}/${name}`,
+        namespace,
+        name,
+        labels: { app: random.pick(APPS) },
+        selector: name === 'api' ? { app: random.pick(APPS) } : undefined,
+      })),
+    ),
+    endpointSlices: NAMESPACES.map((namespace) => ({
+      ...row,
+      key: `${namespace}/legacy-1`,
+      namespace,
+      name: 'legacy-1',
+      service: 'legacy',
+      addresses: random.many(0, 2, () => random.pick(ADDRESSES)),
+    })),
+    names: random.many(0, 6, () => ({ name: random.pick(NAMES), address: random.pick(ADDRESSES) })),
+    cloudGroups: random.many(0, 2, (i) => ({
+      provider: 'aws',
+      id: `sg-${i}`,
+      name: random.pick(['front', 'back']),
+      region: 'eu-1',
+      labels: { team: random.pick(['x', 'y']) },
+      addresses: random.many(0, 3, () => random.pick(ADDRESSES)),
+    })),
+    apiservers: random.chance(30) ? [random.pick(ADDRESSES)] : [],
   };
 }
 
@@ -117,7 +177,8 @@ function randomConfig(random: Random): PolicyConfig {
     allowLocalhost: random.chance(25),
     clusterName: 'default',
     cidrMatchNodes: random.chance(60),
-    nodeSelectorLabels: random.chance(20),
+    cidrMatchPods: random.chance(10),
+    nodeSelectorLabels: random.chance(30),
   };
 }
 
@@ -260,7 +321,7 @@ function randomRule(
 }
 
 function randomPeers(random: Random): Peers {
-  if (random.chance(18)) return { kind: 'any' };
+  if (random.chance(25)) return { kind: 'any' };
   if (random.chance(3)) return { kind: 'list', selectors: [] };
   return { kind: 'list', selectors: random.many(1, 3, () => randomSelector(random)) };
 }
@@ -273,7 +334,71 @@ function randomSelector(random: Random): PeerSelector {
     [3, () => reservedSelector(random)],
     [2, () => ({ kind: 'labels', selector: { requirements: [podRequirement(random)] } })],
     [2, () => prefixKeySelector(random)],
+    [7, () => randomGroup(random)],
+    [5, () => ({ kind: 'fqdn', pattern: random.pick(PATTERNS) })],
+    [6, () => randomService(random)],
+    [3, () => randomCloudGroup(random)],
+    [5, () => nodesSelector(random)],
   );
+}
+
+/** A group by name, or groups by label; sometimes with exceptions. */
+function randomGroup(random: Random): PeerSelector {
+  const byName = (): Requirement => ({
+    source: 'cidrgroup',
+    key: `io.cilium.policy.cidrgroupname/${random.pick([...GROUPS, 'missing'])}`,
+    operator: 'Exists',
+    values: [],
+  });
+  const byLabel = (): Requirement => ({
+    source: 'cidrgroup',
+    key: 'env',
+    operator: random.pick(['In', 'NotIn'] as const),
+    values: [random.pick(['prod', 'dev'])],
+  });
+  const requirement = random.chance(60) ? byName() : byLabel();
+  const except = random.chance(30) ? random.many(1, 2, () => cidr(random.pick(PREFIXES))) : [];
+  return { kind: 'cidrGroup', selector: { requirements: [requirement] }, except };
+}
+
+function randomService(random: Random): PeerSelector {
+  const namespace = random.chance(70) ? random.pick(NAMESPACES) : undefined;
+  const selector: Selector = {
+    requirements: [{ source: 'k8s', key: 'app', operator: 'In', values: [random.pick(APPS)] }],
+  };
+  const by = random.chance(70) ? { name: random.pick(SERVICES) } : { selector };
+  return { kind: 'service', namespace, by, cluster: random.chance(80) ? 'default' : undefined };
+}
+
+function randomCloudGroup(random: Random): PeerSelector {
+  const none = { ids: [], names: [], labels: {} };
+  const asked = random.pick<Partial<CloudGroupSelector>>([
+    { ids: ['sg-0'] },
+    { names: ['front'] },
+    { labels: { team: 'x' } },
+    { ids: ['sg-0', 'sg-1'], names: ['back'] },
+  ]);
+  return {
+    kind: 'cloudGroup',
+    provider: 'aws',
+    region: random.chance(60) ? undefined : random.pick(['eu-1', 'eu-2']),
+    ...none,
+    ...asked,
+  };
+}
+
+/** As fromNodes is scoped. */
+function nodesSelector(random: Random): PeerSelector {
+  return {
+    kind: 'labels',
+    selector: {
+      requirements: [
+        ...random.many(0, 1, () => nodeRequirement(random)),
+        { source: 'reserved', key: 'remote-node', operator: 'Exists', values: [] },
+        { source: 'k8s', key: CLUSTER_KEY, operator: 'In', values: ['default'] },
+      ],
+    },
+  };
 }
 
 /** Scoped as fromEndpoints is: to a namespace or to any, and to the local cluster. */

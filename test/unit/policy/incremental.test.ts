@@ -44,6 +44,7 @@ function edit(world: World, random: Random): World {
     [1, () => ({ ...world, nodes: without(world.nodes) })],
     [1, () => ({ ...world, localAddresses: other.localAddresses })],
     [1, () => ({ ...world, nodeLabels: other.nodeLabels })],
+    [3, () => (other.facts === undefined ? world : { ...world, facts: other.facts })],
     [1, () => ({ ...world, config: other.config })],
   );
 }

@@ -25,10 +25,7 @@ function expressibleRule({ log: _, ...rule }: Rule): Rule {
   const verdict = rule.verdict === 'pass' ? 'allow' : rule.verdict;
   const ports =
     rule.ports.kind === 'any' ? rule.ports : { ...rule.ports, matches: expressiblePorts(rule.ports.matches) };
-  const peers =
-    rule.peers.kind === 'any'
-      ? rule.peers
-      : { ...rule.peers, selectors: expressiblePeers(rule.peers.selectors) };
+  const peers = rule.peers.kind === 'any' ? rule.peers : { ...rule.peers, selectors: expressiblePeers(rule) };
   // Neither peers nor ports would mean nobody; everybody is an entity.
   const everyone: Rule['peers'] = { kind: 'list', selectors: [{ kind: 'entity', entity: 'all' }] };
   const isBare = peers.kind === 'any' && ports.kind === 'any';
@@ -36,13 +33,21 @@ function expressibleRule({ log: _, ...rule }: Rule): Rule {
 }
 
 /** One kind of peer a rule; labels only where scoping adds nothing. */
-function expressiblePeers(selectors: readonly PeerSelector[]): PeerSelector[] {
-  const said = selectors.filter(
+function expressiblePeers({ peers, direction, verdict }: Rule): PeerSelector[] {
+  const selectors = peers.kind === 'any' ? [] : peers.selectors;
+  const possible = selectors.filter(
+    ({ kind }) =>
+      !(kind === 'service' && direction === 'ingress') &&
+      !(kind === 'fqdn' && (direction === 'ingress' || verdict === 'deny')),
+  );
+  const said = possible.filter(
     (one) =>
       one.kind !== 'labels' ||
       one.selector.requirements.some(({ source, key }) => source === 'reserved' || key === LABEL_NAMESPACE),
   );
-  return said.filter((one) => one.kind === said[0]?.kind);
+  return said
+    .filter((one) => one.kind === said[0]?.kind)
+    .map((one) => (one.kind === 'service' ? { ...one, cluster: 'default' } : one));
 }
 
 /** Types or ports, not both; no whole ICMP, no protocol that only host policies know, no port 0. */
@@ -100,19 +105,54 @@ function writtenPeers({ peers, direction }: Rule): Record<string, unknown> {
   if (peers.kind === 'any') return {};
   const side = direction === 'ingress' ? 'from' : 'to';
   const [first] = peers.selectors;
-  const list = peers.selectors.map((one) => {
-    if (one.kind === 'entity') return one.entity;
-    if (one.kind === 'labels') return written(one.selector.requirements);
-    return { cidr: formatCidr(one.cidr), except: one.except.map(formatCidr) };
-  });
-  if (first?.kind === 'entity') return { [`${side}Entities`]: list };
-  return { [side + (first?.kind === 'cidr' ? 'CIDRSet' : 'Endpoints')]: list };
+  const fields: Record<PeerSelector['kind'], string> = {
+    entity: `${side}Entities`,
+    labels: `${side}Endpoints`,
+    cidr: `${side}CIDRSet`,
+    cidrGroup: `${side}CIDRSet`,
+    fqdn: 'toFQDNs',
+    service: 'toServices',
+    cloudGroup: `${side}Groups`,
+  };
+  return { [fields[first?.kind ?? 'labels']]: peers.selectors.map(writtenPeer) };
 }
 
-function written(requirements: readonly Requirement[]) {
+function writtenPeer(one: PeerSelector): unknown {
+  switch (one.kind) {
+    case 'entity':
+      return one.entity;
+    case 'labels':
+      return written(one.selector.requirements);
+    case 'cidr':
+      return { cidr: formatCidr(one.cidr), except: one.except.map(formatCidr) };
+    case 'cidrGroup': {
+      const except = one.except.map(formatCidr);
+      const name = one.selector.requirements[0]?.key.split('/')[1];
+      return name === undefined
+        ? { cidrGroupSelector: written(one.selector.requirements, false), except }
+        : { cidrGroupRef: name, except };
+    }
+    case 'fqdn':
+      return { matchPattern: one.pattern.toUpperCase() };
+    case 'service': {
+      const where = one.namespace === undefined ? {} : { namespace: one.namespace };
+      return 'name' in one.by
+        ? { k8sService: { serviceName: one.by.name, ...where } }
+        : { k8sServiceSelector: { selector: written(one.by.selector.requirements, false), ...where } };
+    }
+    case 'cloudGroup': {
+      const { ids, names, region, labels } = one;
+      return {
+        aws: { securityGroupsIds: ids, securityGroupsNames: names, labels, ...(region && { region }) },
+      };
+    }
+  }
+}
+
+function written(requirements: readonly Requirement[], hasSources = true) {
   return {
     matchExpressions: requirements.map(({ source, key, operator, values }) => ({
-      key: source === 'any' ? key : `${source}:${key}`,
+      key: source === 'any' || !hasSources ? key : `${source}:${key}`,
       operator,
       ...(values.length === 0 ? {} : { values }),
     })),

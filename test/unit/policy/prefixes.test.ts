@@ -72,7 +72,7 @@ test('prefixes – a node that backs the API server is kube-apiserver too', (t) 
 test('prefixes – node labels tell nodes apart only when asked to', (t) => {
   const nodes = [node('10.0.0.2', 'node:zone=a', 'k8s:x=y')];
   t.deepEqual(prefixes({ nodes }, { cidrMatchNodes: false, nodeSelectorLabels: true }), [
-    '10.0.0.2/32 33554432 node:zone=a;reserved:remote-node=',
+    '10.0.0.2/32 33554432 k8s:io.cilium.k8s.policy.cluster=default;node:zone=a;reserved:remote-node=',
   ]);
 });
 

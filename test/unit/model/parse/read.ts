@@ -1,5 +1,6 @@
 /** Short ways to a parsed policy, for the tables of cases. */
 import { formatError } from '#kit/errors';
+import { formatCidr } from '#kit/ip';
 import type { PeerSelector, Policy, PolicySpec, PortMatch, Rule } from '#model';
 import { formatRequirement } from '#model';
 import {
@@ -58,6 +59,7 @@ export function ruleWords(rule: Rule): string {
 function peerWords(peer: PeerSelector): string {
   if (peer.kind === 'entity') return peer.entity;
   if (peer.kind === 'labels') return peer.selector.requirements.map(formatRequirement).join(' & ') || '*';
+  if (peer.kind !== 'cidr') return otherPeerWords(peer);
   const text = (c: { readonly ip: { readonly bytes: Uint8Array }; readonly length: number }) =>
     `${[...c.ip.bytes].join('.')}/${c.length}`;
   return [text(peer.cidr), ...peer.except.map((e) => `-${text(e)}`)].join(' ');
@@ -68,4 +70,19 @@ function portWords(match: PortMatch): string {
   if (match.kind === 'name') return `${match.protocol}:${match.name}`;
   if (match.kind === 'icmp') return `icmp${match.family}:${match.type}`;
   return `${match.protocol}:${match.first}${match.last === match.first ? '' : `-${match.last}`}`;
+}
+
+function otherPeerWords(peer: Exclude<PeerSelector, { kind: 'labels' | 'entity' | 'cidr' }>): string {
+  switch (peer.kind) {
+    case 'cidrGroup': {
+      const except = peer.except.map((cidr) => ` -${formatCidr(cidr)}`).join('');
+      return `groups{${peer.selector.requirements.map(formatRequirement).join(' & ')}}${except}`;
+    }
+    case 'fqdn':
+      return `fqdn ${peer.pattern}`;
+    case 'service':
+      return `service ${JSON.stringify([peer.namespace ?? '*', peer.by, peer.cluster])}`;
+    case 'cloudGroup':
+      return `${peer.provider} ${JSON.stringify([peer.ids, peer.names, peer.region, peer.labels])}`;
+  }
 }

@@ -15,19 +15,6 @@ const port = (text: string) => ingress(`{toPorts: [{ports: [{port: "443", protoc
 
 /** An object for each refusal of a field; the compiler of types makes the list complete. */
 const fields: Readonly<Record<RefusedField, readonly string[]>> = {
-  fromNodes: [
-    ingress('{fromNodes: [{}]}'),
-    egress('{toNodes: [{matchLabels: {a: b}}]}'),
-    cnp(`{${E}, ingressDeny: [{fromNodes: [{}]}]}`),
-  ],
-  fromGroups: [ingress('{fromGroups: [{aws: {region: a}}]}'), egress('{toGroups: [{aws: {}}]}')],
-  toServices: [
-    egress('{toServices: [{k8sService: {serviceName: a}}]}'),
-    cnp(`{${E}, egressDeny: [{toServices: [{}]}]}`),
-  ],
-  toFQDNs: [egress('{toFQDNs: [{matchName: example.com}]}')],
-  cidrGroupRef: [ingress('{fromCIDRSet: [{cidrGroupRef: a}]}'), egress('{toCIDRSet: [{cidrGroupRef: a}]}')],
-  cidrGroupSelector: [ingress('{fromCIDRSet: [{cidrGroupSelector: {matchLabels: {a: b}}}]}')],
   authentication: [
     ingress('{authentication: {mode: required}}'),
     egress('{authentication: {mode: test-always-fail}}'),

@@ -1,0 +1,122 @@
+/**
+ * First of all: peers that stand for other peers. A Service means the pods that its selector finds, or, without
+ * one, the addresses of its EndpointSlices (policy.md §4.5); a cloud group means its members' addresses (§4.6).
+ * What refers to nothing that is there selects nobody. The result is the same internal form with fewer kinds.
+ */
+import { type Cidr, parseCidrOrIp } from '#kit/ip';
+import { compareText } from '#kit/order';
+import {
+  type CloudGroupSelector,
+  equals,
+  LABEL_CLUSTER,
+  LABEL_NAMESPACE,
+  type PeerSelector,
+  type Policy,
+  type PolicyFacts,
+  type Rule,
+  selectorOf,
+  type ServiceRow,
+  type ServiceSelector,
+} from '#model';
+import { nameOf } from './digest.ts';
+import { peerListOf, selectorMatches } from './match.ts';
+import { labelSet } from '#kit/labels';
+
+/** Which policies have nothing to expand: remembered, since most have not. */
+export type PlainPolicies = WeakSet<Policy>;
+
+/** The policies with every peer a label selector, an entity, a prefix, a group of prefixes or a name. */
+export function expandPolicies(
+  policies: readonly Policy[],
+  facts: PolicyFacts,
+  plain: PlainPolicies = new WeakSet(),
+): readonly Policy[] {
+  return policies.map((policy) => {
+    if (plain.has(policy)) return policy;
+    if (policy.specs.some((spec) => spec.rules.some(isIndirect))) return expanded(policy, facts);
+    plain.add(policy);
+    return policy;
+  });
+}
+
+function isIndirect({ peers }: Rule): boolean {
+  return (
+    peers.kind === 'list' && peers.selectors.some((s) => s.kind === 'service' || s.kind === 'cloudGroup')
+  );
+}
+
+function expanded(policy: Policy, facts: PolicyFacts): Policy {
+  const texts: string[] = [];
+  const specs = policy.specs.map((spec) => ({
+    ...spec,
+    rules: spec.rules.map((rule): Rule => {
+      if (rule.peers.kind === 'any' || !isIndirect(rule)) return rule;
+      const selectors = rule.peers.selectors.flatMap((selector) => directPeers(selector, facts));
+      texts.push(peerListOf({ kind: 'list', selectors }).name);
+      return { ...rule, peers: { kind: 'list', selectors } };
+    }),
+  }));
+  return { ...policy, specs, contentHash: `${policy.contentHash}+${nameOf(texts.join('\n'), 64)}` };
+}
+
+/** What one selector stands for; itself for most. */
+export function directPeers(selector: PeerSelector, facts: PolicyFacts): readonly PeerSelector[] {
+  if (selector.kind === 'service') {
+    return servicesOf(selector, facts).flatMap((service) => servicePeers(service, selector, facts));
+  }
+  return selector.kind === 'cloudGroup' ? cidrPeers(cloudAddresses(selector, facts)) : [selector];
+}
+
+/** The Services that a selector means, by key. */
+export function servicesOf({ namespace, by }: ServiceSelector, facts: PolicyFacts): readonly ServiceRow[] {
+  return facts.services
+    .filter((service) => {
+      if (namespace !== undefined && service.namespace !== namespace) return false;
+      return 'name' in by ? service.name === by.name : selectorMatches(by.selector, serviceLabels(service));
+    })
+    .sort((a, b) => compareText(a.key, b.key));
+}
+
+function serviceLabels({ labels }: ServiceRow) {
+  return labelSet(Object.entries(labels).map(([key, value]) => ({ source: 'k8s', key, value })));
+}
+
+function servicePeers(
+  service: ServiceRow,
+  { cluster }: ServiceSelector,
+  facts: PolicyFacts,
+): readonly PeerSelector[] {
+  if (service.selector === undefined) {
+    const isOfService = (s: { readonly namespace: string; readonly service: string }) =>
+      s.namespace === service.namespace && s.service === service.name;
+    return cidrPeers(facts.endpointSlices.filter(isOfService).flatMap((slice) => slice.addresses));
+  }
+  const requirements = [
+    ...Object.entries(service.selector).map(([key, value]) => equals('k8s', key, value)),
+    equals('k8s', LABEL_NAMESPACE, service.namespace),
+    ...(cluster === undefined ? [] : [equals('k8s', LABEL_CLUSTER, cluster)]),
+  ];
+  return [{ kind: 'labels', selector: selectorOf(requirements) }];
+}
+
+function cloudAddresses(selector: CloudGroupSelector, facts: PolicyFacts): readonly string[] {
+  const { provider, ids, names, region, labels } = selector;
+  return facts.cloudGroups
+    .filter(
+      (group) =>
+        group.provider === provider &&
+        (ids.length === 0 || ids.includes(group.id)) &&
+        (names.length === 0 || names.includes(group.name)) &&
+        (region === undefined || region === group.region) &&
+        Object.entries(labels).every(([key, value]) => group.labels[key] === value),
+    )
+    .flatMap((group) => group.addresses);
+}
+
+/** One prefix an address, each once, in order. */
+function cidrPeers(addresses: readonly string[]): readonly PeerSelector[] {
+  const cidrs = [...new Set(addresses)].sort(compareText).map(parseCidrOrIp);
+  return cidrs
+    .filter((cidr): cidr is Cidr => cidr !== undefined)
+    .map((cidr) => ({ kind: 'cidr', cidr, except: [] }));
+}
