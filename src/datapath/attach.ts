@@ -27,7 +27,7 @@ import {
   type Fd,
 } from '#native';
 import type { Program } from './load.ts';
-import { getPin } from './maps.ts';
+import { getPin, withPin } from './pins.ts';
 
 export type Hook = 'ingress' | 'egress' | 'xdp';
 
@@ -152,6 +152,20 @@ export class Attachments {
     }
     const fd = getPin(`${this.#folder}/${hook}_${ifindex}`);
     return fd !== undefined && withFd(fd, (link) => linkInfo(link).ifindex === ifindex);
+  }
+
+  /** Ids of our programs that hang on a device, whichever process attached them. */
+  programsOn(ifindex: number): readonly number[] {
+    const filters = this.hasTcx
+      ? []
+      : (['ingress', 'egress'] as const)
+          .map((side) => tcQuery(ifindex, side, TC_PLACE[side]))
+          .filter((id) => id !== 0 && this.isOurs(id));
+    const links = this.pinned()
+      .filter((pin) => pin.ifindex === ifindex)
+      .map(({ hook }) => withPin(`${this.#folder}/${hook}_${ifindex}`, linkInfo))
+      .flatMap((link) => (link === undefined || link.ifindex !== ifindex ? [] : [link.progId]));
+    return [...filters, ...links];
   }
 
   /** Takes our program off; false when there was none. */

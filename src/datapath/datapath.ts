@@ -22,6 +22,7 @@ import { feederOf, type Opened, openParts } from './open.ts';
 import { Origins } from './origins.ts';
 import { OriginsStore } from './origins-store.ts';
 import { type Applied, PolicyTables } from './policy.ts';
+import type { Upgrade } from './upgrade.ts';
 
 export interface DatapathOptions {
   readonly bpfRoot: string;
@@ -82,6 +83,8 @@ export interface DatapathStatus {
   readonly troubles: readonly string[];
 }
 
+const UPGRADING = 'devices still run the programs of another release, over maps of another layout';
+
 const ALL_EVENTS = (1 << EVENT_TYPE.VERDICT) | (1 << EVENT_TYPE.DROP) | (1 << EVENT_TYPE.FAILSAFE);
 
 export class Datapath implements AsyncDisposable {
@@ -100,6 +103,7 @@ export class Datapath implements AsyncDisposable {
   readonly timeouts: FlowTimeouts;
   readonly #background: Background;
   readonly #flowTables: FlowTables;
+  readonly #upgrade: Upgrade;
   readonly #opts: DatapathOptions;
   readonly #store: OriginsStore;
   readonly #live: Uint32Array;
@@ -127,7 +131,9 @@ export class Datapath implements AsyncDisposable {
     this.addresses = new LocalAddresses(this.maps);
     this.ipcache = new Ipcache(this.maps, this.#epochs, feederOf(this.maps, this.programs));
     this.endpoints = new Endpoints(this.maps, (then) => this.#afterGrace(then));
+    this.#upgrade = parts.upgrade;
     this.devices = new Devices({
+      upgrade: this.#upgrade,
       maps: this.maps,
       attachments: this.attachments,
       programs: this.programs,
@@ -188,6 +194,7 @@ export class Datapath implements AsyncDisposable {
   /** Makes the kernel enforce this policy; resolves once it does. Errors: POLICY_NO_ROOM, POLICY_VERIFY_FAILED. */
   async applyPolicy(compiled: CompiledPolicy): Promise<Applied> {
     const applied = await this.policy.apply(compiled);
+    this.#upgrade.policyIsInPlace();
     if (applied.rejudge.some((identity) => this.ipcache.uses(identity))) this.#epochs.advance([], true);
     this.#settle();
     this.#store.save();
@@ -292,7 +299,12 @@ export class Datapath implements AsyncDisposable {
         capacity: this.maps.get(table).maxEntries,
       })),
       features: this.#features(),
-      troubles: [...this.#troubles, ...this.#flowTables.troubles()],
+      troubles: [
+        ...this.#troubles,
+        ...this.maps.kept,
+        ...this.#flowTables.troubles(),
+        ...(this.#upgrade.isUnderWay ? [UPGRADING] : []),
+      ],
     };
   }
 

@@ -25,6 +25,7 @@ import type { Endpoints } from './endpoints.ts';
 import type { Programs } from './load.ts';
 import type { DatapathMaps } from './maps.ts';
 import { Numbers } from './numbers.ts';
+import type { Upgrade } from './upgrade.ts';
 
 export type XdpMode = 'auto' | 'native' | 'generic' | 'off';
 
@@ -35,6 +36,7 @@ export interface DevicesDeps {
   readonly endpoints: Endpoints;
   readonly xdpMode: XdpMode;
   readonly counters: Counters;
+  readonly upgrade: Upgrade;
 }
 
 /** Interface numbers below this stand in an array. */
@@ -81,11 +83,15 @@ export class Devices {
     return new Map([...this.#slotOf].map(([ifindex, slot]) => [slot, ifindex]));
   }
 
-  /** Errors: KERNEL_ATTACH, KERNEL_LOAD, ENDPOINT_NOT_FOUND (its record is to come first). */
+  /**
+   * Errors: KERNEL_ATTACH, KERNEL_LOAD, ENDPOINT_NOT_FOUND (its record is to come first), INSTANCE_UPGRADE (a
+   * policy is to come first).
+   */
   update(row: DeviceRow): void {
     // A candidate that is not selected yet has its programs ahead of its first address (HF-1.15).
     if (row.kind === 'none') return this.delete(row);
     const { endpoints, attachments, programs } = this.#deps;
+    this.#refuseEarly(row.ifindex);
     const endpoint = row.kind === 'pod' ? endpoints.indexOf(row.endpoint) : 0;
     if (row.kind === 'pod' && endpoint === 0)
       throw new MerlonError('ENDPOINT_NOT_FOUND', `device ${row.name} has no endpoint yet`);
@@ -98,6 +104,7 @@ export class Devices {
     }
     this.#attachXdp(row.ifindex, xdp);
     this.#noteVlan(row);
+    this.#finishUpgrade();
   }
 
   /** XDP makes refusals cheaper and decides nothing that tcx would not: without it the device is judged as well. */
@@ -123,8 +130,9 @@ export class Devices {
     return this.#xdpRefusals.get(ifindex);
   }
 
-  /** Takes everything of ours off a device, also one that is gone. */
+  /** Takes everything of ours off a device, also one that is gone. Errors: INSTANCE_UPGRADE. */
   delete({ ifindex }: Pick<DeviceRow, 'ifindex'>): void {
+    this.#refuseEarly(ifindex);
     const vlan = this.#vlanOf.get(ifindex);
     if (vlan !== undefined) mapDelete(this.#deps.maps.fd('vlans'), vlan);
     this.#vlanOf.delete(ifindex);
@@ -140,7 +148,8 @@ export class Devices {
   prune(rows: readonly DeviceRow[]): readonly DeviceRow[] {
     const wanted = new Map(rows.filter((r) => r.kind !== 'none').map((r) => [r.ifindex, r]));
     const present = [...this.#deps.attachments.pinned().map((p) => p.ifindex), ...this.#slotOf.keys()];
-    for (const ifindex of new Set(present)) if (!wanted.has(ifindex)) this.delete({ ifindex });
+    for (const ifindex of new Set(present))
+      if (!wanted.has(ifindex) && !this.#mustWait(ifindex)) this.delete({ ifindex });
     const notes = new Set(
       [...wanted.values()]
         .map(vlanKey)
@@ -149,10 +158,33 @@ export class Devices {
     );
     const fd = this.#deps.maps.fd('vlans');
     for (const key of keysOf(fd, VLAN_KEY_SIZE)) if (!notes.has(formatHex(key))) mapDelete(fd, key);
+    this.#finishUpgrade();
     const { attachments } = this.#deps;
     const isWhole = (row: DeviceRow) =>
       programsFor(row).every(([hook]) => attachments.isAttached(row.ifindex, hook));
     return [...wanted.values()].filter((row) => !isWhole(row));
+  }
+
+  #mustWait(ifindex: number): boolean {
+    const { upgrade, attachments } = this.#deps;
+    return upgrade.isUnderWay && upgrade.mustWait(attachments.programsOn(ifindex));
+  }
+
+  /** What another release's programs enforce stays as it is while nothing of ours could take its place. */
+  #refuseEarly(ifindex: number): void {
+    if (!this.#mustWait(ifindex)) return;
+    throw new MerlonError(
+      'INSTANCE_UPGRADE',
+      `device ${ifindex} keeps the programs of another release until a policy stands in the new maps`,
+    );
+  }
+
+  /** The old release's pins go when none of our devices runs its programs. */
+  #finishUpgrade(): void {
+    const { upgrade, attachments } = this.#deps;
+    if (!upgrade.isUnderWay) return;
+    const devices = new Set([...attachments.pinned().map((p) => p.ifindex), ...this.#slotOf.keys()]);
+    upgrade.finish([...devices].flatMap((ifindex) => attachments.programsOn(ifindex)));
   }
 
   #record(row: DeviceRow, endpoint: number, hasXdp: boolean): void {

@@ -38,31 +38,24 @@ export class Instance {
   /** The pins were there before this start, of the same boot. */
   readonly isAdopted: boolean;
 
-  /** Errors: INSTANCE_OTHER_NETNS, INSTANCE_SCHEMA. */
-  constructor(fd: Fd) {
+  /** `before`: the instance that these pins belong to, of whatever layout (`checkPins`). */
+  constructor(fd: Fd, before: DataView | undefined) {
     this.#fd = fd;
     mapLookup(fd, KEY, this.#bytes);
     const found = readInstance(this.#view);
-    this.isAdopted = found.id !== 0n;
-    const cookie = netnsCookie();
+    this.isAdopted = found.id !== 0n || before !== undefined;
     if (found.id === 0n) {
       writeInstance(this.#view, 0, {
         ...found,
-        id: randomBytes(8).readBigUInt64LE() | 1n,
-        netns_cookie: cookie,
+        id: before?.getBigUint64(INSTANCE.id, true) ?? randomBytes(8).readBigUInt64LE() | 1n,
+        netns_cookie: netnsCookie(),
         boot_id: bootId(),
         schema: MERLON_SCHEMA,
-        generation: 1,
-        clock: 1,
+        generation: before?.getUint32(INSTANCE.generation, true) ?? 1,
+        clock: before?.getUint32(INSTANCE.clock, true) ?? 1,
       });
       this.#save();
-    } else if (found.netns_cookie !== cookie)
-      throw new MerlonError('INSTANCE_OTHER_NETNS', 'these pins enforce in another network namespace');
-    else if (found.schema !== MERLON_SCHEMA)
-      throw new MerlonError(
-        'INSTANCE_SCHEMA',
-        `the pins have schema ${found.schema}, this release ${MERLON_SCHEMA}`,
-      );
+    }
     this.id = this.#view.getBigUint64(INSTANCE.id, true);
   }
 

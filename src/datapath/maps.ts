@@ -1,15 +1,27 @@
 /**
- * Creates or adopts every map under `<bpf-root>/maps/<name>@<layout>`. What is pinned keeps its size and its
- * contents, whatever this start would have chosen: flows, verdicts and identities outlive the agent. A map of
- * another layout has another name and is left alone. Maps that name each other's entries by number go by one
+ * Creates or adopts every map under `<bpf-root>/maps/<name>@<layout>`. What is pinned keeps its contents and,
+ * while anything is enforced, its size, whatever this start would have chosen: flows, verdicts and identities
+ * outlive the agent. A map of another layout has another name and is left to `upgrade.ts`. Maps that name each other's entries by number go by one
  * layout together: a new table of rule sets over an arena in which the old one's programs still read would
  * be given their space. Rings are maps of their own, `ring<n>@<layout>`.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, unlinkSync } from 'node:fs';
 import { MerlonError } from '#kit/errors';
-import { closeFd, mapCreate, mapInfo, mapMemory, mapUpdate, mapView, objGet, objPin, type Fd } from '#native';
-import { MAPS, type MapName } from '#wire/bpf';
+import {
+  closeFd,
+  mapCreate,
+  mapInfo,
+  mapMemory,
+  mapUpdate,
+  mapView,
+  objPin,
+  possibleCpus,
+  viewRelease,
+  type Fd,
+} from '#native';
+import { MAPS, type MapName, RULESET_SIZE } from '#wire/bpf';
+import { getPin, type MapPin, mapPins, withPin } from './pins.ts';
 import type { MapSizes } from './sizes.ts';
 
 const RINGBUF = 27;
@@ -58,13 +70,18 @@ export function mapPin(name: MapName): string {
 export class DatapathMaps implements Disposable {
   readonly #maps = new Map<string, OpenMap>();
   readonly rings: OpenMap[] = [];
+  /** Maps whose size is not the wanted one, since they enforce; a sentence each. */
+  readonly kept: string[] = [];
+  readonly #bpfRoot: string;
   readonly #root: string;
 
   /** Errors: KERNEL_MAP, KERNEL_MEMORY. */
   constructor(bpfRoot: string, sizes: MapSizes, ringBytes: number) {
+    this.#bpfRoot = bpfRoot;
     this.#root = `${bpfRoot}/maps`;
     mkdirSync(this.#root, { recursive: true, mode: 0o700 });
     try {
+      this.#resize(sizes);
       for (const name of MAP_NAMES) if (name !== 'events') this.#open(name, sizes[name]);
       this.#openRings(sizes.events, ringBytes);
     } catch (e) {
@@ -100,10 +117,56 @@ export class DatapathMaps implements Disposable {
     return sum;
   }
 
+  /** Pinned maps that are none of these: of another layout. */
+  foreign(): readonly MapPin[] {
+    const ours = new Set(MAP_NAMES.map((name) => `${this.#root}/${mapPin(name)}`));
+    for (const { name } of this.rings) ours.add(`${this.#root}/${name}@${MAPS.events.layout}`);
+    return mapPins(this.#bpfRoot).filter(({ path }) => !ours.has(path));
+  }
+
   [Symbol.dispose](): void {
     for (const { fd } of this.all()) closeFd(fd);
     this.#maps.clear();
     this.rings.length = 0;
+  }
+
+  /** Makes way for maps of other sizes; those that name each other's entries go together. */
+  #resize(sizes: MapSizes): void {
+    const changed = MAP_NAMES.filter((name) => this.#hasOtherSize(name, sizes[name]));
+    if (changed.length === 0) return;
+    if (this.#isEnforcing()) {
+      for (const name of changed)
+        this.kept.push(
+          `map ${name} keeps its size, not the ${sizes[name]} entries now asked for, since it enforces; ` +
+            'after `merlon uninstall` the next start has the new size',
+        );
+      return;
+    }
+    const isGroup = changed.some((name) => TOGETHER.has(name));
+    const names = new Set([...changed, ...(isGroup ? MAP_NAMES.filter((name) => TOGETHER.has(name)) : [])]);
+    for (const { path } of mapPins(this.#bpfRoot))
+      if ([...names].some((name) => path === `${this.#root}/${mapPin(name)}`)) unlinkSync(path);
+  }
+
+  #hasOtherSize(name: MapName, wanted: number): boolean {
+    const entries = withPin(`${this.#root}/${mapPin(name)}`, (fd) => mapInfo(fd).maxEntries);
+    // The kernel rounds what has a list a CPU.
+    return entries !== undefined && Math.abs(entries - wanted) >= possibleCpus();
+  }
+
+  /** Has any rule set, or the host endpoint, a policy? */
+  #isEnforcing(): boolean {
+    const controls = (name: MapName, stride: number) =>
+      withPin(`${this.#root}/${mapPin(name)}`, (fd) => {
+        const { maxEntries, valueSize } = mapInfo(fd);
+        const memory = mapView(fd, roundUp(roundUp(valueSize, 8) * maxEntries, PAGE), false);
+        const words = new BigUint64Array(memory);
+        let isSet = false;
+        for (let i = 0; i < maxEntries; i++) isSet ||= words[(i * stride) / 8] !== 0n;
+        viewRelease(memory);
+        return isSet;
+      }) ?? false;
+    return controls('hostfw_control', MAPS.hostfw_control.valueSize) || controls('rulesets', RULESET_SIZE);
   }
 
   #open(name: MapName, maxEntries: number, innerFd?: Fd): OpenMap {
@@ -166,16 +229,6 @@ function create(spec: Parameters<typeof mapCreate>[0], path: string): Fd {
     throw new MerlonError('KERNEL_NO_BPFFS', `map ${spec.name} cannot be pinned as ${path}`, { cause });
   }
   return fd;
-}
-
-/** The pinned object's descriptor; undefined when nothing is pinned there. */
-export function getPin(path: string): Fd | undefined {
-  try {
-    return objGet(path);
-  } catch (e) {
-    if ((e as { code?: string }).code === 'ENOENT') return undefined;
-    throw e;
-  }
 }
 
 function roundUp(n: number, to: number): number {

@@ -11,7 +11,9 @@ import { kernelHz } from './hz.ts';
 import { FolderLock, Instance } from './instance.ts';
 import { Programs, type Settings } from './load.ts';
 import { createGraceMap, DatapathMaps } from './maps.ts';
+import { checkPins } from './pins.ts';
 import { mapSizes } from './sizes.ts';
+import { Upgrade } from './upgrade.ts';
 
 const TIMEOUTS: FlowTimeouts = {
   tcpSyn: 60,
@@ -35,6 +37,7 @@ export interface Opened {
   readonly background: Background;
   readonly timeouts: FlowTimeouts;
   readonly flowTables: FlowTables;
+  readonly upgrade: Upgrade;
   /** The mapped `struct live_state`. */
   readonly live: Uint32Array;
 }
@@ -43,12 +46,13 @@ export interface Opened {
 export async function openParts(opts: DatapathOptions, stack: AsyncDisposableStack): Promise<Opened> {
   const { bpfRoot } = opts;
   stack.use(new FolderLock(bpfRoot));
+  const before = checkPins(bpfRoot);
   const cpus = possibleCpus();
   const rings = ((cpus - 1) >> RING_SHIFT) + 1;
   const { maxTcp, maxOther, sizes: overrides } = opts;
   const sizes = mapSizes({ memoryBytes: totalmem(), cpus, rings, maxTcp, maxOther, overrides });
   const maps = stack.use(new DatapathMaps(bpfRoot, sizes, opts.ringBytes ?? RING_BYTES));
-  const instance = new Instance(maps.fd('instance'));
+  const instance = new Instance(maps.fd('instance'), before);
   const timeouts = { ...TIMEOUTS, ...opts.timeouts };
   const programs = stack.use(new Programs());
   const settings = { ...(await settingsFor(instance, timeouts)), ...opts.settings };
@@ -87,6 +91,7 @@ export async function openParts(opts: DatapathOptions, stack: AsyncDisposableSta
     background,
     timeouts,
     flowTables,
+    upgrade: new Upgrade(maps.foreign()),
     live: new Uint32Array(live),
   };
 }

@@ -4,11 +4,12 @@
  * maps. Idempotent; afterwards no program, pin or filter of ours remains.
  */
 import { existsSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
-import { closeFd, fdById, linkDetach, linkIds, linkInfo, mapLookup, mapView, viewRelease } from '#native';
-import { INSTANCE, INSTANCE_SIZE, MAPS } from '#wire/bpf';
+import { closeFd, fdById, linkDetach, linkIds, linkInfo, mapInfo, mapView, viewRelease } from '#native';
+import { INSTANCE } from '#wire/bpf';
+import { keysOf } from './addrs.ts';
 import { detachFilter, detachPin, isOfInstance, linkPins } from './attach.ts';
 import { FolderLock } from './instance.ts';
-import { getPin, mapPin } from './maps.ts';
+import { mapPins, pinnedInstances, withPin } from './pins.ts';
 
 /** What was there and is no more. */
 export interface Uninstalled {
@@ -24,7 +25,7 @@ export function uninstall(opts: { readonly bpfRoot: string }): Uninstalled {
   const { bpfRoot } = opts;
   if (!existsSync(bpfRoot)) return { links: 0, filters: 0, pins: 0 };
   using _lock = new FolderLock(bpfRoot);
-  const id = instanceId(bpfRoot);
+  const id = pinnedInstances(bpfRoot)[0]?.getBigUint64(INSTANCE.id, true);
   let links = 0;
   for (const { hook, ifindex } of linkPins(`${bpfRoot}/links`))
     if (detachPin(`${bpfRoot}/links/${hook}_${ifindex}`)) links++;
@@ -34,16 +35,6 @@ export function uninstall(opts: { readonly bpfRoot: string }): Uninstalled {
   for (const folder of ['links', 'progs', 'maps']) pins += removePins(`${bpfRoot}/${folder}`);
   rmdirIfEmpty(bpfRoot);
   return { links, filters, pins };
-}
-
-function instanceId(bpfRoot: string): bigint | undefined {
-  const fd = getPin(`${bpfRoot}/maps/${mapPin('instance')}`);
-  if (fd === undefined) return undefined;
-  const bytes = new DataView(new ArrayBuffer(INSTANCE_SIZE));
-  mapLookup(fd, new Uint32Array(1), bytes);
-  closeFd(fd);
-  const id = bytes.getBigUint64(INSTANCE.id, true);
-  return id === 0n ? undefined : id;
 }
 
 function detachUnpinned(id: bigint): number {
@@ -66,21 +57,32 @@ function detachUnpinned(id: bigint): number {
   return count;
 }
 
-/** Filters stand on the devices that have a record. */
+/** Filters stand on the devices that have a record, in the maps of whatever layout. */
 function detachFilters(bpfRoot: string, id: bigint): number {
-  const fd = getPin(`${bpfRoot}/maps/${mapPin('devices')}`);
-  if (fd === undefined) return 0;
-  const memory = mapView(fd, MAPS.devices.maxEntries * MAPS.devices.valueSize, false);
-  closeFd(fd);
-  const words = new BigUint64Array(memory);
   let count = 0;
-  for (let ifindex = 1; ifindex < MAPS.devices.maxEntries; ifindex++) {
-    if (words[2 * ifindex] === 0n) continue;
+  for (const ifindex of recordedDevices(bpfRoot))
     for (const side of ['ingress', 'egress'] as const)
       if (detachFilter(ifindex, side, (progId) => isOfInstance(progId, id))) count++;
-  }
-  viewRelease(memory);
   return count;
+}
+
+function recordedDevices(bpfRoot: string): ReadonlySet<number> {
+  const found = new Set<number>();
+  for (const { name, path } of mapPins(bpfRoot))
+    if (name === 'devices')
+      withPin(path, (fd) => {
+        const { maxEntries, valueSize } = mapInfo(fd);
+        const memory = mapView(fd, Math.ceil((maxEntries * valueSize) / 4096) * 4096, false);
+        const words = new BigUint64Array(memory);
+        for (let ifindex = 1; ifindex < maxEntries; ifindex++)
+          if (words[(ifindex * valueSize) / 8] !== 0n) found.add(ifindex);
+        viewRelease(memory);
+      });
+    else if (name === 'devices_high')
+      withPin(path, (fd) => {
+        for (const key of keysOf(fd, 4)) found.add(new DataView(key.buffer).getUint32(0, true));
+      });
+  return found;
 }
 
 function removePins(folder: string): number {

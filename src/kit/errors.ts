@@ -128,6 +128,7 @@ const catalogue = {
     GRPC.precondition,
     'start the agent in that network namespace, or use another --bpf-root',
   ),
+  INSTANCE_UPGRADE: kind(EXIT.failed, GRPC.precondition, 'nothing: it is tried again by itself'),
   INSTANCE_SCHEMA: kind(
     EXIT.failed,
     GRPC.precondition,

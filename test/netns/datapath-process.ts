@@ -2,7 +2,7 @@
  * A datapath of its own process, for tests that kill it: takes calls as JSON lines on stdin, answers each
  * with one line. Started inside the namespace it is to enforce in.
  *
- * Usage: node datapath-process.ts BPF_ROOT STATE_DIR
+ * Usage: node datapath-process.ts BPF_ROOT STATE_DIR [OPTIONS]     options of `openDatapath` as JSON
  *        node datapath-process.ts --hooks IFINDEX    prints the programs at the device's tcx hooks
  */
 import { createInterface } from 'node:readline';
@@ -13,7 +13,7 @@ import { readEvent } from '#wire/bpf';
 import { errorCode, errorMessage } from '#kit/errors';
 import { compileTwin, type World } from '../unit/datapath/policy-model.ts';
 
-const [bpfRoot = '', stateDir = ''] = process.argv.slice(2);
+const [bpfRoot = '', stateDir = '', more = '{}'] = process.argv.slice(2);
 if (bpfRoot === '--hooks') {
   const names = [ATTACH.tcxIngress, ATTACH.tcxEgress].flatMap((hook) =>
     progQuery(Number(stateDir), hook).programs.map(({ progId }) => {
@@ -55,12 +55,15 @@ const row = ([prefix, identity]: readonly [string, number]) => ({
   isNode: false,
 });
 
+const options = JSON.parse(more) as { sizes?: object; open?: object };
+
 async function open() {
   return openDatapath({
     bpfRoot,
     stateDir,
-    sizes: SIZES,
+    sizes: { ...SIZES, ...options.sizes },
     xdpMode: 'off',
+    ...options.open,
     ifindexOf: (device) => (device === 'lo' ? 1 : undefined),
     onProblem: (sentence, err) => problems.push(`${sentence}: ${errorMessage(err)}`),
     onEvents: (records, count) => {
@@ -109,6 +112,8 @@ const calls: Record<string, (arg: never) => unknown> = {
       endpoint: 0,
       vlan: undefined,
     }),
+  deleteDevice: (ifindex: number) => datapath.devices.delete({ ifindex }),
+  pruneDevices: (rows: never) => datapath.devices.prune(rows).length,
   hooks: (ifindex: number) => datapath.devices.hooks(ifindex),
   failsafe: (rows: never) => datapath.failsafe.set(rows),
   status: () => ({ ...datapath.status(), mode: datapath.hostControl(), problems }),

@@ -13,7 +13,8 @@ import test, { type ExecutionContext } from 'ava';
 import { uninstall } from '#datapath';
 import { until } from '#kit/async';
 import { type Host, topology } from '#lab';
-import { DROP_REASON } from '#wire/bpf';
+import { closeFd, mapLookup, mapUpdate, objGet } from '#native';
+import { DROP_REASON, INSTANCE, INSTANCE_SIZE, MERLON_SCHEMA } from '#wire/bpf';
 
 const PROCESS = fileURLToPath(new URL('./datapath-process.ts', import.meta.url));
 const signal = AbortSignal.timeout(180_000);
@@ -55,11 +56,11 @@ class Process {
   }
 }
 
-async function start(host: Host): Promise<Process> {
+async function start(host: Host, options: object = {}): Promise<Process> {
   const { bpfRoot, stateDir } = host.dirs as NonNullable<Host['dirs']>;
   const child = host.spawn(
     process.execPath,
-    ['--disable-warning=ExperimentalWarning', PROCESS, bpfRoot, stateDir],
+    ['--disable-warning=ExperimentalWarning', PROCESS, bpfRoot, stateDir, JSON.stringify(options)],
     {
       stdio: ['pipe', 'pipe', 'inherit'],
     },
@@ -67,8 +68,8 @@ async function start(host: Host): Promise<Process> {
   return new Process(child);
 }
 
-async function opened(host: Host): Promise<Process> {
-  const started = await start(host);
+async function opened(host: Host, options: object = {}): Promise<Process> {
+  const started = await start(host, options);
   const { ok, error, message } = await started.reply();
   if (ok !== 'open') throw new Error(`${error}: ${message}`);
   return started;
@@ -269,5 +270,92 @@ test('datapath – failsafe passes above policy and follows its list', async (t)
   await datapath.call('failsafe', []);
   t.deepEqual(await probe(), ['timeout', 'timeout']);
   await datapath.kill();
+  uninstall({ bpfRoot: b.bpfRoot });
+});
+
+/** Renames the pins of maps as if another release had made them. */
+function ageMaps(bpfRoot: string, which: (name: string) => boolean) {
+  for (const pin of readdirSync(`${bpfRoot}/maps`)) {
+    const [name = ''] = pin.split('@');
+    if (which(name)) renameSync(`${bpfRoot}/maps/${pin}`, `${bpfRoot}/maps/${name}@00000000`);
+  }
+}
+
+test('datapath – maps of another layout enforce until a policy stands in new ones, then go', async (t) => {
+  await using b = await bed();
+  const first = await opened(b.node);
+  await enforce(first, b.ifindex);
+  const before = await first.call<{ instance: string; generations: { generation: number }[] }>('status');
+  await first.kill();
+  ageMaps(b.bpfRoot, (name) => !name.startsWith('ring') && name !== 'events');
+
+  const second = await opened(b.node);
+  const early = await t.throwsAsync(second.call('device', b.ifindex));
+  t.regex(early?.message ?? '', /^INSTANCE_UPGRADE: device .* keeps the programs of another release/);
+  await t.throwsAsync(second.call('deleteDevice', b.ifindex), { message: /^INSTANCE_UPGRADE/ });
+  t.is(await second.call('pruneDevices', []), 0);
+  await judgesAsToldBy(t, b);
+  const during = await second.call<{ instance: string; troubles: string[] }>('status');
+  t.is(during.instance, before.instance, 'the instance goes on');
+  t.true(during.troubles.some((line) => line.includes('another release')));
+  await enforce(second, b.ifindex);
+  await judgesAsToldBy(t, b);
+  const after = await second.call<{ troubles: string[]; generations: { generation: number }[] }>('status');
+  t.deepEqual(after.troubles, []);
+  t.true((after.generations[0]?.generation ?? 0) > (before.generations[0]?.generation ?? 0));
+  t.deepEqual(
+    readdirSync(`${b.bpfRoot}/maps`).filter((pin) => pin.endsWith('@00000000')),
+    [],
+  );
+  t.deepEqual(await programsOn(b), ['host_ingress', 'host_egress']);
+  await second.kill();
+  uninstall({ bpfRoot: b.bpfRoot });
+});
+
+test('datapath – pins of a newer schema are refused and go on enforcing', async (t) => {
+  await using b = await bed();
+  const first = await opened(b.node);
+  await enforce(first, b.ifindex);
+  await first.kill();
+  const [pin] = readdirSync(`${b.bpfRoot}/maps`).filter((name) => name.startsWith('instance@'));
+  const fd = objGet(`${b.bpfRoot}/maps/${pin}`);
+  const instance = new DataView(new ArrayBuffer(INSTANCE_SIZE));
+  mapLookup(fd, new Uint32Array(1), instance);
+  instance.setUint32(INSTANCE.schema, MERLON_SCHEMA + 1, true);
+  mapUpdate(fd, new Uint32Array(1), instance);
+  closeFd(fd);
+  const pins = readdirSync(`${b.bpfRoot}/maps`);
+  const second = await (await start(b.node)).reply();
+  t.is(second.error, 'INSTANCE_SCHEMA');
+  t.regex(second.message ?? '', /a newer release pinned maps of schema 2, .*they go on enforcing$/);
+  t.deepEqual(readdirSync(`${b.bpfRoot}/maps`), pins, 'nothing was made');
+  await judgesAsToldBy(t, b);
+  t.is(uninstall({ bpfRoot: b.bpfRoot }).links, 2, 'they can still be taken off');
+});
+
+test('datapath – a size that was changed counts as soon as nothing is enforced, else status says so', async (t) => {
+  await using b = await bed();
+  const sizeOf = async (p: Process) => {
+    const status = await p.call<{ maps: { name: string; maxEntries: number }[]; troubles: string[] }>(
+      'status',
+    );
+    const { maps, troubles } = status;
+    return { entries: maps.find((m) => m.name === 'flow_tcp4')?.maxEntries, troubles };
+  };
+  const first = await opened(b.node);
+  t.deepEqual(await sizeOf(first), { entries: 4096, troubles: [] });
+  await first.kill();
+  const second = await opened(b.node, { sizes: { flow_tcp4: 8192, arena: 32768 } });
+  t.deepEqual(await sizeOf(second), { entries: 8192, troubles: [] });
+  await enforce(second, b.ifindex);
+  await second.kill();
+  const third = await opened(b.node, { sizes: { flow_tcp4: 16384, arena: 32768 } });
+  const { entries, troubles } = await sizeOf(third);
+  t.is(entries, 8192);
+  t.deepEqual(troubles, [
+    'map flow_tcp4 keeps its size, not the 16384 entries now asked for, since it enforces; after `merlon uninstall` the next start has the new size',
+  ]);
+  await judgesAsToldBy(t, b);
+  await third.kill();
   uninstall({ bpfRoot: b.bpfRoot });
 });
