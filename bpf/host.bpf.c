@@ -65,7 +65,7 @@ static __always_inline int host_check_source(struct __sk_buff *skb, struct packe
 }
 
 /* Ingress of whatever the fast path does not settle. */
-__noinline int host_ingress_full(struct __sk_buff *skb, struct packet *pkt)
+static __always_inline int host_ingress_full(struct __sk_buff *skb, struct packet *pkt)
 {
 	struct live_state *state = live_get();
 	int rc;
@@ -112,7 +112,7 @@ static __always_inline int host_egress_forwarded(struct __sk_buff *skb, struct p
 	return flow_decide(skb, pkt);
 }
 
-__noinline int host_egress_full(struct __sk_buff *skb, struct packet *pkt)
+static __always_inline int host_egress_full(struct __sk_buff *skb, struct packet *pkt)
 {
 	struct live_state *state = live_get();
 

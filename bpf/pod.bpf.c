@@ -61,7 +61,7 @@ static __always_inline int pod_judge(struct __sk_buff *skb, struct packet *pkt)
 }
 
 /* From the pod. */
-__noinline int pod_egress_full(struct __sk_buff *skb, struct packet *pkt)
+static __always_inline int pod_egress_full(struct __sk_buff *skb, struct packet *pkt)
 {
 	struct live_state *state = live_get();
 	int rc;
@@ -93,7 +93,7 @@ __noinline int pod_egress_full(struct __sk_buff *skb, struct packet *pkt)
 }
 
 /* To the pod. */
-__noinline int pod_ingress_full(struct __sk_buff *skb, struct packet *pkt)
+static __always_inline int pod_ingress_full(struct __sk_buff *skb, struct packet *pkt)
 {
 	struct live_state *state = live_get();
 	int rc;
@@ -121,9 +121,8 @@ __noinline int pod_ingress_full(struct __sk_buff *skb, struct packet *pkt)
 }
 
 /* Whatever the fast path does not settle. */
-static __always_inline int pod_rest(struct __sk_buff *skb, enum direction dir,
-				    const struct device *device, const struct endpoint *endpoint,
-				    bool is_missed)
+static __always_inline int pod_rest(struct __sk_buff *skb, enum direction dir, __u32 slot,
+				    __u32 index, const struct endpoint *endpoint, bool is_missed)
 {
 	struct packet *pkt = packet_room();
 	int rc;
@@ -131,8 +130,8 @@ static __always_inline int pod_rest(struct __sk_buff *skb, enum direction dir,
 	if (!pkt)
 		return TC_ACT_SHOT;
 	intake_begin(pkt, skb, dir, SUBJECT_POD);
-	pkt->slot = device->slot;
-	pkt->endpoint_index = device->endpoint;
+	pkt->slot = slot;
+	pkt->endpoint_index = index;
 	pkt->endpoint = endpoint->id;
 	if (dir == DIR_EGRESS)
 		pkt->src_identity = endpoint->identity;
@@ -179,7 +178,7 @@ static __always_inline bool pod_fast(struct __sk_buff *skb, const struct fast *f
 
 static __always_inline int handle_pod(struct __sk_buff *skb, enum direction dir)
 {
-	__u32 ifindex = skb->ifindex, index;
+	__u32 ifindex = skb->ifindex, index, slot;
 	struct endpoint *endpoint;
 	struct device *device;
 	struct fast fast = {};
@@ -188,14 +187,16 @@ static __always_inline int handle_pod(struct __sk_buff *skb, enum direction dir)
 	device = device_get(ifindex);
 	if (!device)
 		return pass(STAT_PASS_UNENFORCED);
+	/* Numbers, not the record: the verifier would walk the rest for either table that it may be from. */
 	index = device->endpoint;
+	slot = device->slot;
 	endpoint = bpf_map_lookup_elem(&endpoints, &index);
 	if (!endpoint || !index)
 		return pass(STAT_PASS_UNENFORCED); /* attached before its endpoint is known */
 	fast_find(skb, &fast, true, dir, dir == DIR_EGRESS ? endpoint : NULL);
 	if (pod_fast(skb, &fast, dir, endpoint, &action))
 		return action;
-	return pod_rest(skb, dir, device, endpoint, fast.was_looked_up && !fast.flow);
+	return pod_rest(skb, dir, slot, index, endpoint, fast.was_looked_up && !fast.flow);
 }
 
 /* To the pod: egress hook of its device. */

@@ -210,13 +210,14 @@ __noinline int flow_touch(struct flow *flow, const struct packet *pkt, __u32 is_
 }
 
 /* A packet of a live record. `unproven` is the same record where it stands in that table. */
-static __always_inline int flow_continue(struct __sk_buff *skb, struct packet *pkt,
-					 struct flow *flow, struct unproven_value *unproven,
-					 bool is_reply)
+__noinline int flow_continue(struct __sk_buff *skb, struct packet *pkt, struct flow *flow,
+			     struct unproven_value *unproven, __u32 reply)
 {
-	bool is_proven;
+	bool is_proven, is_reply = reply & 1;
 	int refusal = 0;
 
+	if (!pkt || !flow)
+		return TC_ACT_SHOT;
 	pkt->flow = flow->number;
 	if (is_reply)
 		pkt->flags |= PKT_REPLY;

@@ -67,27 +67,40 @@ static __always_inline int parse_ethernet(frame_t *ctx, struct packet *pkt, __be
 #define CURSOR(pkt) (*(volatile __u16 *)&(pkt)->cursor)
 
 /* Source routing says where else the packet must go: no firewall should carry it (HF-2.6). */
+/* One option at the cursor, which moves past it: 1 at their end, else 0, or a negative drop reason. */
+__noinline int parse_option(frame_t *ctx, struct packet *pkt, __u32 offset)
+{
+	__u8 type = 0, length = 1;
+	__u16 at;
+
+	if (!pkt)
+		return -DROP_INTERNAL;
+	at = CURSOR(pkt);
+	if (frame_load(ctx, offset + at, &type, 1))
+		return -DROP_INVALID;
+	if (type == IPOPT_LOOSE_ROUTE || type == IPOPT_STRICT_ROUTE)
+		return -DROP_IP_OPTION;
+	if (type == IPOPT_END)
+		return 1;
+	if (type != IPOPT_NOOP && (frame_load(ctx, offset + at + 1, &length, 1) || length < 2))
+		return -DROP_INVALID;
+	CURSOR(pkt) = at + length;
+	return 0;
+}
+
 __noinline int parse_options(frame_t *ctx, struct packet *pkt, __u32 offset, __u32 size)
 {
+	int rc;
+
 	if (!pkt)
 		return -DROP_INTERNAL;
 	CURSOR(pkt) = 0;
 	for (int i = 0; i < OPTION_BYTES_MAX; i++) {
-		__u16 at = CURSOR(pkt);
-		__u8 type = 0, length = 1;
-
-		if (at >= size)
+		if (CURSOR(pkt) >= size)
 			break;
-		if (frame_load(ctx, offset + at, &type, 1))
-			return -DROP_INVALID;
-		if (type == IPOPT_LOOSE_ROUTE || type == IPOPT_STRICT_ROUTE)
-			return -DROP_IP_OPTION;
-		if (type == IPOPT_END)
-			return 0;
-		if (type != IPOPT_NOOP &&
-		    (frame_load(ctx, offset + at + 1, &length, 1) || length < 2))
-			return -DROP_INVALID;
-		CURSOR(pkt) = at + length;
+		rc = parse_option(ctx, pkt, offset);
+		if (rc)
+			return rc < 0 ? rc : 0;
 	}
 	return CURSOR(pkt) > size ? -DROP_INVALID : 0;
 }
@@ -133,11 +146,14 @@ static __always_inline int parse_ipv4(frame_t *ctx, struct packet *pkt, __u32 *p
 }
 
 /* One extension header at the cursor: the next one's number, or a negative drop reason. */
-static __always_inline int parse_exthdr(frame_t *ctx, struct packet *pkt, __u8 type)
+__noinline int parse_exthdr(frame_t *ctx, struct packet *pkt, __u8 type)
 {
-	__u16 at = CURSOR(pkt), fragment;
 	__u8 part[8]; /* every extension header has at least these */
+	__u16 at, fragment;
 
+	if (!pkt)
+		return -DROP_INTERNAL;
+	at = CURSOR(pkt);
 	if (frame_load(ctx, at, part, sizeof(part)))
 		return -DROP_INVALID;
 	if (type == NEXT_FRAGMENT) {

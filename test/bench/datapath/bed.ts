@@ -71,13 +71,13 @@ export class Bed implements AsyncDisposable {
     this.datapath = datapath;
   }
 
-  /** `root`: a folder of a bpffs. `objects`: where the programs lie, if not in the build. */
+  /** `root`: the bpffs of this process's mount namespace; the folder above it takes files. `objects`: where the programs lie, if not in the build. */
   static async open(root: string, objects?: string): Promise<Bed> {
     const places = makeDevices();
     let bed: Bed | undefined;
     const datapath = await openDatapath({
       bpfRoot: join(root, 'merlon'),
-      stateDir: mkdtempSync('/tmp/ml-bench-'),
+      stateDir: mkdtempSync(join(root, '../state-')),
       settings: UNLIMITED,
       sizes: { flow_tcp4: FLOWS, flow_tcp6: FLOWS, rulesets: 64 },
       ...(objects === undefined ? {} : { objects }),
