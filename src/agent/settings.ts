@@ -43,7 +43,7 @@ function isLocalhostAllowed(config: NodeConfig): boolean {
 }
 
 /** How manifests of the directory are to be read. */
-function parseOptions(config: NodeConfig): ParseOptions {
+export function parseOptions(config: NodeConfig): ParseOptions {
   return {
     source: 'directory',
     clusterName: value(config, 'cluster-name'),

@@ -46,6 +46,8 @@ export interface Parts {
   ips(kernel: boolean): Awaitable<readonly IpView[]>;
   policies(): Awaitable<readonly PolicyView[]>;
   policyStatus(): Awaitable<PolicyStatusView>;
+  /** What the enforced policy was compiled from, for tools that ask what would come of a flow or a change. */
+  world(): Awaitable<unknown>;
   manifests(): Awaitable<ManifestsView>;
   flows(): AsyncIterable<FlowView>;
   counters(): Awaitable<CountersView>;

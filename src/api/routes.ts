@@ -43,6 +43,7 @@ const ROUTES: readonly Route[] = [
     path: '/v1/policy/map/:endpoint',
     answer: (p, r) => p.policyMap(r.params['endpoint'] ?? ''),
   },
+  { method: 'GET', path: '/v1/world', answer: (p) => p.world() },
   { method: 'GET', path: '/v1/manifests', answer: (p) => p.manifests() },
   { method: 'GET', path: '/v1/ct', answer: (p) => p.flows() },
   { method: 'GET', path: '/v1/counters', answer: (p) => p.counters() },

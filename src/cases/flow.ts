@@ -31,6 +31,9 @@ import {
   nodesOf,
   nodeWorld,
 } from './node-world.ts';
+import type { ParseOptions } from '#model/parse';
+import { parseOptions } from './read.ts';
+import { partyFromText } from './read-flow.ts';
 import { type Known, type NodeView, type Subject, viewOf, worldIdentity } from './view.ts';
 
 /** Someone of the world, after hostNetwork pods have become their node. */
@@ -67,8 +70,23 @@ export interface FlowResult {
 
 const STRENGTH: readonly CaseVerdict[] = ['allow', 'redirect', 'audit', 'deny'];
 
+/** A world in which flows can be asked about: a case's, or what an agent has. */
+export interface FlowWorld {
+  readonly policies: readonly Policy[];
+  /** How a policy file is read in this world. */
+  readonly parse: ParseOptions;
+  /** A party as people write it. Throws `CASE_REFERENCE` for one that is not there. */
+  party(text: string): CaseParty;
+  /** One result a backend for a flow to a service, else one. Throws `CASE_REFERENCE`. */
+  results(flow: CaseFlow): readonly FlowResult[];
+  /** The same world with other policies. */
+  with(policies: readonly Policy[]): FlowWorld;
+  /** Every node's view. */
+  views(): readonly NodeView[];
+}
+
 /** A world with policies in force: nodes are compiled when first asked for. */
-export class CaseRun {
+export class CaseRun implements FlowWorld {
   readonly world: CaseWorld;
   readonly policies: readonly Policy[];
   readonly #nodes: readonly CaseNode[];
@@ -80,8 +98,30 @@ export class CaseRun {
     this.#nodes = nodesOf(world);
   }
 
+  get parse(): ParseOptions {
+    return parseOptions(this.world.config);
+  }
+
+  /** An address that somebody of the world has means that member. */
+  party(text: string): CaseParty {
+    const party = partyFromText(text, this.world);
+    if (party.kind !== 'ip') return party;
+    const node = this.#nodes.find((row) => row.ips.includes(party.ip));
+    if (node !== undefined) return { kind: 'node', name: node.name };
+    const endpoint = this.world.endpoints.find((row) => row.ips.includes(party.ip));
+    return endpoint === undefined ? party : { kind: 'endpoint', name: endpoint.name };
+  }
+
+  with(policies: readonly Policy[]): CaseRun {
+    return new CaseRun(this.world, policies);
+  }
+
+  views(): readonly NodeView[] {
+    return this.#nodes.map((node) => this.#view(node));
+  }
+
   /** The world as the agent of this node sees it. */
-  view(node: CaseNode): NodeView {
+  #view(node: CaseNode): NodeView {
     let view = this.#views.get(node.name);
     if (view === undefined) {
       view = viewOf(nodeWorld(this.world, this.policies, node));
@@ -90,7 +130,6 @@ export class CaseRun {
     return view;
   }
 
-  /** One result a backend for a flow to a service, else one. Throws `CASE_REFERENCE`. */
   results(flow: CaseFlow): readonly FlowResult[] {
     const from = this.#member(flow.from);
     if (flow.to.kind !== 'service')
@@ -120,10 +159,7 @@ export class CaseRun {
       flow.direction === 'egress' ? undefined : this.#side('ingress', to, from, flow, port),
     ].filter((side) => side !== undefined);
     if (sides.length === 0) return open('neither side is a subject of policy');
-    const verdict = sides
-      .map((side) => side.verdict)
-      .reduce((a, b) => (STRENGTH.indexOf(b) > STRENGTH.indexOf(a) ? b : a), 'allow');
-    return { verdict, sides, because: undefined, via };
+    return { verdict: combined(sides), sides, because: undefined, via };
   }
 
   #side(
@@ -135,7 +171,7 @@ export class CaseRun {
   ): Side | undefined {
     const found = this.#subject(own, other);
     if (found === undefined) return undefined;
-    const view = this.view(found.node);
+    const view = this.#view(found.node);
     const peer = this.#peer(view, other, this.#family(flow, own, other));
     const cell = view.judge(found.subject, direction, peer.identity, flow.protocol, port);
     return {
@@ -301,6 +337,13 @@ export class CaseRun {
     if (all.length === 0) throw new MerlonError('CASE_REFERENCE', `service ${name} has no backend`);
     return all;
   }
+}
+
+/** Both sides together: deny before audit before redirect before allow. */
+export function combined(sides: readonly Pick<Side, 'verdict'>[]): CaseVerdict {
+  return sides
+    .map((side) => side.verdict)
+    .reduce((a, b) => (STRENGTH.indexOf(b) > STRENGTH.indexOf(a) ? b : a), 'allow');
 }
 
 /** Positions of the endpoints that a service selects. */

@@ -7,7 +7,12 @@
  *
  * Invariants: pure; the verdict of every tool is that of the compiled tables, never one of its own.
  */
+export { applied } from './candidate.ts';
 export type { Case, CaseFlow, CaseVerdict, CaseWorld, Expectation } from './case.ts';
+export { concluded, explain, type Explanation } from './explain.ts';
+export { CaseRun, type FlowResult, flowText, type FlowWorld, type Side } from './flow.ts';
 export { type CaseResult, parseOptions, readCase, type ReadPolicyFile } from './read.ts';
 export { flowProtocol, icmpType, partyFromText } from './read-flow.ts';
 export { type CaseReport, type Outcome, type RejectionOutcome, runCase } from './run.ts';
+export { type Snapshot, snapshotFromJson, SnapshotRun, snapshotToJson } from './snapshot.ts';
+export { type NodeView, type NodeWorld, viewOf } from './view.ts';

@@ -1,8 +1,15 @@
 /** A case's world as the agent of one of its nodes has it. */
 import { formatIp, ipFromBytes } from '#kit/ip';
 import { type Label, type LabelSet, labelSet } from '#kit/labels';
-import { type NodeRow, type Policy, type PolicyConfig, podLabels, RESERVED_IDENTITY } from '#model';
-import { identityLabels, labelFilter, type PrefixLabels } from '#policy';
+import {
+  type NodeRow,
+  type Policy,
+  type PolicyConfig,
+  type PolicyFacts,
+  podLabels,
+  RESERVED_IDENTITY,
+} from '#model';
+import { identityLabels, labelFilter } from '#policy';
 import type { CaseConfig, CaseEndpoint, CaseNode, CaseWorld } from './case.ts';
 import { DEFAULT_NODE } from './read-world.ts';
 import type { NodeWorld, WorldEndpoint } from './view.ts';
@@ -77,7 +84,7 @@ export function nodeWorld(world: CaseWorld, policies: readonly Policy[], node: C
       .map((other) => nodeRow(other, world)),
     localAddresses: node.ips,
     nodeLabels: nodeLabels(node, 'k8s'),
-    prefixLabels: prefixLabels(world),
+    facts: facts(world),
     config: policyConfig(world.config),
   };
 }
@@ -108,17 +115,42 @@ function nodeLabels({ labels, kubeApiserver }: CaseNode, source: 'k8s' | 'node')
   return labelSet(kubeApiserver ? [...own, reserved('kube-apiserver')] : own);
 }
 
-function prefixLabels(world: CaseWorld): readonly PrefixLabels[] {
-  const apiserver = world.externalApiserver.map((prefix) => ({
-    prefix,
-    labels: labelSet([reserved('kube-apiserver')]),
-  }));
-  const groups = world.cidrGroups.flatMap(({ name, labels, cidrs }) => {
-    const own = Object.entries(labels).map(([key, value]) => ({ source: 'cidrgroup', key, value }));
-    const named = { source: 'cidrgroup', key: `io.cilium.policy.cidrgroupname/${name}`, value: '' };
-    return cidrs.map((prefix) => ({ prefix, labels: labelSet([named, ...own]) }));
-  });
-  return [...apiserver, ...groups];
+/** Rows of a case have no source or content of their own. */
+const ROW = { at: {}, source: 'case', contentHash: '' };
+
+/** Groups, services, answers and the API server's addresses, as the agent's sources would bring them. */
+function facts(world: CaseWorld): PolicyFacts {
+  const named = (name: string) => {
+    const [namespace = '', plain = ''] = name.split('/');
+    return { key: name, namespace, name: plain };
+  };
+  return {
+    cidrGroups: world.cidrGroups.map(({ name, labels, cidrs }) => ({ name, labels, cidrs, ...ROW })),
+    services: world.services.map(({ name, labels, selector }) => ({
+      ...named(name),
+      labels,
+      selector,
+      ...ROW,
+    })),
+    endpointSlices: world.services
+      .filter(({ selector }) => selector === undefined)
+      .map(({ name, backends }) => {
+        const row = named(name);
+        return { ...row, service: row.name, addresses: backends, ...ROW };
+      }),
+    names: world.dns.flatMap(({ name, ips }) =>
+      ips.map((address) => ({ name: name.toLowerCase().replace(/\.$/, ''), address })),
+    ),
+    cloudGroups: Object.entries(world.config.groups).map(([id, addresses]) => ({
+      provider: 'aws',
+      id,
+      name: id,
+      region: '',
+      labels: {},
+      addresses,
+    })),
+    apiservers: world.externalApiserver,
+  };
 }
 
 /** The options as the compiler has them. */
@@ -131,6 +163,7 @@ function policyConfig(config: CaseConfig): PolicyConfig {
     ipv4: config.enableIPv4,
     ipv6: config.enableIPv6,
     cidrMatchNodes: config.policyCIDRMatchMode.includes('nodes'),
+    cidrMatchPods: config.policyCIDRMatchMode.includes('pods'),
     nodeSelectorLabels: config.nodeSelectorLabels,
   };
 }

@@ -66,7 +66,31 @@ export function readCase(
   if (name === undefined || report.problems.length > 0) return refused();
   const policies = objects.flatMap(({ value }) => (value?.kind === 'policy' ? [value.policy] : []));
   const source = optionalText(top, 'source');
-  return { case: { file, name, source, world, objects, policies, expect, reject }, problems: [] };
+  const all = withManifests(world, objects);
+  return { case: { file, name, source, world: all, objects, policies, expect, reject }, problems: [] };
+}
+
+/** Groups and Services that stand beside the policies of a file are of the world, too. */
+function withManifests(world: CaseWorld, objects: readonly ManifestObject[]): CaseWorld {
+  const values = objects.map(({ value }) => value).filter((value) => value !== undefined);
+  const slices = values.flatMap((value) => (value.kind === 'endpointSlice' ? [value.endpointSlice] : []));
+  return {
+    ...world,
+    cidrGroups: [
+      ...world.cidrGroups,
+      ...values.flatMap((value) => (value.kind === 'cidrGroup' ? [value.cidrGroup] : [])),
+    ],
+    services: [
+      ...world.services,
+      ...values.flatMap((value) => {
+        if (value.kind !== 'service') return [];
+        const { key, namespace, name, labels, selector } = value.service;
+        const own = slices.filter((slice) => slice.namespace === namespace && slice.service === name);
+        const backends = own.flatMap((slice) => slice.addresses);
+        return [{ name: key, labels, selector, ports: [], clusterIP: undefined, backends }];
+      }),
+    ],
+  };
 }
 
 function topLevel(text: string, file: string, report: Report): Fields | undefined {
@@ -95,6 +119,8 @@ export function parseOptions(config: CaseConfig): ParseOptions {
     policyDefaultLocalCluster: config.policyDefaultLocalCluster,
     nonDefaultDenyPolicies: config.nonDefaultDenyPolicies,
     extendedIpProtocols: config.extendedIPProtocols,
+    nodeSelectorLabels: config.nodeSelectorLabels,
+    cloudGroupProviders: Object.keys(config.groups).length > 0 ? ['aws'] : [],
   };
 }
 

@@ -12,6 +12,7 @@ import {
   type NodeRow,
   type Policy,
   type PolicyConfig,
+  type PolicyFacts,
   RESERVED_IDENTITY,
 } from '#model';
 import {
@@ -23,7 +24,6 @@ import {
   judgeOf,
   type Numbering,
   prefixIdentities,
-  type PrefixLabels,
 } from '#policy';
 
 /** An endpoint that this node knows of, on it or elsewhere: all of them give port names their meaning. */
@@ -49,7 +49,8 @@ export interface NodeWorld {
   readonly nodes: readonly NodeRow[];
   readonly localAddresses: readonly string[];
   readonly nodeLabels: LabelSet;
-  readonly prefixLabels: readonly PrefixLabels[];
+  /** What policies refer to besides. */
+  readonly facts?: PolicyFacts;
   readonly config: PolicyConfig;
   /** Numbers of identities given so far. */
   readonly numbering?: Numbering;

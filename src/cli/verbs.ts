@@ -21,6 +21,26 @@ export const GROUPS = [
 
 const follow = { flags: '-f, --follow', what: 'go on with what comes' };
 
+/** What every explanation takes. */
+const explained = [
+  { flags: '--protocol <name>', what: 'TCP, UDP, SCTP, ICMP, ICMPv6, VRRP, IGMP' },
+  { flags: '--icmp-type <type>', what: 'number or name; default EchoRequest' },
+  { flags: '--world <file>', what: 'ask in the world of this case file, without an agent' },
+  {
+    flags: '--candidate <file>',
+    what: 'policies that would be added or replaced: before and after',
+    isRepeatable: true,
+  },
+];
+
+const explainOptions = [
+  { flags: '--from <party>', what: 'namespace/name, address, node:NAME or entity:NAME' },
+  { flags: '--to <party>', what: 'the same, with :PORT/PROTOCOL or /icmp; service:NAMESPACE/NAME too' },
+  { flags: '--dport <port>', what: 'destination port, as 8080 or 53/UDP' },
+  { flags: '--dir <direction>', what: 'in or out: only the receiver’s or the sender’s policy' },
+  ...explained,
+];
+
 const present: readonly Verb[] = [
   {
     name: 'agent',
@@ -153,6 +173,40 @@ const present: readonly Verb[] = [
     example: 'merlon policy test deploy/examples/policies',
     exits: '0 as expected, 1 not, 2 a file is unusable',
     load: () => import('./verbs/policy-test.ts'),
+  },
+  {
+    name: 'policy trace',
+    group: 'policy',
+    what: 'Why a flow gets its verdict; `merlon explain` with the flags of Cilium’s tool',
+    options: [
+      { flags: '--src-k8s-pod <pod>', what: 'who sends, as namespace/name' },
+      { flags: '--dst-k8s-pod <pod>', what: 'who receives' },
+      { flags: '--src <party>', what: 'an address, node:NAME or entity:NAME instead' },
+      { flags: '--dst <party>', what: 'the same for the receiver; service:NAMESPACE/NAME too' },
+      { flags: '--dport <port>', what: 'destination port, as 8080 or 53/UDP' },
+      ...explained,
+    ],
+    example: 'merlon policy trace --src-k8s-pod shop/frontend --dst-k8s-pod shop/backend --dport 8080/TCP',
+    exits: '0 allowed, 1 denied, 7 no agent',
+    load: () => import('./verbs/policy-trace.ts'),
+  },
+  {
+    name: 'explain',
+    group: 'policy',
+    what: 'Why a flow gets its verdict: both sides, each rule, the first field that failed',
+    options: explainOptions,
+    example: 'merlon explain --from 10.1.2.3 --to node:worker-1:22/TCP',
+    exits: '0 allowed, 1 denied, 7 no agent',
+    load: () => import('./verbs/explain.ts'),
+  },
+  {
+    name: 'policy explain',
+    group: 'policy',
+    what: 'The same as `merlon explain`',
+    options: explainOptions,
+    example: 'merlon policy explain --from 10.1.2.3 --to node:worker-1:22/TCP',
+    exits: '0 allowed, 1 denied, 7 no agent',
+    load: () => import('./verbs/explain.ts'),
   },
   {
     name: 'policy get',
@@ -385,10 +439,8 @@ const later: Readonly<Record<string, readonly string[]>> = {
   policy: [
     ...['lint', 'diff', 'show', 'selectors', 'apply', 'confirm', 'rollback', 'extend', 'history'],
     ...['preflight', 'preview', 'stage', 'promote', 'unstage', 'accept', 'retry', 'unused'],
-    ...['generate', 'init', 'trace', 'explain'],
-  ]
-    .map((word) => `policy ${word}`)
-    .concat('explain'),
+    ...['generate', 'init'],
+  ].map((word) => `policy ${word}`),
   watch: ['observe', 'list', 'watch peers', 'monitor', 'recorder list', 'replay'],
   datapath: ['bpf lb list', 'ct top', 'deny add', 'deny remove', 'deny list', 'limits top'],
   'host firewall': [

@@ -26,6 +26,7 @@ import { NumberNames } from './names.ts';
 import { policyStatus, policyViews } from './policies.ts';
 import { policyMap } from './policy-map.ts';
 import { statusView } from './status.ts';
+import { worldView } from './world.ts';
 import { counterViews, eventViews, flowViews } from './traffic.ts';
 
 /** A change that takes longer than this to be enforced is answered as not in time; it goes on all the same. */
@@ -84,6 +85,10 @@ export class AgentView implements Parts {
     db.flush();
     await loop.settled(db.revision, signal);
     report.write();
+  }
+
+  world() {
+    return worldView(this.#context);
   }
 
   devices() {

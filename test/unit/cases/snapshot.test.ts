@@ -1,0 +1,50 @@
+/** What an agent sends is the world it has. */
+import test from 'ava';
+import { SnapshotRun, snapshotFromJson, snapshotToJson, viewOf } from '#cases';
+import { MerlonError } from '#kit/errors';
+import { DEFAULT_PARSE_OPTIONS } from '#model/parse';
+import { EMPTY_NUMBERING } from '#policy';
+import { randomFlow } from '../policy/flows.ts';
+import { randomWorld } from '../policy/generate.ts';
+
+function snapshot(seed: number) {
+  const world = randomWorld(seed);
+  const endpoints = world.endpoints.map((row) => ({ ...row, name: `pod/${row.id}` }));
+  const given = { ...world, node: 'here', endpoints, numbering: EMPTY_NUMBERING };
+  return { world, snapshot: { world: given, parse: DEFAULT_PARSE_OPTIONS, hostAudit: false } };
+}
+
+test('snapshot – goes through JSON without a change of any verdict', (t) => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const { world, snapshot: before } = snapshot(seed);
+    const after = snapshotFromJson(JSON.parse(JSON.stringify(snapshotToJson(before))));
+    t.deepEqual(after.world.numbering, EMPTY_NUMBERING);
+    const [a, b] = [viewOf(before.world), viewOf(after.world)];
+    for (let i = 0; i < 20; i++) {
+      const { subject, direction, peer, protocol, port } = randomFlow(world, seed * 1000 + i);
+      t.is(a.identityOf(peer).identity, b.identityOf(peer).identity);
+      const { identity } = a.identityOf(peer);
+      t.deepEqual(
+        a.judge(subject, direction, identity, protocol, port),
+        b.judge(subject, direction, identity, protocol, port),
+      );
+    }
+  }
+});
+
+test('snapshot – parties are endpoints by name or number, addresses of theirs, the node, entities', (t) => {
+  const { snapshot: given } = snapshot(3);
+  const run = new SnapshotRun(given);
+  const [endpoint] = given.world.endpoints;
+  t.deepEqual(run.party(endpoint?.name ?? ''), run.party(String(endpoint?.id)));
+  t.deepEqual(run.party('node:here'), { kind: 'node', name: 'here' });
+  t.deepEqual(run.party('entity:world'), { kind: 'entity', entity: 'world' });
+  const error = t.throws(() => run.party('nobody/there'), { instanceOf: MerlonError });
+  t.is(error?.code, 'CASE_REFERENCE');
+});
+
+test('snapshot – anything else is refused', (t) => {
+  for (const json of [undefined, null, 7, [], {}, { world: {} }]) {
+    t.is(t.throws(() => snapshotFromJson(json), { instanceOf: MerlonError })?.code, 'API_PROTOCOL');
+  }
+});
