@@ -1,19 +1,51 @@
 /**
  * Mutants: things are broken on purpose, and what should notice is asked whether it does. A mutant that nobody
- * notices is a missing case. `--seed N` repeats a run.
+ * notices is a missing case. Cells of compiled tables, cells in the kernel's memory, and the C.
+ *
+ * Usage: node deploy/mutants.ts [--seed N] [--count N] [--only cells|arena|c] [--named TEXT]
  */
+import { parseArgs } from 'node:util';
+import { cMutants, staleMutations } from '../test/mutants/c.ts';
 import { cellMutants } from '../test/mutants/cells.ts';
 
 const CELL_MUTANTS = 100;
+const C_MUTANTS = 60;
 
-const seedAt = process.argv.indexOf('--seed');
-const seed = seedAt < 0 ? Date.now() % 2 ** 31 : Number(process.argv[seedAt + 1]);
-if (!Number.isInteger(seed)) {
-  console.error('merlon mutants: --seed needs a whole number');
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string' },
+    count: { type: 'string' },
+    only: { type: 'string' },
+    named: { type: 'string' },
+  },
+});
+const seed = values.seed === undefined ? Date.now() % 2 ** 31 : Number(values.seed);
+const count = values.count === undefined ? undefined : Number(values.count);
+if (!Number.isInteger(seed) || (count !== undefined && !(Number.isInteger(count) && count > 0))) {
+  console.error('merlon mutants: --seed and --count need whole numbers');
   process.exit(2);
 }
+const isWanted = (what: string): boolean => values.only === undefined || values.only === what;
 
-const { found, survivors } = cellMutants(CELL_MUTANTS, seed);
-console.log(`compiled cells: ${found} of ${found + survivors.length} corruptions found (seed ${seed})`);
-for (const survivor of survivors) console.log(`  not found: ${survivor}`);
-if (survivors.length > 0) process.exitCode = 1;
+if (isWanted('cells')) {
+  const { found, survivors } = cellMutants(count ?? CELL_MUTANTS, seed);
+  tell('compiled cells', found + survivors.length, survivors);
+}
+if (isWanted('c')) {
+  const stale = staleMutations();
+  for (const name of stale) console.log(`  no such place: ${name}`);
+  const { made, survivors } = await cMutants({
+    count: count ?? C_MUTANTS,
+    seed,
+    ...(values.named === undefined ? {} : { only: values.named }),
+    onResult: (line) => console.log(`  ${line}`),
+  });
+  tell('the C', made, survivors);
+  if (stale.length > 0) process.exitCode = 1;
+}
+
+function tell(what: string, all: number, survivors: readonly string[]): void {
+  console.log(`${what}: ${all - survivors.length} of ${all} found (seed ${seed})`);
+  for (const survivor of survivors) console.log(`  not found: ${survivor}`);
+  if (survivors.length > 0) process.exitCode = 1;
+}
