@@ -364,7 +364,8 @@ struct failsafe_entry {
  */
 struct __attribute__((aligned(8))) flow4_key {
 	__be32 addr[2];
-	__be16 port[2]; /* ICMP echo: the identifier in both; protocols without ports: 0 */
+	__be16 port
+		[2]; /* ICMP echo: the identifier at the asking end; protocols without ports: 0 */
 	__u8 proto;
 	__u8 kind;  /* enum flow_kind */
 	__u16 zone; /* tells overlapping addresses apart; 0 */
@@ -503,7 +504,7 @@ struct frag6_key {
 
 struct frag_value {
 	__be16 sport;
-	__be16 dport; /* ICMP: type in the low byte of sport's place is not kept; echo has its identifier in both */
+	__be16 dport; /* ICMP: type in the low byte of sport's place is not kept; echo has its identifier here */
 	__u32 seen; /* seconds since boot */
 	__u8 icmp_type;
 	__u8 proto; /* IPv6: found behind further extension headers of the first fragment */

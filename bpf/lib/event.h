@@ -35,7 +35,7 @@ static __always_inline void event_fill(struct event *event, const struct packet 
 	event->dport = pkt->dport;
 	if (pkt->proto == IPPROTO_ICMP || pkt->proto == PROTO_ICMP6) {
 		event->sport = bpf_htons(pkt->icmp_type | pkt->icmp_code << 8);
-		event->dport = pkt->dport;
+		event->dport = pkt->sport | pkt->dport;
 	}
 	event->proxy_port = 0;
 	if (pkt->dir == DIR_INGRESS) {

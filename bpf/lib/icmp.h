@@ -84,7 +84,7 @@ static __always_inline bool icmp_is_frag_needed(const struct packet *pkt)
 	       !(pkt->flags & PKT_FRAG_LATER);
 }
 
-/* Ports of the packet inside, at `at`; the identifier of an echo. */
+/* Ports of the packet inside, at `at`; of an echo the identifier, at the asking end. */
 static __always_inline int inner_ports(struct __sk_buff *skb, __u32 at, __u8 proto, __be16 *port)
 {
 	__be16 part[4]; /* at least eight bytes of the offending packet (RFC 792) */
@@ -94,8 +94,11 @@ static __always_inline int inner_ports(struct __sk_buff *skb, __u32 at, __u8 pro
 	port[0] = part[0];
 	port[1] = part[1];
 	if (proto == IPPROTO_ICMP || proto == PROTO_ICMP6) {
-		port[0] = part[2];
-		port[1] = part[2];
+		__u8 type = *(__u8 *)part;
+		bool is_reply = proto == IPPROTO_ICMP ? !type || type == 14 : type == 129;
+
+		port[0] = is_reply ? 0 : part[2];
+		port[1] = is_reply ? part[2] : 0;
 	}
 	return 0;
 }

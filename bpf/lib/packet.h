@@ -95,7 +95,7 @@ struct packet {
 	__be32 frag_id;
 	__u32 resp_first; /* unproven TCP: the responder's first sequence number, */
 	__u32 resp_end;   /* one past its last; 0, 0 = no SYN-ACK seen */
-	__be16 sport;     /* ICMP echo: the identifier, in both */
+	__be16 sport;     /* ICMP echo: the identifier at the asking end, 0 at the other */
 	__be16 dport;
 	__u16 segments; /* packets on the wire */
 	__u16 l3;       /* offsets from the start of the data */

@@ -284,8 +284,7 @@ static __always_inline int parse_icmp(frame_t *ctx, struct packet *pkt, __u32 pa
 	}
 	if (payload < 8 || frame_load(ctx, pkt->l4 + 4, part, 2))
 		return -DROP_INVALID;
-	__builtin_memcpy(&pkt->sport, part, 2);
-	pkt->dport = pkt->sport;
+	__builtin_memcpy(pkt->flags & PKT_ICMP_REQUEST ? &pkt->sport : &pkt->dport, part, 2);
 	return 0;
 }
 

@@ -132,7 +132,10 @@ export function decodeFlow(
   const end = (which: number, identity: number): FlowEnd => {
     const ip = formatIp(ipOfBytes(key.subarray(which * bytes, (which + 1) * bytes)));
     const port = view.getUint16(2 * bytes + 2 * which);
-    return { ip, ...(WITH_PORTS.has(protocol) || ICMP.has(protocol) ? { port } : {}), identity };
+    // An echo's identifier stands in the key at the asking end alone, and is told of both.
+    const identifier = port | view.getUint16(2 * bytes + 2 * (1 - which));
+    if (ICMP.has(protocol)) return { ip, port: identifier, identity };
+    return { ip, ...(WITH_PORTS.has(protocol) ? { port } : {}), identity };
   };
   const flags = FLAGS.filter(([bit]) => (f.flags & bit) !== 0).map(([, name]) => name);
   return {

@@ -50,8 +50,7 @@ const EIGHTY = hostPolicy('eighty', {
 let nextId = 1000;
 
 /** An echo request of `size` bytes; whether all of them came back. */
-async function pings(host: Host, to: string, size: number): Promise<boolean> {
-  const id = nextId++;
+async function pings(host: Host, to: string, size: number, id = nextId++): Promise<boolean> {
   const isV6 = to.includes(':');
   using socket = new Socket(host, isV6 ? AF_INET6 : AF_INET, SOCK_RAW, isV6 ? 58 : 1);
   const request = Uint8Array.from({ length: size }, (_, at) => at & 0xff);
@@ -224,6 +223,21 @@ test('ports – one that is used again at once begins a new connection', async (
           `IPv${family} from the ${from}, round ${round}`,
         );
       }
+});
+
+test('echo – two that ask each other under one identifier are both answered', async (t) => {
+  const out = { egress: [{ toEntities: ['all'], icmps: ECHO }] };
+  await using b = await bed({
+    name: 'echo',
+    manifests: {
+      'out.yaml': [hostPolicy('out', { ingress: [{ fromEntities: ['all'], icmps: ECHO }], ...out })],
+    },
+  });
+  for (const family of FAMILIES) {
+    t.true(await pings(b.peer, address('node', family), 64, 1), `IPv${family}: the peer`);
+    t.true(await pings(b.node, address('peer', family), 64, 1), `IPv${family}: the node, meanwhile`);
+    t.true(await pings(b.peer, address('node', family), 64, 1), `IPv${family}: the peer again`);
+  }
 });
 
 test('fragments – large pings and datagrams pass where small ones do, both ways', async (t) => {
