@@ -5,7 +5,7 @@
  * makes them) with a bpffs at the folder named by its first argument. Prints floors and scenarios of one run;
  * a row whose packets did not all take the row's path is an error and makes the exit code 1.
  */
-import { setPriority } from 'node:os';
+import { cpus, loadavg, release, setPriority } from 'node:os';
 import { parseArgs } from 'node:util';
 import { compileBpfFile } from '../../../deploy/compile.ts';
 import { Bed } from './bed.ts';
@@ -47,6 +47,16 @@ const emit = (line: object) => {
 setPriority(-15);
 await compileBpfFile('test/bench/datapath/floors.bpf.c', FLOORS);
 await compileBpfFile('test/bench/datapath/wrap.bpf.c', WRAP);
+const machine = {
+  name: 'machine',
+  kernel: release(),
+  cpus: cpus().length,
+  model: cpus()[0]?.model ?? '',
+  /** Others at work make memory dearer and clocks longer: figures of a busy machine are upper bounds. */
+  load: loadavg()[0] ?? 0,
+};
+emit(machine);
+say(`${machine.cpus} × ${machine.model}, Linux ${machine.kernel}, load ${machine.load.toFixed(1)}`);
 await using bed = await Bed.open(positionals[0] ?? '/sys/fs/bpf', values.objects);
 using floors = new FloorPrograms(FLOORS);
 const all: ScenarioLine[] = [];
