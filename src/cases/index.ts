@@ -9,10 +9,13 @@
  */
 export { applied } from './candidate.ts';
 export type { Case, CaseFlow, CaseVerdict, CaseWorld, Expectation } from './case.ts';
+export { type Difference, diffPolicies } from './diff.ts';
 export { concluded, explain, type Explanation } from './explain.ts';
 export { CaseRun, type FlowResult, flowText, type FlowWorld, type Side } from './flow.ts';
+export { representativeWorlds } from './representatives.ts';
 export { type CaseResult, parseOptions, readCase, type ReadPolicyFile } from './read.ts';
 export { flowProtocol, icmpType, partyFromText } from './read-flow.ts';
 export { type CaseReport, type Outcome, type RejectionOutcome, runCase } from './run.ts';
 export { type Snapshot, snapshotFromJson, SnapshotRun, snapshotToJson } from './snapshot.ts';
-export { type NodeView, type NodeWorld, viewOf } from './view.ts';
+export { type TextChange, textChanges } from './text-diff.ts';
+export { type NodeView, type NodeWorld, viewOf, type WorldEndpoint } from './view.ts';

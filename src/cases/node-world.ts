@@ -64,7 +64,8 @@ export function nodeWorld(world: CaseWorld, policies: readonly Policy[], node: C
       const { name, init, namedPorts } = endpoint;
       const id = world.endpoints.indexOf(endpoint) + FIRST_ENDPOINT;
       const addresses = addressesOf(endpoint, world);
-      const own = { name, id, addresses, namedPorts };
+      const isElsewhere = endpoint.node !== node.name || !isLocalCluster(endpoint, world);
+      const own = { name, id, addresses, namedPorts, isElsewhere };
       if (init) return { ...own, labels: labelSet([reserved('init')]), identity: RESERVED_IDENTITY.init };
       return { ...own, labels: identityLabels(labelsOf(endpoint, world), filter) };
     });

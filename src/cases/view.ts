@@ -35,6 +35,8 @@ export interface WorldEndpoint {
   /** Those of its identity. */
   readonly labels: LabelSet;
   readonly namedPorts?: readonly NamedPort[];
+  /** On another node: it is a peer here and no subject. */
+  readonly isElsewhere?: boolean;
   /** Fixed number of its identity, for example that of `health`. */
   readonly identity?: Identity;
 }

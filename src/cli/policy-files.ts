@@ -28,7 +28,7 @@ function manifestFiles(paths: readonly string[]): readonly string[] {
 }
 
 /** Every object of the files. Throws the first problem. */
-function readObjects(paths: readonly string[], options: ParseOptions): readonly ManifestObject[] {
+export function readObjects(paths: readonly string[], options: ParseOptions): readonly ManifestObject[] {
   const objects = manifestFiles(paths).flatMap((file) =>
     parseManifest(readInput(file), { ...options, file: file === '-' ? 'standard input' : file }),
   );

@@ -209,6 +209,19 @@ const present: readonly Verb[] = [
     load: () => import('./verbs/explain.ts'),
   },
   {
+    name: 'policy diff',
+    args: '<files...>',
+    group: 'policy',
+    what: 'What files would open, close or change, for whom, against what is active',
+    options: [
+      { flags: '--from <old>', what: 'compare two sets instead, without an agent: a file or directory' },
+      { flags: '--world <file>', what: 'compare in the world of this case file, without an agent' },
+    ],
+    example: 'merlon policy diff --from old/ new/',
+    exits: '0 no verdict changes, 1 some do, 7 no agent',
+    load: () => import('./verbs/policy-diff.ts'),
+  },
+  {
     name: 'policy get',
     args: '[name]',
     group: 'policy',
@@ -437,7 +450,7 @@ const later: Readonly<Record<string, readonly string[]>> = {
     'fqdn cache list',
   ],
   policy: [
-    ...['lint', 'diff', 'show', 'selectors', 'apply', 'confirm', 'rollback', 'extend', 'history'],
+    ...['lint', 'show', 'selectors', 'apply', 'confirm', 'rollback', 'extend', 'history'],
     ...['preflight', 'preview', 'stage', 'promote', 'unstage', 'accept', 'retry', 'unused'],
     ...['generate', 'init'],
   ].map((word) => `policy ${word}`),
