@@ -6,8 +6,15 @@
 import type { Segment } from './classes.ts';
 import type { DirTable, DirView, SlotView } from './ruleset.ts';
 
-/** Pairs of a number in use and a position. */
-export type Pairs = readonly Pick<Segment<unknown>, 'from' | 'to'>[];
+/** Pairs of a number in use and a position: two lists of equal length. */
+export interface Pairs {
+  readonly from: Uint32Array;
+  readonly to: Uint32Array;
+}
+
+export function pairsOf(segments: readonly Pick<Segment<unknown>, 'from' | 'to'>[]): Pairs {
+  return { from: Uint32Array.from(segments, (s) => s.from), to: Uint32Array.from(segments, (s) => s.to) };
+}
 
 const UNKNOWN = 0;
 const SAME = 1;
@@ -18,63 +25,89 @@ const PAIRS_MOST = 1 << 20;
 export class RowComparison {
   readonly #view: DirView;
   readonly #table: DirTable;
-  readonly #columnPairs: readonly (readonly [before: number, after: number])[];
+  readonly #ports: Pairs;
+  /** Rows and columns have the same numbers in both: every row of the table has one in memory. */
+  readonly isOwn: boolean;
+  #columns: readonly (readonly [before: number, after: number])[] | undefined;
   /** What is known of each pair of rows, where there are not too many of them. */
-  readonly #known: Uint8Array | undefined;
+  #known: Uint8Array | undefined;
   readonly #rowFor = new Map<number, number | undefined>();
 
-  constructor(view: DirView, table: DirTable, ports: Pairs) {
+  /**
+   * `isOwn`: the slot was made of this very table, so that a row or column has the same number in both; then
+   * most rule sets are told to be unchanged by comparing those numbers alone.
+   */
+  constructor(view: DirView, table: DirTable, ports: Pairs, isOwn: boolean) {
     this.#view = view;
     this.#table = table;
-    const seen = new Map<number, readonly [number, number]>();
-    for (const { from, to } of ports) {
-      const pair = [view.columns[from] ?? 0, table.columns[to] as number] as const;
-      seen.set(pair[0] * table.columnCount + pair[1], pair);
-    }
-    this.#columnPairs = [...seen.values()];
-    const rows = view.columnCount === 0 ? 0 : view.cells.length / 2 / view.columnCount;
-    const pairs = rows * table.rowCount;
-    this.#known = pairs <= PAIRS_MOST ? new Uint8Array(pairs) : undefined;
+    this.#ports = ports;
+    this.isOwn = isOwn && samePlaces(view.columns, table.columns, ports);
   }
 
   /** The same verdicts in this row of memory and that compiled row. */
   same(before: number, after: number): boolean {
+    if (this.isOwn && before === after) return true;
+    const rows = this.#view.columnCount === 0 ? 0 : this.#view.cells.length / 2 / this.#view.columnCount;
+    const pairs = rows * this.#table.rowCount;
+    if (pairs > PAIRS_MOST) return this.#compare(before, after);
+    this.#known ??= new Uint8Array(pairs);
     const key = before * this.#table.rowCount + after;
-    const known = this.#known === undefined ? UNKNOWN : (this.#known[key] as number);
-    if (known !== UNKNOWN) return known === SAME;
-    const result = this.#compare(before, after);
-    if (this.#known !== undefined) this.#known[key] = result ? SAME : DIFFERENT;
-    return result;
+    if (this.#known[key] === UNKNOWN) this.#known[key] = this.#compare(before, after) ? SAME : DIFFERENT;
+    return this.#known[key] === SAME;
   }
 
   #compare(before: number, after: number): boolean {
     const { cells } = this.#view;
     const a = before * this.#view.columnCount;
     const b = after * this.#table.columnCount;
-    return this.#columnPairs.every(([x, y]) => {
+    this.#columns ??= this.#columnPairs();
+    return this.#columns.every(([x, y]) => {
       const i = 2 * (a + x);
       const j = 2 * (b + y);
       return cells[i] === this.#table.cells[j] && cells[i + 1] === this.#table.cells[j + 1];
     });
   }
 
+  #columnPairs(): readonly (readonly [number, number])[] {
+    const seen = new Map<number, readonly [number, number]>();
+    const { from, to } = this.#ports;
+    for (let i = 0; i < from.length; i++) {
+      const before = this.#view.columns[from[i] as number] ?? 0;
+      const after = this.#table.columns[to[i] as number] as number;
+      seen.set(before * this.#table.columnCount + after, [before, after]);
+    }
+    return [...seen.values()];
+  }
+
   /** All identity segments meet the same verdicts, and the direction has the same flags. */
-  equal(identities: Pairs): boolean {
+  equal({ from, to }: Pairs): boolean {
     const { rows } = this.#view;
+    const wanted = this.#table.rows;
     if (this.#view.flags !== this.#table.flags) return false;
-    for (const { from, to } of identities)
-      if (!this.same(rows[from] ?? 0, this.#table.rows[to] as number)) return false;
+    for (let i = 0; i < from.length; i++) {
+      const before = rows[from[i] as number] ?? 0;
+      const after = wanted[to[i] as number] as number;
+      if (!(this.isOwn && before === after) && !this.same(before, after)) return false;
+    }
     return true;
   }
 
   /** A row of memory with the verdicts of a position; undefined when the slot has none. */
   rowFor(position: number): number | undefined {
     const wanted = this.#table.rows[position] as number;
+    if (this.isOwn) return wanted;
     if (this.#rowFor.has(wanted)) return this.#rowFor.get(wanted);
     const row = [...new Set(this.#view.rows)].find((r) => this.same(r, wanted));
     this.#rowFor.set(wanted, row);
     return row;
   }
+}
+
+/** Every port segment has the column in memory that the table has for it. */
+function samePlaces(before: ArrayLike<number>, after: ArrayLike<number>, { from, to }: Pairs): boolean {
+  for (let i = 0; i < from.length; i++)
+    if ((before[from[i] as number] ?? 0) !== after[to[i] as number]) return false;
+  return true;
 }
 
 /** Both numbers have the same row in every one of these slots. */

@@ -83,6 +83,14 @@ export class Endpoints implements EndpointRulesets {
     return this.#index.get(id) ?? 0;
   }
 
+  /** The rule set that the record in memory names; undefined where packets are refused for want of one. */
+  rulesetInMemory(id: number): number | undefined {
+    const index = this.#index.get(id);
+    if (index === undefined) return undefined;
+    const { flags, ruleset } = readEndpoint(this.#view, index * ENDPOINT_SIZE);
+    return (flags & ENDPOINT_READY) === 0 ? undefined : ruleset;
+  }
+
   /** Ids with a record. */
   ids(): Iterable<number> {
     return this.#index.keys();

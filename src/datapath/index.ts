@@ -24,7 +24,9 @@ export { Datapath, type DatapathOptions, type DatapathStatus, type HostMode } fr
 export type { XdpMode } from './devices.ts';
 export type { FlowEnd, FlowRecord, FlowTimeouts, FlowVerdict } from './flows.ts';
 export type { IpcacheValue } from './ipcache.ts';
-export type { Applied } from './policy.ts';
+export { RULESET_HOST } from './layout.ts';
+export type { Applied, PolicyReading } from './policy.ts';
+export type { CellReading, DirectionReading, PortRuns, RulesetReading } from './reading.ts';
 export { SLOT_BYTES as EVENT_SLOT_BYTES } from './ring.ts';
 export { type Uninstalled, uninstall } from './uninstall.ts';
 

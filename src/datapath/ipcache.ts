@@ -8,7 +8,7 @@
  */
 import type { IpcacheRow } from '#model';
 import { type Cidr, formatCidr, type Ip } from '#kit/ip';
-import { batchCursor, mapDelete, mapLookupBatch, mapUpdate, type Fd } from '#native';
+import { batchCursor, mapDelete, mapLookup, mapLookupBatch, mapUpdate, type Fd } from '#native';
 import { IPCACHE_ENDPOINT, IPCACHE_ENTRY_SIZE, IPCACHE_NODE, type MapName } from '#wire/bpf';
 import type { Epochs } from './epoch.ts';
 import type { IpcacheFeeder } from './feeder.ts';
@@ -60,6 +60,25 @@ export class Ipcache {
   /** Entries of the kernel, as far as this process wrote or found them. */
   get held(): ReadonlyMap<string, IpcacheValue> {
     return this.#held;
+  }
+
+  /** Reads every entry out of the kernel's maps; a prefix that goes away meanwhile may be left out. */
+  read(): Map<string, IpcacheValue> {
+    const found = new Map<string, IpcacheValue>();
+    for (const [name, keySize] of HOSTS)
+      for (const [key, value] of dumpHash(this.#maps.fd(name), keySize))
+        found.set(formatCidr({ ip: ipOfBytes(key), length: keySize * 8 }), value);
+    const value = new Uint32Array(IPCACHE_ENTRY_SIZE / 4);
+    for (const [name, keySize] of NETS) {
+      const fd = this.#maps.fd(name);
+      for (const key of keysOf(fd, keySize)) {
+        if (!mapLookup(fd, key, value)) continue;
+        const length = new DataView(key.buffer).getUint32(0, true);
+        const cidr = { ip: ipOfBytes(key.subarray(4)), length };
+        found.set(formatCidr(cidr), { identity: value[0] as number, flags: value[1] as number });
+      }
+    }
+    return found;
   }
 
   /** Whether any prefix leads to this identity. */

@@ -28,6 +28,8 @@ export interface Stores {
   store16(array: Uint16Array, index: number, value: number): void;
   store32(array: Uint32Array, index: number, value: number): void;
   store64(array: BigUint64Array, index: number, value: bigint): void;
+  /** A plain store to what no reader can reach before a later `store`. */
+  write16(array: Uint16Array, index: number, value: number): void;
   /** Plain copy into memory that no reader can reach. */
   fill(array: Uint32Array, index: number, source: Uint32Array): void;
 }
@@ -47,6 +49,7 @@ export const atomicStores: Stores = {
   store16: (array, index, value) => void Atomics.store(array, index, value),
   store32: (array, index, value) => void Atomics.store(array, index, value),
   store64: (array, index, value) => void Atomics.store(array, index, value),
+  write16: (array, index, value) => void (array[index] = value),
   fill: (array, index, source) => array.set(source, index),
 };
 

@@ -5,12 +5,13 @@
 import type { CellCache } from './cell-cache.ts';
 import { overlayIdentities, overlayPorts, settleSegments, type PortRange, type Segment } from './classes.ts';
 import type { IdentityTable, PortTable } from './class-tables.ts';
-import { RowComparison, type Pairs } from './compare.ts';
+import { type Pairs, pairsOf, RowComparison } from './compare.ts';
 import type { CompiledPolicy, DirectionImage, RuleSetImage } from './compiled.ts';
 import { CLASS_UNKNOWN, RULESET_HOST } from './layout.ts';
 import { ORIGIN_NONE } from './origins.ts';
 import { dirTable, DIRECTIONS, type DirTable } from './ruleset.ts';
 import type { LiveRuleset, RuleSets } from './rulesets.ts';
+import type { Unchanged } from './unchanged.ts';
 
 /** A compiled rule set and what becomes of it. */
 export interface PlannedRuleset {
@@ -53,6 +54,7 @@ export interface Present {
   readonly cells: CellCache;
   /** Keeps an origin's number from being given another meaning meanwhile. */
   readonly hold: (id: number) => void;
+  readonly unchanged: Unchanged;
   /** Endpoint id → index of its rule set. */
   readonly endpoints: ReadonlyMap<number, number>;
 }
@@ -63,15 +65,28 @@ export function planPolicy(compiled: CompiledPolicy, present: Present): Plan {
   const overlay = overlayIdentities(present.identities.known, identityClasses);
   const portSegments = overlayPorts(present.ports.ranges, portClasses);
   const settled = settleSegments(overlay.segments, new Map([[CLASS_UNKNOWN, defaultPosition]]));
-  const pairs = [...overlay.segments, { from: CLASS_UNKNOWN, to: defaultPosition }];
+  const portPairs = pairsOf(portSegments);
+  const pairs = present.unchanged.pairs([...overlay.segments, { from: CLASS_UNKNOWN, to: defaultPosition }]);
+
   const newcomers = new Set(overlay.added.map(([, position]) => position));
   const indexes = takenOver(compiled, present);
   const images = [compiled.host, ...compiled.ruleSets];
   const rulesets = images.map((image, i): PlannedRuleset => {
     const { dirs, origins } = tablesOf(image, present);
     const live = present.rulesets.live.get(i === 0 ? RULESET_HOST : (indexes.get(image.key)?.index ?? -1));
-    const held = live === undefined ? undefined : holdAgainst(live, dirs, portSegments);
-    const change = held === undefined ? 'switch' : changeOf(held, pairs, newcomers);
+    const held =
+      live === undefined
+        ? undefined
+        : holdAgainst(live, dirs, portPairs, present.unchanged.cellsOf(live.active));
+    const change =
+      live === undefined || held === undefined
+        ? 'switch'
+        : present.unchanged.of(
+            live.active,
+            dirs,
+            held.every((c) => c.isOwn),
+            () => changeOf(held, pairs, newcomers),
+          );
     const isFree = i === 0 || change !== 'switch' || (indexes.get(image.key)?.isWhole ?? false);
     const index = i === 0 ? RULESET_HOST : isFree ? live?.index : undefined;
     const rowFor = (dir: 0 | 1, position: number) => held?.[dir].rowFor(position);
@@ -129,8 +144,13 @@ function takenOver(compiled: CompiledPolicy, { rulesets, endpoints }: Present): 
   return taken;
 }
 
-function holdAgainst({ active }: LiveRuleset, dirs: PlannedRuleset['dirs'], ports: Pairs) {
-  const hold = (d: 0 | 1) => new RowComparison(active.dirs[d], dirs[d], ports);
+function holdAgainst(
+  { active }: LiveRuleset,
+  dirs: PlannedRuleset['dirs'],
+  ports: Pairs,
+  cells: readonly Uint32Array[],
+) {
+  const hold = (d: 0 | 1) => new RowComparison(active.dirs[d], dirs[d], ports, cells[d] === dirs[d].cells);
   return [hold(0), hold(1)] as const;
 }
 

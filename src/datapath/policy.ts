@@ -16,16 +16,24 @@
  */
 import { MerlonError } from '#kit/errors';
 import { CellCache } from './cell-cache.ts';
-import { addNumber, dropNumber, IdentityTable, PortTable, setPositions, type Axis } from './class-tables.ts';
-import { alikeIdentities, alikePorts } from './compare.ts';
+import { ClassNumbers, type NewRows } from './class-numbers.ts';
+import type { IdentityTable, PortTable } from './class-tables.ts';
 import type { CompiledPolicy } from './compiled.ts';
-import { CLASS_UNKNOWN, RULESET_HOST } from './layout.ts';
+import { RULESET_HOST } from './layout.ts';
 import type { PolicyMemory } from './memory.ts';
-import { mergers } from './merge.ts';
 import type { Origins } from './origins.ts';
 import { planPolicy, type Plan, type PlannedRuleset } from './plan.ts';
+import {
+  classOfIdentity,
+  identitiesInMemory,
+  type PortRuns,
+  portRuns,
+  readRuleset,
+  type RulesetReading,
+} from './reading.ts';
 import { encodeSlot, slotWords, type SlotView } from './ruleset.ts';
 import { RuleSets, type SlotPlace } from './rulesets.ts';
+import { Unchanged } from './unchanged.ts';
 import { isShort, longerCopy, originsIn, positionTable, type Reach, room } from './shape.ts';
 
 /** Waits until no program still reads what was visible when it was called. */
@@ -52,6 +60,14 @@ export interface PolicyDeps {
   clearCounter(origin: number): void;
 }
 
+/** What memory says, for those who want to hold it against what was compiled. */
+export interface PolicyReading {
+  ruleset(index: number): RulesetReading | undefined;
+  classOf(identity: number): number;
+  identities(): readonly number[];
+  ports(): PortRuns;
+}
+
 /** What one call did. */
 export interface Applied {
   /** Keys of rule sets that switched to a new generation. */
@@ -65,23 +81,22 @@ export class PolicyTables {
   readonly #deps: PolicyDeps;
   readonly #mem: PolicyMemory;
   readonly #cells: CellCache;
+  readonly #classes: ClassNumbers;
   readonly identities: IdentityTable;
   readonly ports: PortTable;
   readonly rulesets: RuleSets;
   /** What becomes usable again after a grace period, and how. */
   #resting = new Set<() => void>();
-  #gone: number[] = [];
   #originsOf = new Map<SlotView, ReadonlySet<number>>();
+  readonly #unchanged = new Unchanged();
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(deps: PolicyDeps) {
     this.#deps = deps;
     this.#mem = deps.mem;
     this.#cells = new CellCache(deps.origins, (id) => deps.clearCounter(id));
-    this.identities = new IdentityTable(deps.mem, (page) =>
-      this.#rest(() => this.identities.pages.give(page)),
-    );
-    this.ports = new PortTable(deps.mem);
+    this.#classes = new ClassNumbers(deps.mem, (then) => this.#rest(then));
+    ({ identities: this.identities, ports: this.ports } = this.#classes);
     this.rulesets = new RuleSets(deps.mem);
   }
 
@@ -100,6 +115,17 @@ export class PolicyTables {
     for (const { key, index, active } of this.rulesets.live.values()) yield [key, index, active.generation];
   }
 
+  /** The tables as a packet would read them. */
+  get reading(): PolicyReading {
+    const mem = this.#mem;
+    return {
+      ruleset: (index) => readRuleset(mem, index),
+      classOf: (identity) => classOfIdentity(mem, identity),
+      identities: () => identitiesInMemory(mem),
+      ports: () => portRuns(mem),
+    };
+  }
+
   /** Errors: POLICY_NO_ROOM, POLICY_VERIFY_FAILED; what was enforced before still is. */
   apply(compiled: CompiledPolicy): Promise<Applied> {
     return this.#inTurn(() => this.#apply(compiled));
@@ -108,7 +134,10 @@ export class PolicyTables {
   /** Waits for the grace periods that are due and tidies up after each; done when nothing is left to do. */
   async settle(): Promise<void> {
     for (;;) {
-      const isMoved = await this.#inTurn(async () => this.#merge());
+      const isQuiet = this.rulesets.left.size === 0 && this.rulesets.outgoing.size === 0;
+      const isMoved = await this.#inTurn(async () =>
+        this.#classes.merge([...this.rulesets.visible()], isQuiet),
+      );
       if (!isMoved && this.#resting.size === 0) return;
       await this.#afterGrace();
     }
@@ -145,6 +174,7 @@ export class PolicyTables {
           rulesets: this.rulesets,
           cells: this.#cells,
           hold,
+          unchanged: this.#unchanged,
           endpoints: endpoints.rulesets(),
         });
         const places = this.#grow(plan) ? undefined : this.#takePlaces(plan);
@@ -181,6 +211,7 @@ export class PolicyTables {
       const copy = this.rulesets.build(place, encodeSlot(shape, dirs));
       this.rulesets.replace(view, copy);
       this.#retain(copy, this.#originsOf.get(view) ?? new Set());
+      this.#unchanged.madeOf(copy, this.#unchanged.cellsOf(view));
       this.#leave(view);
     }
     return live.length > 0 || [...this.rulesets.left].some((view) => isShort(view, reach));
@@ -223,7 +254,7 @@ export class PolicyTables {
 
   async #commit(plan: Plan, places: Map<PlannedRuleset, SlotPlace>): Promise<Applied> {
     const reach = this.#reach(plan);
-    this.#split(plan);
+    this.#classes.split(plan, [...this.rulesets.visible()]);
     const built = this.#build(plan, places, { ...room(reach) });
     for (const [planned, view] of built) {
       this.rulesets.activate(planned.key, view);
@@ -232,61 +263,16 @@ export class PolicyTables {
     this.#leaveReplaced();
     this.#moveEndpoints(plan, indexOf);
     if (this.#strays > 0 && plan.identities.added.length > 0) await this.#afterGrace();
-    this.#arrive(plan, built);
-    this.#gone = [...plan.identities.gone];
-    for (const number of this.#emptyNumbers()) number();
+    this.#classes.arrive(plan, this.#rowsFor(plan, built), [
+      ...this.rulesets.left,
+      ...this.rulesets.outgoing,
+    ]);
+    this.#classes.dropEmpty();
     return {
       switched: [...built.keys()].filter((p) => p.change === 'switch').map((p) => p.key),
       kept: plan.rulesets.length - built.size,
-      rejudge: this.#rejudged(plan),
+      rejudge: this.#classes.rejudged(plan),
     };
-  }
-
-  /** Newcomers that are no strangers any more, and those gone that were none. */
-  #rejudged(plan: Plan): number[] {
-    const { known } = this.identities;
-    return [...plan.identities.added.map(([identity]) => identity), ...plan.identities.gone].filter(
-      (identity) => known.get(identity) !== CLASS_UNKNOWN,
-    );
-  }
-
-  /** Step 1: fresh numbers for what a new class cuts off. */
-  #split(plan: Plan): void {
-    const { identities, ports } = plan;
-    const visible = [...this.rulesets.visible()];
-    setPositions(this.identities.axis, identities.positions);
-    setPositions(this.ports.axis, ports.positions);
-    for (const { from, to, items } of identities.moving) {
-      const alike = (n: number) => alikeIdentities(n, from, visible);
-      const number = this.#numberFor(this.identities.axis, to, alike, (fresh) => {
-        for (const { dirs } of visible)
-          for (const { rows } of dirs) this.#mem.store16(rows, fresh, rows[from] as number);
-      });
-      for (const identity of items) this.identities.move(identity, number);
-    }
-    for (const { from, to, items } of ports.moving) {
-      const alike = (n: number) => alikePorts(n, from, visible);
-      const number = this.#numberFor(this.ports.axis, to, alike, (fresh) => {
-        for (const { dirs } of visible)
-          for (const { columns } of dirs) this.#mem.store16(columns, fresh, columns[from] as number);
-      });
-      this.ports.move(items, number);
-    }
-  }
-
-  /** A number of this position that `isAlike` accepts, else a fresh one, introduced before anyone has it. */
-  #numberFor(
-    axis: Axis,
-    position: number,
-    isAlike: (n: number) => boolean,
-    introduce: (n: number) => void,
-  ): number {
-    const present = axis.atPosition.get(position)?.find(isAlike);
-    if (present !== undefined) return present;
-    const fresh = axis.numbers.take() as number;
-    introduce(fresh);
-    addNumber(axis, fresh, position);
-    return fresh;
   }
 
   /** Step 2, first half: all slots are complete and read back before any is switched to. */
@@ -306,6 +292,8 @@ export class PolicyTables {
         const generation = this.#generationFor(planned);
         const view = this.rulesets.build(place, encodeSlot({ ...shape, generation }, planned.dirs));
         built.set(planned, view);
+        const cells = planned.dirs.map((dir) => dir.cells);
+        this.#unchanged.madeOf(view, cells);
         this.#retain(view, planned.origins);
       }
     } catch (e) {
@@ -381,78 +369,19 @@ export class PolicyTables {
   }
   #strays = 0;
 
-  /** Step 3. */
-  #arrive(plan: Plan, built: Map<PlannedRuleset, SlotView>): void {
-    const left = [...this.rulesets.left, ...this.rulesets.outgoing];
-    const numbers = new Map<number, number>();
-    for (const [identity, position] of plan.identities.added) {
-      let number = numbers.get(position);
-      if (number === undefined) {
-        const alike = (n: number) => alikeIdentities(n, CLASS_UNKNOWN, left);
-        number = this.#numberFor(this.identities.axis, position, alike, (fresh) =>
-          this.#introduce(fresh, position, plan, built),
-        );
-        numbers.set(position, number);
-      }
-      this.identities.move(identity, number);
-    }
-  }
-
-  /** Rows of a fresh number for newcomers: their own in active slots, the unknown class's in left ones. */
-  #introduce(fresh: number, position: number, plan: Plan, built: Map<PlannedRuleset, SlotView>): void {
-    const set = (view: SlotView, rowOf: (d: 0 | 1) => number) => {
-      for (const d of [0, 1] as const) this.#mem.store16(view.dirs[d].rows, fresh, rowOf(d));
-    };
-    const unknown = (view: SlotView) => set(view, (d) => view.dirs[d].rows[CLASS_UNKNOWN] as number);
-    for (const view of this.rulesets.left) unknown(view);
+  /** Where the rows of newcomers go: their own into active slots, the unknown class's into what is left. */
+  *#rowsFor(plan: Plan, built: ReadonlyMap<PlannedRuleset, SlotView>): Iterable<NewRows> {
+    for (const view of this.rulesets.left) yield { view };
     for (const planned of plan.rulesets) {
       const index = built.get(planned)?.ruleset ?? planned.index;
       const live = index === undefined ? undefined : this.rulesets.live.get(index);
       if (live === undefined) continue;
       const { active, fallback } = live;
-      if (built.has(planned)) set(active, (d) => planned.dirs[d].rows[position] as number);
-      else set(active, (d) => planned.rowFor(d, position) ?? (active.dirs[d].rows[CLASS_UNKNOWN] as number));
-      if (fallback !== undefined) unknown(fallback);
+      const isBuilt = built.has(planned);
+      const own = (d: 0 | 1, position: number) => planned.dirs[d].rows[position];
+      yield { view: active, rowFor: isBuilt ? own : planned.rowFor };
+      if (fallback !== undefined) yield { view: fallback };
     }
-  }
-
-  /** Step 4, run in turn: true when something moved. */
-  #merge(): boolean {
-    let isMoved = false;
-    const isQuiet = this.rulesets.left.size === 0 && this.rulesets.outgoing.size === 0;
-    if (isQuiet && this.#gone.length > 0) {
-      for (const identity of this.#gone) this.identities.forget(identity);
-      this.#gone = [];
-      isMoved = true;
-    }
-    const visible = [...this.rulesets.visible()];
-    const identityMoves = mergers(this.identities.axis, (a, b) => alikeIdentities(a, b, visible));
-    if (identityMoves.size > 0)
-      for (const [identity, number] of [...this.identities.known]) {
-        const to = identityMoves.get(number);
-        if (to !== undefined) this.identities.move(identity, to);
-      }
-    const portMoves = mergers(this.ports.axis, (a, b) => alikePorts(a, b, visible));
-    for (const [number, to] of portMoves)
-      this.ports.move(
-        this.ports.ranges.filter((r) => r.number === number),
-        to,
-      );
-    const empty = this.#emptyNumbers();
-    for (const rest of empty) rest();
-    return isMoved || identityMoves.size > 0 || portMoves.size > 0 || empty.length > 0;
-  }
-
-  /** Numbers without members go to rest. */
-  #emptyNumbers(): (() => void)[] {
-    return [this.identities.axis, this.ports.axis].flatMap((axis) =>
-      [...axis.weights]
-        .filter(([number, weight]) => number !== CLASS_UNKNOWN && weight === 0)
-        .map(([number]) => () => {
-          dropNumber(axis, number);
-          this.#rest(() => axis.numbers.give(number));
-        }),
-    );
   }
 
   #retain(view: SlotView, ids: ReadonlySet<number>): void {

@@ -66,6 +66,7 @@ export function compileTwin(world: World): CompiledPolicy {
   const [host, ...pods] = world.rules;
   const images = new Map(pods.map((r) => [JSON.stringify(r), image(r)]));
   return {
+    proxyRules: new Map(),
     identityClasses: byId.map((ls) => ({
       name: ls.includes(STRANGER) ? '' : ls.join(),
       members: world.identities.filter((i) => ls.includes(labelOf(i))) as Identity[],
@@ -159,6 +160,10 @@ export function watchedMemory(
     store64: (a, i, v) => {
       atomicStores.store64(a, i, v);
       if (isSeen(a, i)) observe();
+    },
+    write16: (a, i, v) => {
+      atomicStores.write16(a, i, v);
+      observe();
     },
     fill: (a, i, v) => {
       atomicStores.fill(a, i, v);

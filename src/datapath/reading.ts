@@ -1,0 +1,116 @@
+/**
+ * What the kernel would judge by, read out of mapped memory the way a packet does: control word, slot, class
+ * numbers, cell. Nothing here knows what was compiled, so that it can be held against it.
+ */
+import {
+  IDENTITY_PAGE_BITS,
+  MATCH,
+  PAGE_ENTRIES,
+  PORT_CLASS_ENTRIES,
+  RSDIR_ENFORCED,
+  RULESET_HOST,
+  RULESET_WORDS,
+  CLASS_UNKNOWN,
+  controlFromWord,
+  VERDICT,
+} from './layout.ts';
+import type { PolicyMemory } from './memory.ts';
+import { type DirView, viewSlot } from './ruleset.ts';
+
+/** A cell with its numbers given their names. */
+export interface CellReading {
+  readonly verdict: keyof typeof VERDICT | 'none';
+  readonly match: keyof typeof MATCH;
+  /** Number of the set of rules that decided; 0 = none. */
+  readonly origin: number;
+}
+
+/** One direction of the slot that is in force. */
+export interface DirectionReading {
+  readonly enforced: boolean;
+  /** What an identity meets at an index of the port classes. */
+  cell(identity: number, port: number): CellReading;
+}
+
+/** One rule set as it stands in memory. */
+export interface RulesetReading {
+  readonly generation: number;
+  readonly slot: number;
+  readonly egress: DirectionReading;
+  readonly ingress: DirectionReading;
+}
+
+/** Where the class of ports changes: ranges of the whole index, ascending. */
+export type PortRuns = readonly (readonly [first: number, last: number])[];
+
+const VERDICTS = namesOf(VERDICT);
+const MATCHES = namesOf(MATCH);
+
+/** The rule set of this index; undefined when no slot of it is in force or readable. */
+export function readRuleset(mem: PolicyMemory, index: number): RulesetReading | undefined {
+  const word = index === RULESET_HOST ? mem.hostControl[0] : mem.rulesets.u64[index * RULESET_WORDS];
+  if (word === undefined || word === 0n) return undefined;
+  const { active } = controlFromWord(word);
+  const view = viewSlot(mem, index, active);
+  if (view === undefined) return undefined;
+  const [egress, ingress] = view.dirs;
+  return {
+    generation: view.generation,
+    slot: active,
+    egress: readDirection(mem, egress),
+    ingress: readDirection(mem, ingress),
+  };
+}
+
+function readDirection(mem: PolicyMemory, view: DirView): DirectionReading {
+  return {
+    enforced: (view.flags & RSDIR_ENFORCED) !== 0,
+    cell(identity, port) {
+      const row = view.rows[classOfIdentity(mem, identity)] ?? view.rows[CLASS_UNKNOWN] ?? 0;
+      const column = view.columns[mem.portClass.u16[port] ?? 0] ?? view.columns[0] ?? 0;
+      const at = 2 * (row * view.columnCount + column);
+      const high = view.cells[at + 1] ?? 0;
+      return {
+        verdict: VERDICTS.get((high >>> 16) & 0xff) ?? 'none',
+        match: MATCHES.get((high >>> 24) & 0x07) ?? 'none',
+        origin: view.cells[at] ?? 0,
+      };
+    },
+  };
+}
+
+/** Number of an identity's class; two identities of one number meet the same everywhere. */
+export function classOfIdentity(mem: PolicyMemory, identity: number): number {
+  const page = mem.identityPage[identity >>> IDENTITY_PAGE_BITS] ?? 0;
+  if (page === 0) return CLASS_UNKNOWN;
+  return mem.identityClass[page * PAGE_ENTRIES + (identity & (PAGE_ENTRIES - 1))] ?? CLASS_UNKNOWN;
+}
+
+/** Identities that the class table names, ascending. */
+export function identitiesInMemory(mem: PolicyMemory): readonly number[] {
+  const found: number[] = [];
+  for (const [top, page] of mem.identityPage.entries()) {
+    if (page === 0 || (page + 1) * PAGE_ENTRIES > mem.identityClass.length) continue;
+    for (let low = 0; low < PAGE_ENTRIES; low += 1) {
+      if (mem.identityClass[page * PAGE_ENTRIES + low] !== CLASS_UNKNOWN)
+        found.push(top * PAGE_ENTRIES + low);
+    }
+  }
+  return found;
+}
+
+/** Ranges of the port index with one class each. */
+export function portRuns(mem: PolicyMemory): PortRuns {
+  const runs: (readonly [number, number])[] = [];
+  let first = 0;
+  for (let at = 1; at <= PORT_CLASS_ENTRIES; at += 1) {
+    if (at < PORT_CLASS_ENTRIES && mem.portClass.u16[at] === mem.portClass.u16[first]) continue;
+    runs.push([first, at - 1]);
+    first = at;
+  }
+  return runs;
+}
+
+function namesOf<K extends string>(numbers: Readonly<Record<K, number>>): ReadonlyMap<number, K> {
+  return new Map(Object.entries<number>(numbers).map(([name, n]) => [n, name as K]));
+}
