@@ -5,10 +5,12 @@
  * Usage: node deploy/mutants.ts [--seed N] [--count N] [--only cells|arena|c] [--named TEXT]
  */
 import { parseArgs } from 'node:util';
+import { arenaMutants } from '../test/mutants/arena.ts';
 import { cMutants, staleMutations } from '../test/mutants/c.ts';
 import { cellMutants } from '../test/mutants/cells.ts';
 
 const CELL_MUTANTS = 100;
+const ARENA_MUTANTS = 40;
 const C_MUTANTS = 60;
 
 const { values } = parseArgs({
@@ -30,6 +32,11 @@ const isWanted = (what: string): boolean => values.only === undefined || values.
 if (isWanted('cells')) {
   const { found, survivors } = cellMutants(count ?? CELL_MUTANTS, seed);
   tell('compiled cells', found + survivors.length, survivors);
+}
+if (isWanted('arena')) {
+  const { made, byPackets, byReadBack, survivors } = await arenaMutants(count ?? ARENA_MUTANTS, seed);
+  tell('cells in the kernel', made, survivors);
+  console.log(`  ${byPackets} by packets, ${byReadBack} by reading back`);
 }
 if (isWanted('c')) {
   const stale = staleMutations();

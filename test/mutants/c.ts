@@ -14,7 +14,9 @@ const run = promisify(execFile);
 const ROOT = resolve(import.meta.dirname, '../..');
 const SOURCES = join(ROOT, 'bpf');
 /** Files that no mutant runs: the mutants themselves, and what takes the attached programs for granted. */
-const TABLES = ['host', 'pod', 'state', 'edges'].map((name) => `test/packet/${name}.test.ts`);
+const TABLES = ['host', 'pod', 'state', 'edges', 'corners', 'corners-pod'].map(
+  (name) => `test/packet/${name}.test.ts`,
+);
 const ORACLE = 'test/packet/oracle.test.ts';
 const ORACLE_WORLDS = 25;
 
