@@ -43,7 +43,7 @@ export interface Parts {
   addEndpoint(request: EndpointRequest): Promise<EndpointView>;
   removeEndpoint(name: string): Promise<void>;
   identities(): Awaitable<readonly IdentityView[]>;
-  ips(kernel: boolean): Awaitable<readonly IpView[]>;
+  ips(): Awaitable<readonly IpView[]>;
   policies(): Awaitable<readonly PolicyView[]>;
   policyStatus(): Awaitable<PolicyStatusView>;
   /** What the enforced policy was compiled from, for tools that ask what would come of a flow or a change. */

@@ -35,7 +35,7 @@ const ROUTES: readonly Route[] = [
     answer: (p, r) => p.removeEndpoint(r.params['name'] ?? ''),
   },
   { method: 'GET', path: '/v1/identities', answer: (p) => p.identities() },
-  { method: 'GET', path: '/v1/ips', answer: (p, r) => p.ips(r.query.get('kernel') === 'true') },
+  { method: 'GET', path: '/v1/ips', answer: (p) => p.ips() },
   { method: 'GET', path: '/v1/policies', answer: (p) => p.policies() },
   { method: 'GET', path: '/v1/policy/status', answer: (p) => p.policyStatus() },
   {

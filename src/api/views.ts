@@ -124,9 +124,12 @@ export interface IpView {
   readonly prefix: string;
   readonly identity: number;
   readonly labels: readonly string[];
+  /** `endpoint`, `node`, `policy`; `kernel`: only the kernel has it, and should not. */
   readonly source: string;
-  /** Whether the kernel holds the row; absent where it was not asked. */
+  /** Whether the kernel's map says the same; absent where there is nothing to hold. */
   readonly inKernel?: boolean;
+  /** What the kernel's map says; absent when it has no such entry. */
+  readonly kernelIdentity?: number;
 }
 
 export interface PolicyView {

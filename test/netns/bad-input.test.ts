@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { type Finished, mustRun } from '#lab';
 import { POLICY_ANNOTATIONS, REFUSED_FIELDS, REFUSED_KINDS } from '#model/parse';
-import { type Bed, configOf, operatorBed, POLICIES, PROGRAM } from './operator/bed.ts';
+import { type Bed, operatorBed, POLICIES, PROGRAM } from './operator/bed.ts';
 import { annotated, REFUSED_OBJECTS, REFUSED_VALUES } from './operator/refused.ts';
 
 let bed: Bed;

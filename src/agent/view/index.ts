@@ -6,7 +6,6 @@ import type {
   EventQuery,
   FailsafeView,
   IdentityView,
-  IpView,
   MetricView,
   Parts,
   ReloadView,
@@ -22,6 +21,7 @@ import { configOf, setOne } from '../tables.ts';
 import type { ViewContext } from './context.ts';
 import { deviceViews } from './devices.ts';
 import { endpointView, endpointViews } from './endpoints.ts';
+import { ipViews } from './ips.ts';
 import { NumberNames } from './names.ts';
 import { policyStatus, policyViews } from './policies.ts';
 import { policyMap } from './policy-map.ts';
@@ -129,15 +129,8 @@ export class AgentView implements Parts {
       .sort((a, b) => a.id - b.id);
   }
 
-  ips(): readonly IpView[] {
-    const { loop, datapath } = this.#context;
-    return [...(loop.enforced?.ipcache.values() ?? [])].map((row) => ({
-      prefix: row.prefix,
-      identity: row.identity,
-      labels: this.#names.labels(row.identity),
-      source: row.isEndpoint ? 'endpoint' : row.isNode ? 'node' : 'policy',
-      inKernel: datapath.ipcache.held.get(row.prefix)?.identity === row.identity,
-    }));
+  ips() {
+    return ipViews(this.#context, this.#names);
   }
 
   policies() {

@@ -1,13 +1,22 @@
 /**
- * `merlon bpf policy get`: one subject's policy as the kernel holds it, a row for each identity and range of
- * ports that is decided alike, in the columns that Cilium users know.
+ * `merlon bpf policy get`: one subject's policy as the kernel holds it, a row for each identity and set of
+ * ports that is decided alike, in the columns that Cilium users know. Everything is read out of the kernel's
+ * memory; what was compiled is only held against it, and every difference is a row that says so.
  */
 import type { PolicyMapView } from '#api';
+import { type CellReading, type PolicyReading, RULESET_HOST, type RulesetReading } from '#datapath';
 import { MerlonError } from '#kit/errors';
-import { type Direction, protocolName } from '#model';
-import { type CompiledPolicy, type DirectionImage, portOfIndex, type RuleSetImage } from '#policy';
+import type { Direction, EndpointRow } from '#model';
+import type { Cell, CompiledPolicy, DirectionImage, RuleSetImage } from '#policy';
 import type { ViewContext } from './context.ts';
 import type { NumberNames } from './names.ts';
+import { portsText, type Run } from './ports-text.ts';
+
+/** A subject: how it was compiled and what the kernel has of it. */
+interface Subject {
+  readonly image: RuleSetImage | undefined;
+  readonly held: RulesetReading | undefined;
+}
 
 /** Rows of the host or of one endpoint, by id or name. Error: NOT_FOUND. */
 export function policyMap(
@@ -17,83 +26,170 @@ export function policyMap(
 ): readonly PolicyMapView[] {
   const compiled = context.loop.enforced?.compiled;
   if (compiled === undefined) return [];
-  const image = imageOf(context, compiled, endpoint);
-  return (['ingress', 'egress'] as const).flatMap((direction) =>
-    image === undefined ? [] : directionRows(compiled, image.directions[direction], direction, names),
-  );
+  const subject = subjectOf(context, compiled, endpoint);
+  const table = new Comparison(context.datapath.policy.reading, compiled, names);
+  return (['ingress', 'egress'] as const).flatMap((direction) => table.rows(subject, direction));
 }
 
-function imageOf(
-  { tables }: ViewContext,
-  compiled: CompiledPolicy,
-  endpoint: string,
-): RuleSetImage | undefined {
-  if (endpoint === 'host') return compiled.host;
-  const row = [...tables.endpoints.all()].find(
-    (e) => String(e.id) === endpoint || e.name === endpoint || `${e.namespace}/${e.name}` === endpoint,
+function subjectOf(context: ViewContext, compiled: CompiledPolicy, endpoint: string): Subject {
+  const { datapath, tables } = context;
+  const { reading } = datapath.policy;
+  if (endpoint === 'host') return { image: compiled.host, held: reading.ruleset(RULESET_HOST) };
+  const row = endpointOf([...tables.endpoints.all()], endpoint);
+  const index = datapath.endpoints.rulesetInMemory(row.id);
+  return {
+    image: compiled.ruleSets.find((r) => r.key === compiled.endpoints.get(row.id)),
+    held: index === undefined ? undefined : reading.ruleset(index),
+  };
+}
+
+function endpointOf(all: readonly EndpointRow[], wanted: string): EndpointRow {
+  const found = all.find(
+    (e) => String(e.id) === wanted || e.name === wanted || `${e.namespace}/${e.name}` === wanted,
   );
-  if (row === undefined) {
-    throw new MerlonError('NOT_FOUND', `no endpoint "${endpoint}"`, {
-      hint: '`merlon endpoint list` shows them',
+  if (found !== undefined) return found;
+  throw new MerlonError('NOT_FOUND', `no endpoint "${wanted}"`, {
+    hint: '`merlon endpoint list` shows them',
+  });
+}
+
+/** A verdict with the rules that gave it. */
+interface Decision {
+  readonly verdict: Cell['verdict'] | 'none';
+  readonly rules: readonly string[];
+}
+
+interface Group extends Decision {
+  readonly wanted: Decision | undefined;
+  readonly runs: Run[];
+}
+
+/** Identity of everybody whom no class names. */
+const ANY_OTHER = 0;
+
+class Comparison {
+  readonly #reading: PolicyReading;
+  readonly #names: NumberNames;
+  /** Runs of ports that neither the kernel nor the compiler tells apart. */
+  readonly #runs: readonly Run[];
+  readonly #positions = new Map<number, number>();
+  readonly #unknownPosition: number;
+  readonly #portPositions: readonly number[];
+
+  constructor(reading: PolicyReading, compiled: CompiledPolicy, names: NumberNames) {
+    this.#reading = reading;
+    this.#names = names;
+    for (const [position, { members }] of compiled.identityClasses.entries()) {
+      for (const identity of members) this.#positions.set(identity, position);
+    }
+    this.#unknownPosition = compiled.identityClasses.findIndex((c) => c.name === '');
+    const classes = compiled.portClasses.flatMap(({ ranges }, position) =>
+      ranges.map(([first, last]) => ({ first, last, position })),
+    );
+    classes.sort((a, b) => a.first - b.first);
+    this.#runs = cut(
+      reading.ports(),
+      classes.map((c) => c.first),
+    );
+    let at = 0;
+    this.#portPositions = this.#runs.map(([first]) => {
+      while ((classes[at]?.last ?? first) < first) at += 1;
+      return classes[at]?.position ?? 0;
     });
   }
-  return compiled.ruleSets.find((r) => r.key === compiled.endpoints.get(row.id));
-}
 
-/** Identities of one class look alike, so the class stands for them with each of its members a row. */
-function directionRows(
-  compiled: CompiledPolicy,
-  table: DirectionImage,
-  direction: Direction,
-  names: NumberNames,
-): readonly PolicyMapView[] {
-  if (!table.enforced) return [];
-  const rows: PolicyMapView[] = [];
-  for (const [position, identityClass] of compiled.identityClasses.entries()) {
-    const row = table.rows[position] ?? 0;
-    for (const [column, ranges] of columnRanges(compiled, table)) {
-      const cell = table.cells[table.matrix[row * table.columnCount + column] ?? 0];
-      if (cell === undefined || cell.verdict === 'default-deny') continue;
-      for (const identity of identityClass.name === '' ? [0] : identityClass.members) {
-        rows.push({
-          policy: cell.verdict === 'deny' ? 'Deny' : 'Allow',
-          direction: direction === 'ingress' ? 'Ingress' : 'Egress',
-          identity,
-          labels: identity === 0 ? ['(any other identity)'] : names.labels(identity),
-          portProto: portsText(ranges),
-          proxyPort: 'NONE',
-          rules: cell.origin.map((id) => names.rule(id)),
-        });
-      }
+  /** Identities in the order of their numbers, those that the kernel and those that the compiler knows. */
+  #identities(): readonly number[] {
+    const all = new Set([ANY_OTHER, ...this.#reading.identities(), ...this.#positions.keys()]);
+    return [...all].sort((a, b) => a - b);
+  }
+
+  rows({ image, held }: Subject, direction: Direction): readonly PolicyMapView[] {
+    const wanted = image?.directions[direction];
+    const found = held?.[direction];
+    if (wanted?.enforced !== true && found?.enforced !== true) return [];
+    if (found?.enforced !== true)
+      return [everything(direction, 'the kernel does not enforce this direction')];
+    if (wanted?.enforced !== true)
+      return [everything(direction, 'the kernel enforces it although no policy asks for it')];
+    const known = new Map<string, readonly Group[]>();
+    return this.#identities().flatMap((identity) => {
+      const position = this.#positions.get(identity) ?? this.#unknownPosition;
+      const key = `${this.#reading.classOf(identity)} ${position}`;
+      const groups = known.get(key) ?? this.#groups((port) => found.cell(identity, port), wanted, position);
+      known.set(key, groups);
+      return groups.map((group) => this.#view(identity, direction, group));
+    });
+  }
+
+  /** What is decided alike, for one identity: by the kernel, and by the compiler where that is different. */
+  #groups(cell: (port: number) => CellReading, wanted: DirectionImage, position: number): readonly Group[] {
+    const groups = new Map<string, Group>();
+    for (const [i, run] of this.#runs.entries()) {
+      const held = this.#held(cell(run[0]));
+      const asked = compiledCell(wanted, position, this.#portPositions[i] ?? 0);
+      const isSame = sameDecision(held, asked);
+      if (isSame && held.verdict === 'default-deny') continue;
+      const key = JSON.stringify([held, isSame ? null : asked]);
+      const group = groups.get(key);
+      if (group === undefined) groups.set(key, { ...held, wanted: isSame ? undefined : asked, runs: [run] });
+      else group.runs.push(run);
     }
+    return [...groups.values()];
   }
-  return rows;
-}
 
-type Ranges = readonly (readonly [first: number, last: number])[];
-
-function columnRanges(compiled: CompiledPolicy, table: DirectionImage): ReadonlyMap<number, Ranges> {
-  const found = new Map<number, Ranges>();
-  for (const [position, portClass] of compiled.portClasses.entries()) {
-    const column = table.columns[position] ?? 0;
-    found.set(column, [...(found.get(column) ?? []), ...portClass.ranges]);
+  #held({ verdict, origin }: CellReading): Decision {
+    return { verdict, rules: this.#names.rules(origin).map((r) => r.id) };
   }
-  return found;
+
+  #view(identity: number, direction: Direction, group: Group): PolicyMapView {
+    const { verdict, rules, wanted, runs } = group;
+    return {
+      policy: verdict === 'allow' || verdict === 'redirect' ? 'Allow' : 'Deny',
+      direction: direction === 'ingress' ? 'Ingress' : 'Egress',
+      identity,
+      labels: identity === ANY_OTHER ? ['(any other identity)'] : this.#names.labels(identity),
+      portProto: portsText(runs),
+      proxyPort: 'NONE',
+      rules: rules.map((id) => this.#names.rule(id)),
+      ...(wanted === undefined ? {} : { differs: `compiled is ${decisionText(wanted)}` }),
+    };
+  }
 }
 
-/** `80/TCP,8080-8090/TCP`; `ANY` when nothing is left out. */
-function portsText(ranges: Ranges): string {
-  const total = ranges.reduce((n, [first, last]) => n + last - first + 1, 0);
-  const ALL = 197_376;
-  if (total >= ALL - 3 * 65_536 && ranges.some(([first]) => first === 0) && total > 190_000) return 'ANY';
-  const parts = [...ranges].sort(([a], [b]) => a - b).map(([first, last]) => rangeText(first, last));
-  return parts.length > 8 ? `${parts.slice(0, 8).join(',')},… (${parts.length})` : parts.join(',');
+/** The runs, cut where one of these ports begins as well. */
+function cut(runs: readonly Run[], begins: readonly number[]): readonly Run[] {
+  const all = [...new Set([...runs.map(([first]) => first), ...begins])].sort((a, b) => a - b);
+  const end = runs.at(-1)?.[1] ?? 0;
+  return all.map((first, i): Run => [first, (all[i + 1] ?? end + 1) - 1]);
 }
 
-function rangeText(first: number, last: number): string {
-  const a = portOfIndex(first);
-  const b = portOfIndex(last);
-  const name = protocolName(a.protocol);
-  if (a.port === undefined || b.port === undefined) return name;
-  return a.port === b.port ? `${a.port}/${name}` : `${a.port}-${b.port}/${name}`;
+function compiledCell(image: DirectionImage, position: number, port: number): Decision {
+  const at = (image.rows[position] ?? 0) * image.columnCount + (image.columns[port] ?? 0);
+  const cell = image.cells[image.matrix[at] ?? 0];
+  return { verdict: cell?.verdict ?? 'none', rules: cell?.origin ?? [] };
+}
+
+function sameDecision(a: Decision, b: Decision): boolean {
+  return (
+    a.verdict === b.verdict && a.rules.length === b.rules.length && a.rules.every((r, i) => r === b.rules[i])
+  );
+}
+
+function decisionText({ verdict, rules }: Decision): string {
+  return rules.length === 0 ? verdict : `${verdict} by ${rules.join(', ')}`;
+}
+
+/** A row for a direction as a whole. */
+function everything(direction: Direction, differs: string): PolicyMapView {
+  return {
+    policy: 'Allow',
+    direction: direction === 'ingress' ? 'Ingress' : 'Egress',
+    identity: ANY_OTHER,
+    labels: ['(everybody)'],
+    portProto: 'ANY',
+    proxyPort: 'NONE',
+    rules: [],
+    differs,
+  };
 }

@@ -12,11 +12,19 @@ const columns: readonly Column<IpView>[] = [
   { title: 'IDENTITY', cell: (r) => String(r.identity) },
   { title: 'LABELS', cell: (r) => shortLabels(r.labels).join(' '), wraps: true },
   { title: 'SOURCE', cell: (r) => r.source },
-  { title: 'KERNEL', cell: (r) => (r.inKernel === undefined ? '' : r.inKernel ? 'yes' : 'MISSING') },
+  { title: 'KERNEL', cell: kernelText },
 ];
 
+/** What the kernel's map says of the prefix, when that is not what it should say. */
+function kernelText({ source, inKernel, kernelIdentity }: IpView): string {
+  if (source === 'kernel') return 'STRAY';
+  if (inKernel === undefined) return '';
+  if (inKernel) return 'yes';
+  return kernelIdentity === undefined ? 'MISSING' : `HAS ${kernelIdentity}`;
+}
+
 export const run: Run = async (context, [address]) => {
-  const all = await call<readonly IpView[]>('/v1/ips?kernel=true', context);
+  const all = await call<readonly IpView[]>('/v1/ips', context);
   if (address === undefined) return context.output.rows(all, columns, 'no addresses known');
   const found = longest(all, address) ?? world(address);
   await context.output.value(found, () => context.output.table([found], columns));

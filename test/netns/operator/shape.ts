@@ -38,3 +38,10 @@ export function differences(value: unknown, shape: Shape, path = '$'): readonly 
     return key.endsWith('?') ? [] : [`${at} is absent`];
   });
 }
+
+/** The objects of JSON lines. */
+export const jsonl = <T>(text: string): readonly T[] =>
+  text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as T);

@@ -1,0 +1,29 @@
+/** Addresses and identities: what the kernel's maps hold, beside what they should hold. */
+import type { IpView } from '#api';
+import type { ViewContext } from './context.ts';
+import type { NumberNames } from './names.ts';
+
+/** Every prefix that either side knows. What the kernel has is read out of it for each answer. */
+export function ipViews({ loop, datapath }: ViewContext, names: NumberNames): readonly IpView[] {
+  const held = datapath.ipcache.read();
+  const wanted = loop.enforced?.ipcache ?? new Map<string, never>();
+  const rows = [...wanted.values()].map((row): IpView => {
+    const kernel = held.get(row.prefix)?.identity;
+    return {
+      prefix: row.prefix,
+      identity: row.identity,
+      labels: names.labels(row.identity),
+      source: row.isEndpoint ? 'endpoint' : row.isNode ? 'node' : 'policy',
+      inKernel: kernel === row.identity,
+      ...(kernel === undefined ? {} : { kernelIdentity: kernel }),
+    };
+  });
+  const strays = [...held].filter(([prefix]) => !wanted.has(prefix));
+  return [
+    ...rows,
+    ...strays.map(([prefix, { identity }]): IpView => {
+      const labels = names.labels(identity);
+      return { prefix, identity, labels, source: 'kernel', inKernel: true, kernelIdentity: identity };
+    }),
+  ];
+}
