@@ -425,7 +425,7 @@ static __always_inline int flow_decide(struct __sk_buff *skb, struct packet *pkt
 		int refusal = judge_all(pkt, 0);
 
 		if (refusal)
-			return drop_for(pkt, REFUSAL_SUBJECT(refusal), REFUSAL_REASON(refusal));
+			return drop_now(pkt, REFUSAL_SUBJECT(refusal), REFUSAL_REASON(refusal));
 	}
 	return flow_track(skb, pkt);
 }

@@ -159,13 +159,11 @@ static __always_inline void event_emit(const struct packet *pkt, __u32 subject, 
  * The only way to refuse a packet: counts the reason on its device and reports it, so that no drop is
  * silent. `subject` is whose judgement refused.
  */
-__noinline int drop_for(const struct packet *pkt, __u32 subject, __u32 reason)
+static __always_inline int drop_now(const struct packet *pkt, __u32 subject, __u32 reason)
 {
 	struct drop_counter *counter;
 	__u32 key;
 
-	if (!pkt)
-		return TC_ACT_SHOT;
 	key = (pkt->slot % DEVICE_SLOTS) << 8 | (reason & 0xff);
 	counter = bpf_map_lookup_elem(&drop_count, &key);
 	if (counter) {
@@ -174,6 +172,14 @@ __noinline int drop_for(const struct packet *pkt, __u32 subject, __u32 reason)
 	}
 	event_emit(pkt, subject, EVENT_DROP, reason & 0xff);
 	return TC_ACT_SHOT;
+}
+
+/* As drop_now, where a call does not count. */
+__noinline int drop_for(const struct packet *pkt, __u32 subject, __u32 reason)
+{
+	if (!pkt)
+		return TC_ACT_SHOT;
+	return drop_now(pkt, subject, reason);
 }
 
 static __always_inline int drop(const struct packet *pkt, enum drop_reason reason)

@@ -18,8 +18,9 @@ static __always_inline __u32 failsafe_group(__u32 slot, __u32 inbound, __u32 por
 	return groups ? *groups >> (index % 8 * 8) & 0xff : 0;
 }
 
-static __always_inline bool failsafe_peer(const struct packet *pkt, __u32 slot, __u32 inbound,
-					  __u32 group, const union address *peer)
+/* Is the peer (the source of what comes in) in the group? Asked of few packets, so a call does not count. */
+__noinline int failsafe_peer(const struct packet *pkt, __u32 slot, __u32 inbound, __u32 group,
+			     __u32 dir)
 {
 	struct failsafe_key key = {
 		.prefixlen = 32 + 128,
@@ -29,7 +30,10 @@ static __always_inline bool failsafe_peer(const struct packet *pkt, __u32 slot, 
 	};
 	struct failsafe_entry *entry;
 
-	__builtin_memcpy(key.addr, peer, sizeof(key.addr));
+	if (!pkt)
+		return false;
+	__builtin_memcpy(key.addr, dir == DIR_INGRESS ? &pkt->saddr : &pkt->daddr,
+			 sizeof(key.addr));
 	entry = bpf_map_lookup_elem(&failsafe, &key);
 	return entry && (!entry->ifindex || entry->ifindex == pkt->ifindex);
 }
@@ -71,14 +75,13 @@ static __always_inline bool failsafe_may_answer(const struct packet *pkt, __u32 
 static __always_inline bool failsafe_match(const struct packet *pkt, __u32 slot, __u32 cell,
 					   __u32 dir)
 {
-	const union address *peer = dir == DIR_INGRESS ? &pkt->saddr : &pkt->daddr;
 	int index = failsafe_port_index(pkt, cell == dir ? pkt->dport : pkt->sport);
 	__u32 group;
 
 	if (index < 0)
 		return false;
 	group = failsafe_group(slot, cell, index);
-	if (group && failsafe_peer(pkt, slot, cell, group, peer))
+	if (group && failsafe_peer(pkt, slot, cell, group, dir))
 		return true;
 	if (cell != dir)
 		return false;
@@ -87,7 +90,7 @@ static __always_inline bool failsafe_match(const struct packet *pkt, __u32 slot,
 		return false;
 	group = failsafe_group(slot, !cell, index);
 	return group && failsafe_may_answer(pkt, !cell) &&
-	       failsafe_peer(pkt, slot, !cell, group, peer);
+	       failsafe_peer(pkt, slot, !cell, group, dir);
 }
 
 #endif

@@ -108,6 +108,8 @@ await using net = await topology({
     },
   ],
 });
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.once(signal, () => void net[Symbol.asyncDispose]().finally(() => process.exit(130)));
 await using agent = await startAgent(net.hosts.node, {
   program: PROGRAM,
   manifests: { 'node.yaml': policyOf(999) },
