@@ -125,6 +125,11 @@ export class Endpoints implements AsyncDisposable {
     return this.#problems.get(name);
   }
 
+  /** Resolves once the table shows what links and workloads were when it was called. */
+  async settled(): Promise<void> {
+    using _ = await this.#mutex.lock(this.#ending.signal);
+  }
+
   /** Adds an endpoint; once more with the same request is the same endpoint, its device repaired. */
   async add(request: EndpointRequest): Promise<EndpointRow> {
     const spec = endpointSpec(request, this.#options.cluster ?? 'default');

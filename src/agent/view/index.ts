@@ -55,7 +55,7 @@ export class AgentView implements Parts {
 
   /** Reads configuration and manifests again. An invalid file changes nothing and is the error. */
   async reload(): Promise<ReloadView> {
-    const { files, db, tables, manifests, loop } = this.#context;
+    const { files, db, tables, manifests, endpoints, loop } = this.#context;
     const before = configOf(tables);
     const after = await files.read();
     checkPatterns(tables, after);
@@ -69,6 +69,9 @@ export class AgentView implements Parts {
     if (first !== undefined) throw errorFromProblem(first);
     // The configuration counts all the same; what somebody did to the directory does not.
     if (state === 'held') throw new MerlonError('FAILED', message);
+    db.flush();
+    // A workload becomes an endpoint first.
+    await endpoints.settled();
     db.flush();
     await loop.settled(db.revision, signal);
     this.#context.report.write();

@@ -23,7 +23,11 @@ const limits = { signal: testSignal(), timeoutMs: 20_000, intervalMs: 10 };
 type Both = readonly { readonly what: string; readonly stream: LabStream; readonly isPush: boolean }[];
 
 /** Connections and datagrams, questions and pure answers, between two hosts in both families. */
-async function talk(b: Bed, from: 'peer' | 'node' | 'blue', to: 'peer' | 'node' | 'red'): Promise<Both> {
+async function talk(
+  b: Bed,
+  from: 'peer' | 'node' | 'blue',
+  to: 'peer' | 'node' | 'red' | 'blue',
+): Promise<Both> {
   const server = b.host(to);
   await Promise.all([
     server.serveTcp(80),
@@ -185,5 +189,49 @@ test('identity – a peer that moves under a denied prefix is cut, and revived w
   await isCut(t, streams, 'denied');
   await b.apply({ 'deny.yaml': undefined });
   await goesOn(streams);
+  for (const { stream, what } of streams) t.is((await stream.stop()).error, undefined, what);
+});
+
+test('identity – a workload whose labels change is cut, and revived when they are back', async (t) => {
+  const blueOnly = hostPolicy('blue-only', {
+    ingress: [both({ fromEndpoints: [{ matchLabels: { app: 'blue' } }] })],
+    egress: [both({ toEndpoints: [{ matchLabels: { app: 'blue' } }] })],
+  });
+  const workload = (app: string): Manifest => ({
+    apiVersion: 'merlon.io/v1',
+    kind: 'Workload',
+    metadata: { name: 'blue', namespace: 'default' },
+    spec: {
+      hostDevice: 'mlv-blue',
+      addresses: FAMILIES.map((family) => address('blue', family)),
+      labels: { app },
+    },
+  });
+  await using b = await bed({ name: 'labels', manifests: { 'blue-only.yaml': [blueOnly] } });
+  const blue = b.host('blue');
+  await b.node.ip(
+    `link add mlv-blue type veth peer name eth0 netns ${blue.netnsName}`,
+    'link set mlv-blue up',
+    'addr add fe80::fe/64 dev mlv-blue nodad',
+    // The node speaks with its own addresses, not with one of this device.
+    'route add 10.244.0.12/32 dev mlv-blue src 192.0.2.1',
+  );
+  await b.node.mustExec('ip', '-6 route add fd00:10:244::12/128 dev mlv-blue src 2001:db8::1'.split(' '));
+  await blue.ip(
+    'link set eth0 up',
+    'addr add 10.244.0.12/32 dev eth0',
+    'addr add fd00:10:244::12/128 dev eth0 nodad',
+    'route add 192.0.2.1 dev eth0',
+    'route add default via 192.0.2.1',
+  );
+  await blue.mustExec('ip', '-6 route add default via fe80::fe dev eth0'.split(' '));
+  await b.apply({ 'blue.yaml': [workload('blue')] });
+  const streams = [...(await talk(b, 'blue', 'node')), ...(await talk(b, 'node', 'blue'))];
+  for (let round = 0; round < 2; round++) {
+    await b.apply({ 'blue.yaml': [workload('green')] });
+    await isCut(t, streams, `round ${round}`);
+    await b.apply({ 'blue.yaml': [workload('blue')] });
+    await goesOn(streams);
+  }
   for (const { stream, what } of streams) t.is((await stream.stop()).error, undefined, what);
 });
