@@ -13,6 +13,7 @@ export { type Difference, diffPolicies } from './diff.ts';
 export { concluded, explain, type Explanation } from './explain.ts';
 export { CaseRun, type FlowResult, flowText, type FlowWorld, type Side } from './flow.ts';
 export { representativeWorlds } from './representatives.ts';
+export { type Finding, LINT_CODES, lint, type LintCode } from './lint.ts';
 export { type CaseResult, parseOptions, readCase, type ReadPolicyFile } from './read.ts';
 export { flowProtocol, icmpType, partyFromText } from './read-flow.ts';
 export { type CaseReport, type Outcome, type RejectionOutcome, runCase } from './run.ts';

@@ -38,7 +38,7 @@ export interface Representatives {
   /** Whether every combination of labels is there. */
   readonly isComplete: boolean;
   /** Names of pods with fewer words: a label that makes no difference among them is left out. */
-  summarise(names: readonly string[]): readonly string[];
+  readonly summarise: (names: readonly string[]) => readonly string[];
 }
 
 /** Worlds in which these policies (old and new) show all their differences. */

@@ -12,6 +12,9 @@ import { GROUPS, VERBS } from './verbs.ts';
 interface Environment {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly signal: AbortSignal;
+  /** Where verbs write; the process's own streams when absent. */
+  readonly stdout?: NodeJS.WriteStream;
+  readonly stderr?: NodeJS.WriteStream;
 }
 
 /** Parses `argv`, runs its verb and resolves with the exit code. */
@@ -132,7 +135,7 @@ async function run(
     runDir: String(options['runDir'] ?? environment.env['MERLON_RUN_DIR'] ?? '/run/merlon'),
     format,
     ...(isExtra ? { extraFormat: asked } : {}),
-    output: new Output(format, process.stdout, process.stderr),
+    output: new Output(format, environment.stdout ?? process.stdout, environment.stderr ?? process.stderr),
     signal: environment.signal,
     env: environment.env,
   };

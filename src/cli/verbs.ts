@@ -3,6 +3,7 @@
  * people, completion, help and the manual know of the command line comes from here.
  */
 import type { Verb } from './verb.ts';
+import { policyTools } from './verbs-policy.ts';
 
 export const GROUPS = [
   'programs',
@@ -20,26 +21,6 @@ export const GROUPS = [
 ] as const;
 
 const follow = { flags: '-f, --follow', what: 'go on with what comes' };
-
-/** What every explanation takes. */
-const explained = [
-  { flags: '--protocol <name>', what: 'TCP, UDP, SCTP, ICMP, ICMPv6, VRRP, IGMP' },
-  { flags: '--icmp-type <type>', what: 'number or name; default EchoRequest' },
-  { flags: '--world <file>', what: 'ask in the world of this case file, without an agent' },
-  {
-    flags: '--candidate <file>',
-    what: 'policies that would be added or replaced: before and after',
-    isRepeatable: true,
-  },
-];
-
-const explainOptions = [
-  { flags: '--from <party>', what: 'namespace/name, address, node:NAME or entity:NAME' },
-  { flags: '--to <party>', what: 'the same, with :PORT/PROTOCOL or /icmp; service:NAMESPACE/NAME too' },
-  { flags: '--dport <port>', what: 'destination port, as 8080 or 53/UDP' },
-  { flags: '--dir <direction>', what: 'in or out: only the receiver’s or the sender’s policy' },
-  ...explained,
-];
 
 const present: readonly Verb[] = [
   {
@@ -163,64 +144,7 @@ const present: readonly Verb[] = [
     exits: '0 valid, 2 not',
     load: () => import('./verbs/policy-validate.ts'),
   },
-  {
-    name: 'policy test',
-    args: '<paths...>',
-    group: 'policy',
-    what: 'Run case files: what must come of flows in a small world, without agent, root or kernel',
-    options: [{ flags: '--watch', what: 'run again whenever a file changes' }],
-    formats: ['junit'],
-    example: 'merlon policy test deploy/examples/policies',
-    exits: '0 as expected, 1 not, 2 a file is unusable',
-    load: () => import('./verbs/policy-test.ts'),
-  },
-  {
-    name: 'policy trace',
-    group: 'policy',
-    what: 'Why a flow gets its verdict; `merlon explain` with the flags of Cilium’s tool',
-    options: [
-      { flags: '--src-k8s-pod <pod>', what: 'who sends, as namespace/name' },
-      { flags: '--dst-k8s-pod <pod>', what: 'who receives' },
-      { flags: '--src <party>', what: 'an address, node:NAME or entity:NAME instead' },
-      { flags: '--dst <party>', what: 'the same for the receiver; service:NAMESPACE/NAME too' },
-      { flags: '--dport <port>', what: 'destination port, as 8080 or 53/UDP' },
-      ...explained,
-    ],
-    example: 'merlon policy trace --src-k8s-pod shop/frontend --dst-k8s-pod shop/backend --dport 8080/TCP',
-    exits: '0 allowed, 1 denied, 7 no agent',
-    load: () => import('./verbs/policy-trace.ts'),
-  },
-  {
-    name: 'explain',
-    group: 'policy',
-    what: 'Why a flow gets its verdict: both sides, each rule, the first field that failed',
-    options: explainOptions,
-    example: 'merlon explain --from 10.1.2.3 --to node:worker-1:22/TCP',
-    exits: '0 allowed, 1 denied, 7 no agent',
-    load: () => import('./verbs/explain.ts'),
-  },
-  {
-    name: 'policy explain',
-    group: 'policy',
-    what: 'The same as `merlon explain`',
-    options: explainOptions,
-    example: 'merlon policy explain --from 10.1.2.3 --to node:worker-1:22/TCP',
-    exits: '0 allowed, 1 denied, 7 no agent',
-    load: () => import('./verbs/explain.ts'),
-  },
-  {
-    name: 'policy diff',
-    args: '<files...>',
-    group: 'policy',
-    what: 'What files would open, close or change, for whom, against what is active',
-    options: [
-      { flags: '--from <old>', what: 'compare two sets instead, without an agent: a file or directory' },
-      { flags: '--world <file>', what: 'compare in the world of this case file, without an agent' },
-    ],
-    example: 'merlon policy diff --from old/ new/',
-    exits: '0 no verdict changes, 1 some do, 7 no agent',
-    load: () => import('./verbs/policy-diff.ts'),
-  },
+  ...policyTools,
   {
     name: 'policy get',
     args: '[name]',
@@ -450,7 +374,7 @@ const later: Readonly<Record<string, readonly string[]>> = {
     'fqdn cache list',
   ],
   policy: [
-    ...['lint', 'show', 'selectors', 'apply', 'confirm', 'rollback', 'extend', 'history'],
+    ...['show', 'selectors', 'apply', 'confirm', 'rollback', 'extend', 'history'],
     ...['preflight', 'preview', 'stage', 'promote', 'unstage', 'accept', 'retry', 'unused'],
     ...['generate', 'init'],
   ].map((word) => `policy ${word}`),

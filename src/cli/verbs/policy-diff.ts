@@ -23,7 +23,7 @@ interface Question {
   /** False: a sample of pods stands for all, since there are too many kinds. */
   readonly isComplete: boolean;
   /** Shorter lists of names that mean the same. */
-  summarise(names: readonly string[]): readonly string[];
+  readonly summarise: (names: readonly string[]) => readonly string[];
 }
 
 export const run: Run = async (context, files, options) => {
@@ -45,7 +45,7 @@ export const run: Run = async (context, files, options) => {
 async function question(context: Context, files: readonly string[], options: Options): Promise<Question> {
   const from = text(options, 'from');
   for (const file of [from ?? '', ...files]) {
-    if (/^gen:/.test(file))
+    if (file.startsWith('gen:'))
       throw new MerlonError('NOT_SUPPORTED_YET', `${file}: generations are not kept yet`, {
         hint: 'name files or directories',
       });

@@ -166,7 +166,7 @@ test('diff – without a world, pods stand for every combination of labels', (t)
   t.deepEqual(
     found
       .map(({ kind, peers, subjects, ports }) => [kind, summarise(peers), summarise(subjects), ports])
-      .sort(),
+      .sort(([a], [b]) => String(a).localeCompare(String(b))),
     [
       ['closed', ['shop{role=front}'], ['shop{app=web}'], ['TCP/80']],
       ['opened', ['shop{role=back}'], ['shop{app=web}'], ['TCP/80']],

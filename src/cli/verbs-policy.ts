@@ -1,0 +1,101 @@
+/** The verbs that ask of policies on paper or of the agent's, changing nothing: part of the list in `verbs.ts`. */
+import type { Verb } from './verb.ts';
+
+/** What every explanation takes. */
+const explained = [
+  { flags: '--protocol <name>', what: 'TCP, UDP, SCTP, ICMP, ICMPv6, VRRP, IGMP' },
+  { flags: '--icmp-type <type>', what: 'number or name; default EchoRequest' },
+  { flags: '--world <file>', what: 'ask in the world of this case file, without an agent' },
+  {
+    flags: '--candidate <file>',
+    what: 'policies that would be added or replaced: before and after',
+    isRepeatable: true,
+  },
+];
+
+const explainOptions = [
+  { flags: '--from <party>', what: 'namespace/name, address, node:NAME or entity:NAME' },
+  { flags: '--to <party>', what: 'the same, with :PORT/PROTOCOL or /icmp; service:NAMESPACE/NAME too' },
+  { flags: '--dport <port>', what: 'destination port, as 8080 or 53/UDP' },
+  { flags: '--dir <direction>', what: 'in or out: only the receiver’s or the sender’s policy' },
+  ...explained,
+];
+
+export const policyTools: readonly Verb[] = [
+  {
+    name: 'policy test',
+    args: '<paths...>',
+    group: 'policy',
+    what: 'Run case files: what must come of flows in a small world, without agent, root or kernel',
+    options: [{ flags: '--watch', what: 'run again whenever a file changes' }],
+    formats: ['junit'],
+    example: 'merlon policy test deploy/examples/policies',
+    exits: '0 as expected, 1 not, 2 a file is unusable',
+    load: () => import('./verbs/policy-test.ts'),
+  },
+  {
+    name: 'policy trace',
+    group: 'policy',
+    what: 'Why a flow gets its verdict; `merlon explain` with the flags of Cilium’s tool',
+    options: [
+      { flags: '--src-k8s-pod <pod>', what: 'who sends, as namespace/name' },
+      { flags: '--dst-k8s-pod <pod>', what: 'who receives' },
+      { flags: '--src <party>', what: 'an address, node:NAME or entity:NAME instead' },
+      { flags: '--dst <party>', what: 'the same for the receiver; service:NAMESPACE/NAME too' },
+      { flags: '--dport <port>', what: 'destination port, as 8080 or 53/UDP' },
+      ...explained,
+    ],
+    example: 'merlon policy trace --src-k8s-pod shop/frontend --dst-k8s-pod shop/backend --dport 8080/TCP',
+    exits: '0 allowed, 1 denied, 7 no agent',
+    load: () => import('./verbs/policy-trace.ts'),
+  },
+  {
+    name: 'explain',
+    group: 'policy',
+    what: 'Why a flow gets its verdict: both sides, each rule, the first field that failed',
+    options: explainOptions,
+    example: 'merlon explain --from 10.1.2.3 --to node:worker-1:22/TCP',
+    exits: '0 allowed, 1 denied, 7 no agent',
+    load: () => import('./verbs/explain.ts'),
+  },
+  {
+    name: 'policy explain',
+    group: 'policy',
+    what: 'The same as `merlon explain`',
+    options: explainOptions,
+    example: 'merlon policy explain --from 10.1.2.3 --to node:worker-1:22/TCP',
+    exits: '0 allowed, 1 denied, 7 no agent',
+    load: () => import('./verbs/explain.ts'),
+  },
+  {
+    name: 'policy diff',
+    args: '<files...>',
+    group: 'policy',
+    what: 'What files would open, close or change, for whom, against what is active',
+    options: [
+      { flags: '--from <old>', what: 'compare two sets instead, without an agent: a file or directory' },
+      { flags: '--world <file>', what: 'compare in the world of this case file, without an agent' },
+    ],
+    example: 'merlon policy diff --from old/ new/',
+    exits: '0 no verdict changes, 1 some do, 7 no agent',
+    load: () => import('./verbs/policy-diff.ts'),
+  },
+  {
+    name: 'policy lint',
+    args: '<files...>',
+    group: 'policy',
+    what: 'Advice on policies that are valid but may not mean what was meant',
+    options: [
+      { flags: '--deny-warnings', what: 'any finding fails' },
+      {
+        flags: '--world <file>',
+        what: 'judge in the world of this case file: who is selected, what is covered',
+      },
+      { flags: '--agent', what: 'judge in what the agent has' },
+    ],
+    formats: ['sarif'],
+    example: 'merlon policy lint deploy/examples/policies',
+    exits: '0 advice at most, 1 findings with --deny-warnings, 7 no agent',
+    load: () => import('./verbs/policy-lint.ts'),
+  },
+];

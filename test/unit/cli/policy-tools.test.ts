@@ -1,0 +1,145 @@
+/** The policy tools as commands: exit codes and formats, without an agent. */
+import test from 'ava';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { exitCode, formatError } from '#kit/errors';
+import { buildProgram } from '../../../src/cli/program.ts';
+
+const root = join(import.meta.dirname, '../../..');
+const examples = join(root, 'deploy/examples/policies');
+const isolation = `${examples}/namespace-isolation`;
+
+interface End {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+async function merlon(...args: readonly string[]): Promise<End> {
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+  const out = text(stdout);
+  const err = text(stderr);
+  const streams = { stdout, stderr } as unknown as Record<'stdout' | 'stderr', NodeJS.WriteStream>;
+  let code: number;
+  try {
+    code = await buildProgram({ env: {}, signal: new AbortController().signal, ...streams }, args);
+  } catch (error) {
+    stderr.write(formatError(error));
+    code = exitCode(error);
+  }
+  stdout.end();
+  stderr.end();
+  return { code, out: await out, err: await err };
+}
+
+async function withFile<T>(yaml: string, use: (file: string) => Promise<T>): Promise<T> {
+  const folder = await mkdtemp(join(tmpdir(), 'merlon-tools-'));
+  try {
+    const file = join(folder, 'one.case.yaml');
+    await writeFile(file, yaml);
+    return await use(file);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+const wrong = `name: wrong
+endpoints: [{name: a/b}, {name: a/c}]
+expect: [{from: a/b, to: a/c, port: 80, protocol: TCP, verdict: deny}]
+`;
+
+test('policy test – the examples come out as written', async (t) => {
+  const { code, out } = await merlon('policy', 'test', examples);
+  t.is(code, 0);
+  t.regex(out, /^\d+ cases, \d+ expectations met, 0 failed\n$/);
+});
+
+test('policy test – a failed expectation is told with its place, and JUnit counts it', async (t) => {
+  await withFile(wrong, async (file) => {
+    const { code, out } = await merlon('policy', 'test', file);
+    t.is(code, 1);
+    t.true(out.includes(`${file}:3:`));
+    t.true(out.includes('a/b → a/c TCP/80: wanted deny, got allow'));
+    const junit = await merlon('policy', 'test', file, '-o', 'junit');
+    t.is(junit.code, 1);
+    t.regex(junit.out, /<testsuite name="wrong" tests="1" failures="1" errors="0" skipped="0">/);
+  });
+});
+
+test('policy test – what is unsure never fails the run', async (t) => {
+  await withFile(wrong.replace('verdict: deny', 'verdict: deny, unsure: true'), async (file) => {
+    const { code, out } = await merlon('policy', 'test', file);
+    t.is(code, 0);
+    t.true(out.includes('1 unsure and different'));
+  });
+});
+
+test('policy test – an unusable file is exit code 2, with its place', async (t) => {
+  for (const [yaml, message] of [
+    [`${wrong}colour: red\n`, /:4:1: colour: unknown field in a case/],
+    [
+      wrong.replace('to: a/c', 'to: a/d'),
+      /:3:.*there is no endpoint "a\/d" \(did you mean a\/b\?|there is no endpoint/,
+    ],
+    [wrong.replace('expect:', 'policies: [{kind: What}]\nexpect:'), /there is no kind "What" here/],
+  ] as const) {
+    await withFile(yaml, async (file) => {
+      const { code, err } = await merlon('policy', 'test', file);
+      t.is(code, 2);
+      t.regex(err, message);
+    });
+  }
+});
+
+test('explain – 0 allowed, 1 denied, with the field that failed', async (t) => {
+  const world = ['--world', `${isolation}.case.yaml`];
+  t.is((await merlon('explain', '--from', 'shop/web', '--to', 'shop/db:5432/TCP', ...world)).code, 0);
+  const denied = await merlon(
+    'policy',
+    'trace',
+    '--src',
+    'wiki/web',
+    '--dst-k8s-pod',
+    'shop:web',
+    '--dport',
+    '80',
+    ...world,
+  );
+  t.is(denied.code, 1);
+  t.regex(denied.out, /fromEndpoints: needs k8s:io\.kubernetes\.pod\.namespace In \(shop\)/);
+  const json = await merlon('explain', '--from', 'wiki/web', '--to', 'shop/web/icmp', '-o', 'json', ...world);
+  t.is((JSON.parse(json.out) as { results: readonly { verdict: string }[] }).results[0]?.verdict, 'deny');
+});
+
+test('policy diff – 0 the same, 1 differs', async (t) => {
+  t.is((await merlon('policy', 'diff', '--from', examples, examples)).code, 0);
+  const { code, out } = await merlon(
+    'policy',
+    'diff',
+    '--from',
+    `${examples}/deny-metadata.yaml`,
+    `${isolation}.yaml`,
+  );
+  t.is(code, 1);
+  t.regex(out, /^opened +egress .*169\.254\.169\.254/m);
+});
+
+test('policy lint – advice alone is 0, with --deny-warnings 1; SARIF is JSON', async (t) => {
+  const file = `${examples}/deny-metadata.yaml`;
+  t.is((await merlon('policy', 'lint', file)).code, 0);
+  t.is((await merlon('policy', 'lint', '--deny-warnings', file)).code, 1);
+  const { out } = await merlon('policy', 'lint', '-o', 'sarif', file);
+  t.is((JSON.parse(out) as { version: string }).version, '2.1.0');
+});
+
+test('without an agent – explain and diff say so with exit code 7', async (t) => {
+  for (const args of [
+    ['explain', '--from', '10.0.0.1', '--to', '10.0.0.2:80'],
+    ['policy', 'diff', `${isolation}.yaml`],
+  ]) {
+    t.is((await merlon(...args, '--run-dir', '/nonexistent')).code, 7);
+  }
+});
