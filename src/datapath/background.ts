@@ -1,6 +1,7 @@
 /**
  * The main loop's end of the worker thread: grace periods and event batches. Requests for a grace period
- * that come while one is being waited for share the next one.
+ * that come while one is being waited for share the next one. A worker that dies is replaced: how far rings
+ * were read stands in their own pages, and a grace period that was being waited for is asked for again.
  */
 import { Worker } from 'node:worker_threads';
 import { MerlonError } from '#kit/errors';
@@ -34,7 +35,7 @@ export interface Told {
   /** Records of 96 bytes each, back to back. */
   readonly onEvents: (records: Uint8Array, count: number) => void;
   readonly onPass: (pass: Pass) => void;
-  readonly onProblem: (what: string) => void;
+  readonly onProblem: (what: string, err?: unknown) => void;
 }
 
 interface Waiter {
@@ -42,43 +43,87 @@ interface Waiter {
   readonly reject: (e: unknown) => void;
 }
 
+/** Pauses before a dead worker is replaced: the first time, at most. One that has lived longer starts anew. */
+const PAUSE_MS = { first: 100, most: 30_000 } as const;
+
+/** After so many deaths nobody waits for the first start any longer. */
+const HOPELESS = 3;
+
+export interface BackgroundOptions {
+  /** What runs in the thread, where it is not the datapath's own. */
+  readonly file?: URL;
+  readonly pauseMs?: { readonly first: number; readonly most: number };
+}
+
 export class Background implements Grace, AsyncDisposable {
-  readonly #worker: Worker;
+  readonly #setup: WorkerSetup;
+  readonly #told: Told;
+  readonly #file: URL;
+  readonly #pauseMs: { readonly first: number; readonly most: number };
+  readonly #ready = Promise.withResolvers<void>();
+  #worker: Worker | undefined;
   #current: readonly Waiter[] | undefined;
   #next: Waiter[] = [];
   #id = 0;
-  #failure: MerlonError | undefined;
-  readonly #ready: Promise<void>;
+  #deaths = 0;
+  #startedMs = 0;
+  #restart: NodeJS.Timeout | undefined;
+  #isOver = false;
 
-  constructor(setup: WorkerSetup, told: Told) {
-    this.#worker = new Worker(new URL('./datapath-worker.ts', import.meta.url), { workerData: setup });
-    const ready = Promise.withResolvers<void>();
-    this.#ready = ready.promise;
-    this.#ready.catch(() => undefined);
-    this.#worker.on('message', (message: FromWorker) => {
-      if (message.kind === 'ready') ready.resolve();
-      else if (message.kind === 'events') told.onEvents(message.records, message.count);
-      else if (message.kind === 'pass') told.onPass(message.pass);
-      else if (message.kind === 'problem') told.onProblem(message.what);
-      else this.#graceOver(message.error);
-    });
-    const fail = (cause: unknown) => {
-      this.#failure = new MerlonError('INTERNAL', 'the datapath worker has stopped', { cause });
-      told.onProblem(this.#failure.message);
-      ready.reject(this.#failure);
-      for (const waiter of [...(this.#current ?? []), ...this.#next]) waiter.reject(this.#failure);
-    };
-    this.#worker.on('error', fail);
-    this.#worker.on('exit', () => fail(undefined));
+  constructor(setup: WorkerSetup, told: Told, options: BackgroundOptions = {}) {
+    this.#setup = setup;
+    this.#told = told;
+    this.#file = options.file ?? new URL('./datapath-worker.ts', import.meta.url);
+    this.#pauseMs = options.pauseMs ?? PAUSE_MS;
+    this.#ready.promise.catch(() => undefined);
+    this.#start();
+  }
+
+  #start(): void {
+    this.#restart = undefined;
+    this.#startedMs = performance.now();
+    const worker = new Worker(this.#file, { workerData: this.#setup });
+    this.#worker = worker;
+    let reason: unknown;
+    worker.on('message', (message: FromWorker) => this.#take(message));
+    worker.on('error', (cause) => (reason = cause));
+    worker.on('exit', () => this.#died(reason));
+    if (this.#current !== undefined) this.#ask();
+  }
+
+  #take(message: FromWorker): void {
+    if (message.kind === 'ready') this.#ready.resolve();
+    else if (message.kind === 'events') this.#told.onEvents(message.records, message.count);
+    else if (message.kind === 'pass') this.#told.onPass(message.pass);
+    else if (message.kind === 'problem') this.#told.onProblem(message.what);
+    else if (message.id === this.#id) this.#graceOver(message.error);
+  }
+
+  #died(cause: unknown): void {
+    this.#worker = undefined;
+    if (this.#isOver) return;
+    const { first, most } = this.#pauseMs;
+    if (performance.now() - this.#startedMs > most) this.#deaths = 0;
+    this.#told.onProblem('the thread that reads events has died and is started again', cause);
+    if (this.#deaths >= HOPELESS)
+      this.#ready.reject(
+        new MerlonError('INTERNAL', 'the thread that reads events does not start', { cause }),
+      );
+    this.#restart = setTimeout(() => this.#start(), Math.min(most, first * 2 ** this.#deaths++));
+  }
+
+  /** It runs; false between the death of one and the start of the next. */
+  get isAlive(): boolean {
+    return this.#worker !== undefined;
   }
 
   /** Resolves once the worker reads the rings. */
   get ready(): Promise<void> {
-    return this.#ready;
+    return this.#ready.promise;
   }
 
   wait(): Promise<void> {
-    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    if (this.#isOver) return Promise.reject(new MerlonError('INTERNAL', 'the datapath is closed'));
     return new Promise((resolve, reject) => {
       this.#next.push({ resolve, reject });
       if (this.#current === undefined) this.#begin();
@@ -88,8 +133,12 @@ export class Background implements Grace, AsyncDisposable {
   #begin(): void {
     this.#current = this.#next;
     this.#next = [];
+    this.#ask();
+  }
+
+  #ask(): void {
     const message: ToWorker = { kind: 'grace', id: ++this.#id };
-    this.#worker.postMessage(message);
+    this.#worker?.postMessage(message);
   }
 
   #graceOver(error: string | undefined): void {
@@ -103,7 +152,10 @@ export class Background implements Grace, AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#worker.removeAllListeners('exit');
-    await this.#worker.terminate();
+    this.#isOver = true;
+    clearTimeout(this.#restart);
+    await this.#worker?.terminate();
+    const closed = new MerlonError('INTERNAL', 'the datapath is closed');
+    for (const waiter of [...(this.#current ?? []), ...this.#next]) waiter.reject(closed);
   }
 }

@@ -83,6 +83,7 @@ export interface DatapathStatus {
   readonly troubles: readonly string[];
 }
 
+const NO_THREAD = 'the thread that reads events and waits for the kernel does not run; it is started again';
 const UPGRADING = 'devices still run the programs of another release, over maps of another layout';
 
 const ALL_EVENTS = (1 << EVENT_TYPE.VERDICT) | (1 << EVENT_TYPE.DROP) | (1 << EVENT_TYPE.FAILSAFE);
@@ -304,6 +305,7 @@ export class Datapath implements AsyncDisposable {
         ...this.maps.kept,
         ...this.#flowTables.troubles(),
         ...(this.#upgrade.isUnderWay ? [UPGRADING] : []),
+        ...(this.#background.isAlive ? [] : [NO_THREAD]),
       ],
     };
   }

@@ -7,11 +7,11 @@
  * clock and the buckets of all addresses that changed hands.
  */
 import type { IpcacheRow } from '#model';
-import { type Cidr, formatCidr, type Ip } from '#kit/ip';
+import { type Cidr, formatCidr, type Ip, ipv4FromNumber, parseIpv4 } from '#kit/ip';
 import { batchCursor, mapDelete, mapLookup, mapLookupBatch, mapUpdate, type Fd } from '#native';
 import { IPCACHE_ENDPOINT, IPCACHE_ENTRY_SIZE, IPCACHE_NODE, type MapName } from '#wire/bpf';
 import type { Epochs } from './epoch.ts';
-import type { IpcacheFeeder } from './feeder.ts';
+import type { Feed, IpcacheFeeder } from './feeder.ts';
 import { cidrOf, ipOfBytes, isHost, lpmKey } from './keys.ts';
 import { keysOf } from './addrs.ts';
 import type { DatapathMaps } from './maps.ts';
@@ -22,18 +22,30 @@ export interface IpcacheValue {
   readonly flags: number;
 }
 
-interface Change {
-  readonly prefix: string;
-  readonly cidr: Cidr;
-  readonly value: IpcacheValue;
+/** What memory holds of one prefix, changed in place. */
+interface Held {
+  identity: number;
+  flags: number;
 }
+
+/** A prefix on its way into the kernel. Most are IPv4 addresses: those need no more than a number. */
+interface Change extends Feed {
+  readonly prefix: string;
+  /** Of a shorter prefix. */
+  readonly net: Cidr | undefined;
+  /** What is held of it now. */
+  readonly held: Held | undefined;
+}
+
+/** Flags that no row has: what the kernel holds is not known, so it is written whatever is wanted. */
+const NOT_KNOWN = -1;
 
 export class Ipcache {
   readonly #maps: DatapathMaps;
   readonly #epochs: Epochs;
   readonly #feeder: IpcacheFeeder | undefined;
   /** Canonical prefix → what memory holds. */
-  readonly #held = new Map<string, IpcacheValue>();
+  readonly #held = new Map<string, Held>();
   /** How many prefixes lead to each identity. */
   readonly #uses = new Map<number, number>();
 
@@ -53,7 +65,7 @@ export class Ipcache {
     for (const [name, keySize] of NETS)
       for (const key of keysOf(this.#maps.fd(name), keySize)) {
         const length = new DataView(key.buffer).getUint32(0, true);
-        this.#hold(formatCidr({ ip: ipOfBytes(key.subarray(4)), length }), { identity: 0, flags: -1 });
+        this.#hold(formatCidr({ ip: ipOfBytes(key.subarray(4)), length }), { identity: 0, flags: NOT_KNOWN });
       }
   }
 
@@ -107,50 +119,72 @@ export class Ipcache {
 
   #apply(rows: readonly IpcacheRow[], removed: readonly string[]): void {
     const changes: Change[] = [];
-    for (const row of rows) {
-      const flags = (row.isEndpoint ? IPCACHE_ENDPOINT : 0) | (row.isNode ? IPCACHE_NODE : 0);
-      const held = this.#held.get(row.prefix);
-      if (held !== undefined && held.identity === row.identity && held.flags === flags) continue;
-      changes.push({
-        prefix: row.prefix,
-        cidr: cidrOf(row.prefix),
-        value: { identity: row.identity, flags },
-      });
+    for (const { prefix, identity, isEndpoint, isNode } of rows) {
+      const flags = (isEndpoint ? IPCACHE_ENDPOINT : 0) | (isNode ? IPCACHE_NODE : 0);
+      const held = this.#held.get(prefix);
+      if (held === undefined || held.identity !== identity || held.flags !== flags)
+        changes.push(changeOf(prefix, identity, flags, held));
     }
-    const gone = removed.filter((prefix) => this.#held.has(prefix)).map(cidrOf);
-    this.#setHosts(changes.filter((change) => isHost(change.cidr)));
-    for (const { cidr, value } of changes)
-      if (!isHost(cidr)) mapUpdate(this.#netFd(cidr.ip), lpmKey(cidr), entry(value));
-    this.#removeHosts(gone.filter(isHost));
-    for (const cidr of gone) if (!isHost(cidr)) mapDelete(this.#netFd(cidr.ip), lpmKey(cidr));
-    for (const { prefix, value } of changes) this.#hold(prefix, value);
-    for (const prefix of removed) this.#hold(prefix, undefined);
-    const touched = [...changes.map((c) => c.cidr), ...gone];
-    if (touched.length === 0) return;
-    const isWide = touched.some((cidr) => !isHost(cidr)) || touched.length > WIDE_FROM;
-    this.#epochs.advance(isWide ? [] : touched.map((cidr) => cidr.ip), isWide);
+    const gone: Change[] = [];
+    for (const prefix of removed) {
+      const held = this.#held.get(prefix);
+      if (held !== undefined) gone.push(changeOf(prefix, 0, 0, held));
+    }
+    if (changes.length + gone.length === 0) return;
+    try {
+      this.#write(changes, gone);
+    } catch (e) {
+      for (const { prefix, identity } of changes) this.#hold(prefix, { identity, flags: NOT_KNOWN });
+      throw e;
+    } finally {
+      this.#touch(changes, gone);
+    }
+    for (const change of changes) this.#hold(change.prefix, change, change.held);
+    for (const { prefix } of gone) this.#hold(prefix, undefined);
+  }
+
+  #write(changes: readonly Change[], gone: readonly Change[]): void {
+    const isHost = ({ net }: Change) => net === undefined;
+    this.#setHosts(changes.every(isHost) ? changes : changes.filter(isHost));
+    for (const { net, ...value } of changes)
+      if (net !== undefined) mapUpdate(this.#netFd(net.ip), lpmKey(net), entry(value));
+    this.#removeHosts(gone.every(isHost) ? gone : gone.filter(isHost));
+    for (const { net } of gone) if (net !== undefined) mapDelete(this.#netFd(net.ip), lpmKey(net));
+  }
+
+  /** Flows of addresses that changed hands are judged again; what was half done counts as changed. */
+  #touch(changes: readonly Change[], gone: readonly Change[]): void {
+    const isNet = ({ net }: Change) => net !== undefined;
+    const isWide = changes.length + gone.length > WIDE_FROM || changes.some(isNet) || gone.some(isNet);
+    this.#epochs.advance(isWide ? [] : [...changes, ...gone].map(ipOfFeed), isWide);
   }
 
   #setHosts(changes: readonly Change[]): void {
-    if (this.#feeder !== undefined)
-      return this.#feeder.feed(changes.map(({ cidr, value }) => ({ ip: cidr.ip, value })));
-    for (const { cidr, value } of changes) mapUpdate(this.#hostFd(cidr.ip), cidr.ip.bytes, entry(value));
+    if (this.#feeder !== undefined) return this.#feeder.set(changes);
+    for (const change of changes) {
+      const ip = ipOfFeed(change);
+      mapUpdate(this.#hostFd(ip), ip.bytes, entry(change));
+    }
   }
 
-  #removeHosts(gone: readonly Cidr[]): void {
-    if (this.#feeder !== undefined) return this.#feeder.feed(gone.map(({ ip }) => ({ ip })));
-    for (const { ip } of gone) mapDelete(this.#hostFd(ip), ip.bytes);
+  #removeHosts(gone: readonly Change[]): void {
+    if (this.#feeder !== undefined) return this.#feeder.remove(gone);
+    for (const change of gone) {
+      const ip = ipOfFeed(change);
+      mapDelete(this.#hostFd(ip), ip.bytes);
+    }
   }
 
-  #hold(prefix: string, value: IpcacheValue | undefined): void {
-    const before = this.#held.get(prefix);
+  #hold(prefix: string, value: IpcacheValue | undefined, before = this.#held.get(prefix)): void {
     if (before !== undefined) this.#uses.set(before.identity, (this.#uses.get(before.identity) ?? 1) - 1);
     if (value === undefined) {
       this.#held.delete(prefix);
       return;
     }
-    this.#held.set(prefix, value);
-    this.#uses.set(value.identity, (this.#uses.get(value.identity) ?? 0) + 1);
+    const { identity, flags } = value;
+    if (before === undefined) this.#held.set(prefix, { identity, flags });
+    else Object.assign(before, { identity, flags });
+    this.#uses.set(identity, (this.#uses.get(identity) ?? 0) + 1);
   }
 
   #hostFd(ip: Ip): Fd {
@@ -172,6 +206,18 @@ const NETS: readonly (readonly [MapName, number])[] = [
 ];
 /** From so many addresses on, one wide epoch costs less than their buckets. */
 const WIDE_FROM = 4096;
+
+function changeOf(prefix: string, identity: number, flags: number, held: Held | undefined): Change {
+  const addr4 = prefix.endsWith('/32') ? parseIpv4(prefix.slice(0, -3)) : -1;
+  if (addr4 >= 0) return { prefix, addr4, ip: undefined, net: undefined, identity, flags, held };
+  const cidr = cidrOf(prefix);
+  const [ip, net] = isHost(cidr) ? [cidr.ip, undefined] : [undefined, cidr];
+  return { prefix, addr4: -1, ip, net, identity, flags, held };
+}
+
+function ipOfFeed({ addr4, ip }: Feed): Ip {
+  return ip ?? ipv4FromNumber(addr4);
+}
 
 function entry({ identity, flags }: IpcacheValue): Uint8Array {
   const bytes = new Uint8Array(IPCACHE_ENTRY_SIZE);
