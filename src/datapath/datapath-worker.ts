@@ -21,14 +21,14 @@ const POLL_MS = 20;
 const readers = setup.rings.map((ring) => new RingReader(ring.fd, ring.bytes));
 const send = (message: FromWorker, transfer: ArrayBuffer[] = []) => port.postMessage(message, transfer);
 
-const slots = new Int32Array((BATCH * SLOT_BYTES) / 4);
+const slots = new BigUint64Array((BATCH * SLOT_BYTES) / 8);
 
 /** Everything that is there, in batches; between two batches the loop turns. */
 function drain(): void {
   let count = 0;
   for (const reader of readers) count += reader.drain(slots, count, BATCH);
   if (count === 0) return;
-  const records = new Uint8Array(slots.slice(0, (count * SLOT_BYTES) / 4).buffer);
+  const records = new Uint8Array(slots.slice(0, (count * SLOT_BYTES) / 8).buffer);
   send({ kind: 'events', count, records }, [records.buffer]);
   if (count === BATCH) setImmediate(drain);
 }

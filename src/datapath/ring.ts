@@ -6,7 +6,8 @@ import { ringView, type Fd } from '#native';
 
 /** Bytes of a slot: an IPv6 record, the larger one. */
 export const SLOT_BYTES = 96;
-const SLOT_WORDS = SLOT_BYTES / 4;
+/** 8-byte words of a slot. */
+const SLOT_WORDS = SLOT_BYTES / 8;
 
 const BUSY = 0x80000000;
 const DISCARDED = 0x40000000;
@@ -25,7 +26,8 @@ export class RingReader {
   readonly #consumer: BigUint64Array;
   readonly #consumerLow: Uint32Array;
   readonly #producerLow: Uint32Array;
-  readonly #data: Int32Array;
+  readonly #headers: Int32Array;
+  readonly #data: BigUint64Array;
   readonly #mask: number;
 
   constructor(ring: Fd | RingPages, size: number) {
@@ -33,7 +35,8 @@ export class RingReader {
     this.#consumer = new BigUint64Array(pages.consumer, 0, 1);
     this.#consumerLow = new Uint32Array(pages.consumer, 0, 1);
     this.#producerLow = new Uint32Array(pages.producer, 0, 1);
-    this.#data = new Int32Array(pages.data);
+    this.#headers = new Int32Array(pages.data);
+    this.#data = new BigUint64Array(pages.data);
     this.#mask = size - 1;
   }
 
@@ -42,10 +45,11 @@ export class RingReader {
   }
 
   /**
-   * Copies records (of whole words) into `slots` from slot `first` on until it has `capacity`, the ring is empty, or a record
+   * Copies records (of whole 8-byte words) into `slots` from slot `first` on until it has `capacity`, the ring is empty, or a record
    * is still being written. Returns how many; longer records are cut, shorter ones zero-filled.
    */
-  drain(slots: Int32Array, first: number, capacity: number): number {
+  drain(slots: BigUint64Array, first: number, capacity: number): number {
+    const headers = this.#headers;
     const data = this.#data;
     const start = this.#consumerLow[0] as number;
     const end = Atomics.load(this.#producerLow, 0);
@@ -53,16 +57,16 @@ export class RingReader {
     let count = 0;
     while (at !== end && first + count < capacity) {
       const offset = at & this.#mask;
-      const header = Atomics.load(data, offset >>> 2);
+      const header = Atomics.load(headers, offset >>> 2);
       if ((header & BUSY) !== 0) break;
       const length = header & LENGTH;
       if ((header & DISCARDED) === 0) {
         // Word by word: `set` of a sub-array costs seven times as much at this size.
         const to = (first + count) * SLOT_WORDS;
-        const from = (offset + HEADER) >>> 2;
-        const words = Math.min(length >>> 2, SLOT_WORDS);
-        for (let i = 0; i < words; i++) slots[to + i] = data[from + i] as number;
-        for (let i = words; i < SLOT_WORDS; i++) slots[to + i] = 0;
+        const from = (offset + HEADER) >>> 3;
+        const words = Math.min(length >>> 3, SLOT_WORDS);
+        for (let i = 0; i < words; i++) slots[to + i] = data[from + i] as bigint;
+        for (let i = words; i < SLOT_WORDS; i++) slots[to + i] = 0n;
         count++;
       }
       at = (at + ((length + HEADER + 7) & ~7)) >>> 0;

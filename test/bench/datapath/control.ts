@@ -129,7 +129,7 @@ function ringDecode(effort: Effort): ControlLine {
   const count = Math.floor(RING_BYTES / stride);
   for (let i = 0; i < count; i++) words[(i * stride) / 4] = RECORD_BYTES;
   const reader = new RingReader({ consumer, producer, data }, RING_BYTES);
-  const slots = new Int32Array((8192 * SLOT_BYTES) / 4);
+  const slots = new BigUint64Array((8192 * SLOT_BYTES) / 8);
   const perEvent: number[] = [];
   for (let round = 0; round < effort.rounds + 2; round++) {
     new BigUint64Array(consumer)[0] = 0n;

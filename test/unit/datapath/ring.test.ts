@@ -52,7 +52,7 @@ test('RingReader – every record sent is read once, in order, whatever the size
         const want: number[] = [];
         const got: number[] = [];
         const slots = new Uint8Array(16 * SLOT_BYTES);
-        const words = new Int32Array(slots.buffer);
+        const words = new BigUint64Array(slots.buffer);
         const read = (capacity: number) => {
           const n = reader.drain(words, 0, capacity);
           for (let i = 0; i < n; i++) got.push(slots[i * SLOT_BYTES] as number);
@@ -76,7 +76,7 @@ test('RingReader – stops at a record that is still being written, and goes on 
   const ring = new FakeRing();
   const reader = new RingReader(ring.pages, SIZE);
   const slots = new Uint8Array(4 * SLOT_BYTES);
-  const words = new Int32Array(slots.buffer);
+  const words = new BigUint64Array(slots.buffer);
   ring.write(64, 1);
   ring.write(64, 2, 'busy');
   ring.write(64, 3);
@@ -92,7 +92,7 @@ test('RingReader – a short record leaves nothing of the one before in its slot
   const ring = new FakeRing();
   const reader = new RingReader(ring.pages, SIZE);
   const slots = new Uint8Array(SLOT_BYTES).fill(0xee);
-  const words = new Int32Array(slots.buffer);
+  const words = new BigUint64Array(slots.buffer);
   ring.write(64, 5);
   t.is(reader.drain(words, 0, 1), 1);
   t.true(slots.subarray(0, 64).every((b) => b === 5));
