@@ -22,6 +22,7 @@ export const KEY_MEANING: Readonly<Partial<Record<ConfigKey, string>>> = {
   'enable-policy':
     'Whether an endpoint that no policy selects is open (`default`, `never`) or closed (`always`).',
   'policy-cidr-match-mode': 'What a CIDR in a policy matches besides addresses outside the cluster.',
+  'enable-node-selector-labels': 'Tell other nodes apart by their labels: `fromNodes` and `toNodes` work.',
   'policy-default-local-cluster': 'A selector that names no cluster means this one.',
   'enable-non-default-deny-policies': 'Honour `enableDefaultDeny: false`.',
   'allow-localhost': 'Whether the node always reaches its own endpoints, or only where policy allows it.',

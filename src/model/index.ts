@@ -5,6 +5,7 @@
 export * from './facts.ts';
 export * from './fqdn.ts';
 export * from './identity.ts';
+export * from './l7.ts';
 export * from './labels.ts';
 export * from './policy.ts';
 export * from './policy-config.ts';

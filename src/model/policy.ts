@@ -5,6 +5,7 @@
  */
 import type { Cidr } from '#kit/ip';
 import type { SourceAt } from '#kit/errors';
+import type { ProxyRules } from './l7.ts';
 
 export type Direction = 'ingress' | 'egress';
 export type Family = 4 | 6;
@@ -89,6 +90,9 @@ export type Ports =
   | { readonly kind: 'any' }
   | { readonly kind: 'list'; readonly matches: readonly PortMatch[] };
 
+/** Whether both ends must have proved who they are. */
+export type AuthMode = 'disabled' | 'required' | 'test-always-fail';
+
 /** A port of an endpoint that has a name, lower case. */
 export interface NamedPort {
   readonly name: string;
@@ -108,6 +112,10 @@ export interface Rule {
   readonly priority: number;
   readonly peers: Peers;
   readonly ports: Ports;
+  /** Allow rules only: what a proxy is asked. Each such port rule is a rule of its own; they share an id. */
+  readonly proxy?: ProxyRules;
+  /** Allow rules only; undefined: the rule says nothing about it (policy.md §4.7). */
+  readonly auth?: AuthMode;
   readonly log?: string;
 }
 

@@ -1,7 +1,9 @@
 /** The verdict on one flow, one rule after the other, as policy.md §8, §9 and HF-5 read. */
 import { getLabel } from '#kit/labels';
 import { type PolicySpec, policyTitle, type Rule } from '#model';
-import { peerOf, peersInclude, selects } from './peer.ts';
+import { peerOf, peersInclude } from './peer.ts';
+import { authOf, proxyAnswer } from './proxy.ts';
+import { selects } from './select.ts';
 import { portsInclude } from './port.ts';
 import type { Evaluation, Flow, World } from './world.ts';
 
@@ -35,10 +37,15 @@ export function evaluate(world: World, flow: Flow): Evaluation {
     .flatMap(({ spec }) => spec.rules)
     .filter((rule) => rule.direction === flow.direction)
     .filter((rule) => peersInclude(rule.peers, peer, world) && portsInclude(rule.ports, flow, world));
+  const isLocalhost =
+    config.allowLocalhost && !isHost && flow.direction === 'ingress' && peer.kind === 'host';
   const decided = byTier(matching);
+  if (Array.isArray(decided)) {
+    const isOpen = (!forced && denying.length === 0) || isLocalhost;
+    return allowed(decided, flow, isOpen, isLocalhost);
+  }
   if (decided !== undefined) return decided;
-
-  if (config.allowLocalhost && !isHost && flow.direction === 'ingress' && peer.kind === 'host') {
+  if (isLocalhost) {
     return { verdict: 'allow', rules: ['allow-localhost'], enforced: true };
   }
   if (!forced && denying.length === 0) return { verdict: 'allow', rules: [], enforced: true };
@@ -62,11 +69,25 @@ function selectingSpecs(world: World, flow: Flow): Selecting[] {
   });
 }
 
+/** What comes of rules that allow: a proxy where one of them asks for it, a proof of identity first. */
+function allowed(rules: readonly Rule[], flow: Flow, isOpen: boolean, isWaived: boolean): Evaluation {
+  const answer = proxyAnswer(rules, flow, isOpen);
+  const auth = isWaived ? undefined : authOf(rules);
+  const verdict = auth !== undefined ? 'auth' : answer === undefined ? 'allow' : 'redirect';
+  return {
+    verdict,
+    rules: ids(rules),
+    enforced: true,
+    ...(auth === undefined ? {} : { auth }),
+    ...(answer ?? {}),
+  };
+}
+
 /**
  * Tiers in order, priorities in order within a tier. The first deny or allow decides, a deny before an allow of
  * the same priority; a pass leaves the rest of its tier out.
  */
-function byTier(matching: readonly Rule[]): Evaluation | undefined {
+function byTier(matching: readonly Rule[]): Evaluation | Rule[] | undefined {
   for (const tier of ascending(matching.map((rule) => rule.tier))) {
     const inTier = matching.filter((rule) => rule.tier === tier);
     for (const priority of ascending(inTier.map((rule) => rule.priority))) {
@@ -74,7 +95,7 @@ function byTier(matching: readonly Rule[]): Evaluation | undefined {
       const denies = level.filter((rule) => rule.verdict === 'deny');
       const allows = level.filter((rule) => rule.verdict === 'allow');
       if (denies.length > 0) return { verdict: 'deny', rules: ids(denies), enforced: true };
-      if (allows.length > 0) return { verdict: 'allow', rules: ids(allows), enforced: true };
+      if (allows.length > 0) return allows;
       break; // only passes: on to the next tier
     }
   }

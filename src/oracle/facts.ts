@@ -2,7 +2,7 @@
 import { type Cidr, cidrContainsIp, cidrCovers, hostCidr, type Ip, parseCidrOrIp } from '#kit/ip';
 import type { Label } from '#kit/labels';
 import type { CloudGroupSelector, PolicyFacts, ServiceSelector } from '#model';
-import { type Peer, selects } from './peer.ts';
+import { type Peer, selects } from './select.ts';
 import type { World } from './world.ts';
 
 export const GROUP_NAME = 'io.cilium.policy.cidrgroupname/';

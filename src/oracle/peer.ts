@@ -5,7 +5,7 @@
 import { assertNever } from '#kit/errors';
 import { type Cidr, cidrContainsIp, cidrCovers, hostCidr, type Ip, parseCidrOrIp, parseIp } from '#kit/ip';
 import type { Label, LabelSet } from '#kit/labels';
-import type { Entity, Peers, PeerSelector, Requirement, Selector } from '#model';
+import type { Entity, Peers, PeerSelector } from '#model';
 import {
   backsApiserver,
   cloudGroupIncludes,
@@ -14,15 +14,8 @@ import {
   nameLabels,
   serviceIncludes,
 } from './facts.ts';
+import { type Peer, selects } from './select.ts';
 import type { FlowPeer, World } from './world.ts';
-
-/** Who has an address, and what a rule can know of it. */
-export interface Peer {
-  readonly kind: 'host' | 'node' | 'endpoint' | 'outside' | 'unknown';
-  readonly labels: readonly Label[];
-  /** The addresses (or prefixes, where only those are known) by which CIDR rules find it; none: they cannot. */
-  readonly addresses: readonly Cidr[];
-}
 
 const reserved = (key: string): Label => ({ source: 'reserved', key, value: '' });
 
@@ -157,37 +150,6 @@ function selectorIncludes(selector: PeerSelector, peer: Peer, world: World): boo
 function isForEveryone(selector: PeerSelector): boolean {
   if (selector.kind === 'entity') return selector.entity === 'all';
   return selector.kind === 'labels' && selector.selector.requirements.length === 0;
-}
-
-/** Whether every requirement holds for these labels (policy.md §3.2). */
-export function selects(
-  selector: Selector,
-  labels: readonly Label[],
-  addresses: readonly Cidr[] = [],
-): boolean {
-  return selector.requirements.every((requirement) => holdsFor(requirement, labels, addresses));
-}
-
-function holdsFor(requirement: Requirement, labels: readonly Label[], addresses: readonly Cidr[]): boolean {
-  const { source, key, operator, values } = requirement;
-  const found = labels
-    .filter((label) => label.key === key && (source === 'any' || source === label.source))
-    .map((label) => label.value);
-  const prefix = source === 'cidr' ? parseCidrOrIp(key.replace(/-/g, ':')) : undefined;
-  if (prefix !== undefined && addresses.some((at) => cidrCovers(prefix, at))) found.push('');
-  const listed = found.some((value) => values.includes(value));
-  switch (operator) {
-    case 'In':
-      return listed;
-    case 'NotIn':
-      return !listed;
-    case 'Exists':
-      return found.length > 0;
-    case 'DoesNotExist':
-      return found.length === 0;
-    default:
-      return assertNever(operator);
-  }
 }
 
 /** policy.md §4.3. */

@@ -1,7 +1,7 @@
 /** What the oracle is told: the rows that people and the node bring, nothing compiled. */
 import type { Ip } from '#kit/ip';
 import type { LabelSet } from '#kit/labels';
-import type { Direction, NamedPort, NodeRow, Policy, PolicyConfig, PolicyFacts } from '#model';
+import type { Direction, L7Request, NamedPort, NodeRow, Policy, PolicyConfig, PolicyFacts } from '#model';
 
 /** An endpoint of this node. `labels` are those of its identity; addresses may be prefixes. */
 export interface WorldEndpoint {
@@ -40,12 +40,20 @@ export interface Flow {
   readonly protocol: number;
   /** Destination port or ICMP type; undefined when unknown: no such thing, or a later fragment without record. */
   readonly port: number | undefined;
+  /** What the packet carries, when it is asked whether that may pass. */
+  readonly request?: L7Request;
 }
 
 /** What must come of a flow, and the rules (or what switched the default) that say so, sorted. */
 export interface Evaluation {
-  readonly verdict: 'allow' | 'deny' | 'default-deny';
+  readonly verdict: 'allow' | 'deny' | 'default-deny' | 'redirect' | 'auth';
   readonly rules: readonly string[];
   /** Whether a policy was consulted at all. */
   readonly enforced: boolean;
+  /** Of `auth`. */
+  readonly auth?: 'required' | 'test-always-fail';
+  /** Where a proxy is asked: which one. */
+  readonly parser?: string;
+  /** Where a proxy is asked: whether the flow's request may pass. */
+  readonly permitted?: boolean;
 }

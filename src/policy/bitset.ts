@@ -33,14 +33,17 @@ export class Meetings {
   /** The deciding rules of each part. */
   readonly parts: (readonly number[])[] = [];
   readonly #segments: readonly Segment[];
+  readonly #keptFrom: number;
   readonly #scratch: Uint32Array;
   readonly #width: number;
   /** Hash of the bits → numbers of parts with this hash. */
   readonly #known = new Map<number, number[]>();
   readonly #bits: Uint32Array[] = [];
 
-  constructor(segments: readonly Segment[]) {
+  /** Bits from `keptFrom` on stay in every part: rules that change what others decide. */
+  constructor(segments: readonly Segment[], keptFrom: number = segments.length) {
     this.#segments = segments;
+    this.#keptFrom = keptFrom;
     this.#width = Math.max(1, Math.ceil(segments.length / 32));
     this.#scratch = new Uint32Array(this.#width);
   }
@@ -73,7 +76,13 @@ export class Meetings {
       const mask = fromBit(first - 32 * w) & ~fromBit(end - 32 * w);
       this.#scratch[w] = (left[x + w] ?? 0) & (right[y + w] ?? 0) & mask;
     }
-    return this.#intern(begin, stop);
+    if (this.#keptFrom >= this.#segments.length) return this.#intern(begin, stop);
+    for (let w = stop; w < this.#width; w++) this.#scratch[w] = 0;
+    for (let w = Math.max(begin, this.#keptFrom >>> 5); w < this.#width; w++) {
+      const kept = (left[x + w] ?? 0) & (right[y + w] ?? 0) & fromBit(this.#keptFrom - 32 * w);
+      this.#scratch[w] = (this.#scratch[w] ?? 0) | kept;
+    }
+    return this.#intern(begin, this.#width);
   }
 
   /** Number of the bits in scratch words `begin` to `stop - 1`; all others count as zero. */

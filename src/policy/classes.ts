@@ -24,6 +24,8 @@ export interface PortList {
   readonly name: string;
   readonly wildcard: boolean;
   readonly ranges: readonly IndexRange[];
+  /** As written, one after another. */
+  readonly written: readonly IndexRange[];
 }
 
 /** Classes in the order of their names, and for each list (by name) the ascending positions of its classes. */
@@ -34,9 +36,10 @@ export interface Classes<C> {
 
 /** The list that a rule's ports stand for. */
 export function portListOf(ports: Ports): PortList {
-  if (ports.kind === 'any') return { name: '*', wildcard: true, ranges: [] };
-  const ranges = mergeRanges(ports.matches.flatMap(rangesOfMatch));
-  return { name: nameOf(ranges.map(rangeText).join(' '), LIST_NAME_LIMIT), wildcard: false, ranges };
+  if (ports.kind === 'any') return { name: '*', wildcard: true, ranges: [], written: [] };
+  const written = ports.matches.flatMap(rangesOfMatch);
+  const ranges = mergeRanges(written);
+  return { name: nameOf(ranges.map(rangeText).join(' '), LIST_NAME_LIMIT), wildcard: false, ranges, written };
 }
 
 const PROTOCOL_NAMES: Readonly<Record<number, string>> = {

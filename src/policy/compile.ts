@@ -2,10 +2,11 @@
 import { compareText } from '#kit/order';
 import { type IdentityRow, NO_FACTS, type PolicyConfig } from '#model';
 import { portClasses } from './classes.ts';
-import type { CompiledPolicy } from './compiled.ts';
+import type { CompiledPolicy, RuleSetImage } from './compiled.ts';
 import { expandPolicies, type PlainPolicies } from './expand.ts';
 import { type ImageMemo, ruleSetImage } from './matrix.ts';
 import { IdentityPartition } from './partition.ts';
+import type { ProxyRuleSet } from './proxy.ts';
 import { type RuleSet, type RuleSetMemo, type SubjectInput, subjectsOf } from './subjects.ts';
 
 /** Everything that compiled policy depends on. Order does not matter anywhere. */
@@ -53,16 +54,30 @@ export function compile(input: CompileInput, memo: CompileMemo = new CompileMemo
   };
   const images = new Map();
   const image = (ruleSet: RuleSet) => ruleSetImage(ruleSet, axes, memo.images, images);
+  const host = image(subjects.host);
+  const ruleSets = subjects.ruleSets.map(image);
   const compiled = {
     identityClasses: axes.identities.classes,
     portClasses: axes.ports.classes,
-    host: image(subjects.host),
-    ruleSets: subjects.ruleSets.map(image),
+    host,
+    ruleSets,
+    proxyRules: proxyRulesOf([host, ...ruleSets]),
     endpoints: subjects.endpoints,
   };
   memo.rules = subjects.memo;
   memo.images = images;
   return compiled;
+}
+
+/** Every proxy rule set that a cell names, by id, in order. */
+function proxyRulesOf(images: readonly RuleSetImage[]): ReadonlyMap<string, ProxyRuleSet> {
+  const found = new Map<string, ProxyRuleSet>();
+  for (const { directions } of images) {
+    for (const cell of [...directions.ingress.cells, ...directions.egress.cells]) {
+      if (cell.proxy !== undefined) found.set(cell.proxy.id, cell.proxy);
+    }
+  }
+  return new Map([...found].sort(([a], [b]) => compareText(a, b)));
 }
 
 function rulesOf({ directions }: RuleSet) {

@@ -3,7 +3,8 @@
  * positions inside one value; what they are called in the kernel (class numbers, origin ids, slots) is
  * given by the datapath, which keeps their history.
  */
-import type { Direction, Identity } from '#model';
+import type { AuthMode, Direction, Identity } from '#model';
+import type { ProxyRuleSet } from './proxy.ts';
 
 /** Numbers of the flow API's policy_match_type, by name. */
 export type MatchKind = 'none' | 'L3-only' | 'L3-L4' | 'L4-only' | 'all' | 'L3-proto' | 'proto-only';
@@ -18,6 +19,10 @@ export interface Cell {
   readonly origin: readonly string[];
   readonly match: MatchKind;
   readonly log: boolean;
+  /** What a proxy is told of the packets, of a redirect or behind an authentication. */
+  readonly proxy?: ProxyRuleSet;
+  /** Of `auth`: how both ends prove who they are. */
+  readonly auth?: Exclude<AuthMode, 'disabled'>;
 }
 
 /** Identities that all rule sets treat alike. The class named `''` is that of an unknown identity. */
@@ -61,6 +66,8 @@ export interface CompiledPolicy {
   readonly portClasses: readonly PortClass[];
   readonly host: RuleSetImage;
   readonly ruleSets: readonly RuleSetImage[];
+  /** What the cells' redirects need a proxy for, by id. */
+  readonly proxyRules: ReadonlyMap<string, ProxyRuleSet>;
   /** Endpoint id → key of its rule set. */
   readonly endpoints: ReadonlyMap<number, string>;
 }

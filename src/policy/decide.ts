@@ -3,12 +3,13 @@
  * in which the first that matches tells the verdict: by tier, by priority, deny before allow before pass.
  * Rules of one tier, priority and verdict form a segment; all of a segment that match decide together.
  */
-import type { Rule } from '#model';
+import type { AuthMode, ProxyRules, Rule } from '#model';
 import type { PortList } from './classes.ts';
 import type { Cell, MatchKind } from './compiled.ts';
 import type { PeerList } from './match.ts';
 import { compareText } from '#kit/order';
 import { sortedSet } from './order.ts';
+import { mergedProxy } from './proxy.ts';
 
 /** A rule with its lists resolved; equal lists are one object. */
 export interface ResolvedRule {
@@ -21,13 +22,20 @@ export interface ResolvedRule {
   /** How closely the rule names ports: 0 not at all, 1 whole protocols, 2 ports or types. */
   readonly portDetail: 0 | 1 | 2;
   readonly log: boolean;
+  readonly proxy?: ProxyRules;
+  readonly auth?: AuthMode;
 }
 
 const VERDICT_ORDER: Readonly<Record<Rule['verdict'], number>> = { deny: 0, allow: 1, pass: 2 };
 
 /** The order in which the first match tells the verdict; ids make it total. */
 export function compareRules(a: ResolvedRule, b: ResolvedRule): number {
-  return compareSegments(a, b) || compareText(a.id, b.id);
+  return compareSegments(a, b) || compareText(a.id, b.id) || compareText(partText(a), partText(b));
+}
+
+/** Tells the parts of one written rule apart. */
+function partText({ ports, proxy }: ResolvedRule): string {
+  return `${ports.name} ${proxy === undefined ? '' : JSON.stringify(proxy)}`;
 }
 
 function compareSegments(a: ResolvedRule, b: ResolvedRule): number {
@@ -67,16 +75,47 @@ function endOf(
   return end;
 }
 
-/** The cell of rules of one segment that decide together; none: `otherwise`. */
-export function cellOf(deciding: readonly ResolvedRule[], otherwise: Cell): Cell {
+/**
+ * The cell of rules of one segment that decide together; none: `otherwise`. `isOpen`: proxies let everything
+ * pass. `isWaived`: the peer may always come, so nobody asks who it is.
+ */
+export function cellOf(
+  deciding: readonly ResolvedRule[],
+  otherwise: Cell,
+  isOpen = false,
+  isWaived = false,
+): Cell {
   const [first] = deciding;
   if (first === undefined || first.verdict === 'pass') return otherwise;
+  const proxy = first.verdict === 'allow' ? mergedProxy(deciding, isOpen || isWaived) : undefined;
+  const auth = first.verdict === 'allow' && !isWaived ? authOf(deciding) : undefined;
+  const allowed = proxy === undefined ? 'allow' : 'redirect';
   return {
-    verdict: first.verdict,
+    verdict: first.verdict !== 'allow' ? first.verdict : auth === undefined ? allowed : 'auth',
     origin: sortedSet(deciding.map((rule) => rule.id)),
     match: matchKind(deciding),
     log: deciding.some((rule) => rule.log),
+    ...(proxy === undefined ? {} : { proxy }),
+    ...(auth === undefined ? {} : { auth }),
   };
+}
+
+const AUTH_ORDER: readonly AuthMode[] = ['disabled', 'required', 'test-always-fail'];
+
+/** What the closest rules that say anything say; where several are as close, the strictest (policy.md §4.7). */
+function authOf(rules: readonly ResolvedRule[]): Cell['auth'] {
+  let closest = -1;
+  let strictest = 0;
+  for (const { auth, portDetail, peers } of rules) {
+    if (auth === undefined) continue;
+    const closeness = 2 * portDetail + (peers.wildcard ? 0 : 1);
+    const order = AUTH_ORDER.indexOf(auth);
+    if (closeness > closest) strictest = order;
+    else if (closeness === closest) strictest = Math.max(strictest, order);
+    closest = Math.max(closest, closeness);
+  }
+  const mode = AUTH_ORDER[strictest];
+  return mode === 'disabled' ? undefined : mode;
 }
 
 const MATCH_KINDS: readonly (readonly [wildcard: MatchKind, named: MatchKind])[] = [

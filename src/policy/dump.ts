@@ -26,6 +26,8 @@ export function canonicalDump(
   for (const { name, ranges } of [...compiled.portClasses].sort((a, b) => compareText(a.name, b.name))) {
     lines.push(`  [${name}] ${ranges.map(rangeLabel).join(' ')}`);
   }
+  if (compiled.proxyRules.size > 0) lines.push('proxy rules');
+  for (const [id, { id: _, ...rules }] of compiled.proxyRules) lines.push(`  ${id} ${JSON.stringify(rules)}`);
   lines.push('host', ...ruleSetLines(compiled, compiled.host));
   for (const { image, endpoints } of used(compiled)) {
     lines.push(`endpoints ${endpoints.join(' ')}`, ...ruleSetLines(compiled, image));

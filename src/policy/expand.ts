@@ -68,7 +68,7 @@ export function directPeers(selector: PeerSelector, facts: PolicyFacts): readonl
 }
 
 /** The Services that a selector means, by key. */
-export function servicesOf({ namespace, by }: ServiceSelector, facts: PolicyFacts): readonly ServiceRow[] {
+function servicesOf({ namespace, by }: ServiceSelector, facts: PolicyFacts): readonly ServiceRow[] {
   return facts.services
     .filter((service) => {
       if (namespace !== undefined && service.namespace !== namespace) return false;

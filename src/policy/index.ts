@@ -26,6 +26,7 @@ export {
   type WantedIdentity,
 } from './numbering.ts';
 export { portIndex, portOfIndex } from './port-index.ts';
+export { permits, type ProxyAlternative, type ProxyRuleSet } from './proxy.ts';
 export {
   type EndpointAddresses,
   type PrefixInput,

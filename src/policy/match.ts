@@ -49,7 +49,7 @@ function isWildcard(selector: PeerSelector): boolean {
 }
 
 /** Canonical text of a peer selector: equal texts mean the same, whatever the order of writing. */
-function selectorText(selector: PeerSelector): string {
+export function selectorText(selector: PeerSelector): string {
   switch (selector.kind) {
     case 'entity':
       return `entity ${selector.entity}`;

@@ -9,7 +9,7 @@ import { BitSets, Meetings } from './bitset.ts';
 import type { Classes } from './classes.ts';
 import type { Cell, DirectionImage, IdentityClass, PortClass, RuleSetImage } from './compiled.ts';
 import { cellOf, type ResolvedRule, segmentsOf } from './decide.ts';
-import type { DirectionRules, RuleSet } from './subjects.ts';
+import { type DirectionRules, ORIGIN_LOCALHOST, type RuleSet } from './subjects.ts';
 
 /** Most places where rows meet columns before equal ones are merged: 64 MiB while compiling. */
 const MAX_CELLS = 1 << 23;
@@ -76,7 +76,8 @@ function bodyOf({ rules, otherwise }: DirectionRules, rowSets: BitSets, columnSe
       `the rules of one subject tell ${size} apart, too many for a table`,
     );
   }
-  const meetings = new Meetings(segmentsOf(rules));
+  const waiver = waiverOf(rules);
+  const meetings = new Meetings(segmentsOf(rules), waiver);
   const matrix = Array.from({ length: rowSets.count }, (_, row) => {
     const line = new Uint32Array(columnSets.count);
     for (let column = 0; column < line.length; column++) {
@@ -84,13 +85,27 @@ function bodyOf({ rules, otherwise }: DirectionRules, rowSets: BitSets, columnSe
     }
     return line;
   });
-  const cells = meetings.parts.map((part) =>
-    cellOf(
-      part.map((i) => rules[i]).filter((rule) => rule !== undefined),
+  const isOpen = otherwise.verdict === 'allow';
+  const cells = meetings.parts.map((part) => {
+    const isWaived = part.length > 1 && part.at(-1) === waiver;
+    const deciding = (isWaived ? part.slice(0, -1) : part).map((i) => rules[i]);
+    return cellOf(
+      deciding.filter((rule) => rule !== undefined),
       otherwise,
-    ),
-  );
-  return { rowSets, columnSets, ...packed(matrix, cells) };
+      isOpen,
+      isWaived,
+    );
+  });
+  return { rowSets, columnSets, ...packed(waiver < rules.length ? merged(matrix, cells) : matrix, cells) };
+}
+
+/**
+ * Number of the last rule, that lets the local host come to pods, where it says more than that: it takes
+ * authentication and restrictions at layer 7 from what others allow (policy.md §8.4). Else no rule's.
+ */
+function waiverOf(rules: DirectionRules['rules']): number {
+  const isNeeded = rules.some((rule) => rule.proxy !== undefined || rule.auth !== undefined);
+  return isNeeded && rules.at(-1)?.id === ORIGIN_LOCALHOST ? rules.length - 1 : rules.length;
 }
 
 /** The rules of each place, and where classes stand; those not named stand in place 0, with wildcards only. */
@@ -133,6 +148,17 @@ function group<C>(
   return { sets, named };
 }
 
+/** Equal cells under one number: with a waiver, different parts may come to the same. */
+function merged(matrix: readonly Uint32Array[], cells: readonly Cell[]): readonly Uint32Array[] {
+  const firstOf = new Map<string, number>();
+  cells.forEach((cell, number) => {
+    const text = cellText(cell);
+    if (!firstOf.has(text)) firstOf.set(text, number);
+  });
+  const to = cells.map((cell) => firstOf.get(cellText(cell)) ?? 0);
+  return matrix.map((line) => line.map((number) => to[number] ?? 0));
+}
+
 /** Where each of `count` classes stands after merging. */
 function placed(count: number, { named }: Grouping, to: readonly number[]): Uint16Array {
   const places = new Uint16Array(count).fill(to[0] ?? 0);
@@ -142,7 +168,11 @@ function placed(count: number, { named }: Grouping, to: readonly number[]): Uint
 
 /** Canonical text of a cell; rule ids hold no space. */
 export function cellText(cell: Cell): string {
-  return [cell.verdict, cell.match, cell.log ? 'log' : '-', ...cell.origin].join(' ');
+  const more = [
+    ...(cell.proxy === undefined ? [] : [`proxy=${cell.proxy.id}`]),
+    ...(cell.auth === undefined ? [] : [`auth=${cell.auth}`]),
+  ];
+  return [cell.verdict, cell.match, cell.log ? 'log' : '-', ...more, ...cell.origin].join(' ');
 }
 
 /** Merges equal rows, then equal columns, and numbers cells as they first appear. */

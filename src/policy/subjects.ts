@@ -303,6 +303,8 @@ function resolveRule(rule: Rule, named: NamedPorts): ResolvedRule {
     ports: portListOf(resolvePorts(rule.ports, named)),
     portDetail: rule.ports.kind === 'any' ? 0 : rule.ports.matches.every(isWholeProtocol) ? 1 : 2,
     log: rule.log !== undefined,
+    ...(rule.proxy === undefined ? {} : { proxy: rule.proxy }),
+    ...(rule.auth === undefined ? {} : { auth: rule.auth }),
   };
 }
 

@@ -1,82 +1,233 @@
 /**
- * The layer 7, TLS and listener fields of a port rule. None is enforced yet: one that says anything refuses the
- * object. Empty lists say nothing (policy.md §6). Host policies will never take most of them (HF-5.3).
+ * The layer 7, TLS and listener fields of a port rule (policy.md §6). Empty lists say nothing. Host policies take
+ * DNS rules at egress only (HF-5.3).
  */
-import { type Fields, fail, type Place, readList, readMap } from '../document/index.ts';
+import {
+  type Fields,
+  fail,
+  type Place,
+  quote,
+  readInteger,
+  readList,
+  readMap,
+  readText,
+} from '../document/index.ts';
+import type { L7Rules, ListenerRef, ProxyRules, TlsContext } from '../l7.ts';
+import type { PortMatch } from '../policy.ts';
+import { protocolName } from '../protocol.ts';
+import { readDnsRule, readHttpRule, readKafkaRule, readNamedRule, readSecret } from './l7-rules.ts';
 import type { PortScope } from './ports.ts';
-import { refuse } from './refuse.ts';
 
 const RULE_LISTS = ['http', 'kafka', 'dns', 'l7'] as const;
 
-/** Notes a problem for every field of a port rule that is not enforced yet. */
-export function readL7(portRule: Fields, scope: PortScope): void {
-  const rules = portRule.get('rules');
-  if (rules !== undefined) readRules(rules, scope);
-  const serverNames = portRule.get('serverNames');
-  if (serverNames !== undefined) {
-    const items = readList(serverNames, 'server names');
-    if (items?.length === 0)
-      fail(serverNames, 'POLICY_L7', 'serverNames needs at least one entry', 'remove it');
-    else if (items !== undefined) refuseL7(serverNames, 'serverNames', scope);
+/** What a port rule asks of a proxy; undefined when nothing (or when a problem was noted). */
+export function readProxyRules(portRule: Fields, scope: PortScope): ProxyRules | undefined {
+  const rulesPlace = portRule.get('rules');
+  const l7 = rulesPlace === undefined ? undefined : readRules(rulesPlace, scope);
+  const serverNames = readServerNames(portRule, scope);
+  const terminatingTLS = readTls(portRule, 'terminatingTLS', scope);
+  const originatingTLS = readTls(portRule, 'originatingTLS', scope);
+  const listenerPlace = portRule.get('listener');
+  const listener = listenerPlace === undefined ? undefined : readListener(listenerPlace, scope);
+  const isAsked = l7 ?? terminatingTLS ?? originatingTLS ?? listener;
+  if (isAsked === undefined && serverNames.length === 0) return undefined;
+  if (serverNames.length > 0 && l7 !== undefined && terminatingTLS === undefined) {
+    const message = 'ServerNames are not allowed with L7 rules without TLS termination';
+    fail(portRule.get('serverNames') ?? portRule.place, 'POLICY_L7', message, 'add terminatingTLS');
   }
-  for (const name of ['terminatingTLS', 'originatingTLS', 'listener'] as const) {
-    const place = portRule.get(name);
-    if (place !== undefined) refuseL7(place, name, scope);
+  if (listener !== undefined && l7 !== undefined) {
+    fail(listenerPlace ?? portRule.place, 'POLICY_LISTENER', 'Listener is not allowed with L7 rules');
+  }
+  return {
+    ...(l7 === undefined ? {} : { l7 }),
+    serverNames,
+    ...(terminatingTLS === undefined ? {} : { terminatingTLS }),
+    ...(originatingTLS === undefined ? {} : { originatingTLS }),
+    ...(listener === undefined ? {} : { listener }),
+  };
+}
+
+/** What a proxy can serve: TCP with its ports, but for DNS. */
+export function checkProxyPorts(
+  place: Place,
+  rules: ProxyRules,
+  matches: readonly PortMatch[],
+  scope: PortScope,
+): void {
+  if (rules.l7?.kind === 'dns') return checkDnsPorts(place, matches, scope);
+  const other = matches.find((match) => match.kind === 'icmp' || match.protocol !== 6);
+  if (other !== undefined) {
+    const name = other.kind === 'icmp' ? 'ICMP' : protocolName(other.protocol);
+    fail(place, 'POLICY_L7', `L7 rules can only apply to TCP (not ${name})`, 'write protocol: TCP');
+  } else if (matches.some((match) => match.kind === 'protocol')) {
+    fail(place, 'POLICY_L7', 'L7 rules can not be used when a port is 0', 'name the ports');
   }
 }
 
-function readRules(place: Place, scope: PortScope): void {
+function checkDnsPorts(place: Place, matches: readonly PortMatch[], { direction }: PortScope): void {
+  if (direction === 'ingress') {
+    fail(place, 'POLICY_DNS', 'DNS rules are not allowed on ingress', 'write them for the client, at egress');
+  } else if (matches.length === 0 || matches.some((match) => match.kind === 'protocol')) {
+    fail(place, 'POLICY_DNS', 'port 53 must be specified for DNS rules', 'add ports: [{port: "53"}]');
+  } else if (matches.some((match) => match.kind === 'ports' && match.last > match.first)) {
+    fail(place, 'POLICY_DNS', 'DNS rules do not support port ranges');
+  } else if (
+    matches.some(
+      (match) =>
+        match.kind !== 'icmp' && match.protocol !== 6 && match.protocol !== 17 && match.protocol !== 132,
+    )
+  ) {
+    fail(place, 'POLICY_DNS', 'DNS rules apply to TCP, UDP or ANY only');
+  }
+}
+
+function readRules(place: Place, scope: PortScope): L7Rules | undefined {
   const fields = readMap(place, [...RULE_LISTS, 'l7proto'], 'layer 7 rules');
-  if (fields === undefined) return;
-  const used: string[] = [];
+  if (fields === undefined) return undefined;
+  const used: (string | undefined)[] = [];
+  const items: Partial<Record<(typeof RULE_LISTS)[number], readonly Place[]>> = {};
   for (const name of RULE_LISTS) {
     const list = fields.get(name);
-    const items = list === undefined ? undefined : readList(list, 'rules');
-    if (list === undefined || items === undefined || items.length === 0) continue;
+    const found = list === undefined ? undefined : readList(list, 'rules');
+    if (list === undefined || found === undefined || found.length === 0) continue;
+    items[name] = found;
     if (name !== 'l7') used.push(name);
-    refuseL7(list, name, scope);
+    if (!isPossible(list, name, scope)) return undefined;
   }
-  const proto = fields.get('l7proto');
-  if (proto !== undefined) {
-    used.push('l7proto');
-    refuseL7(proto, 'l7proto', scope);
+  const protoPlace = fields.get('l7proto');
+  const parser = protoPlace === undefined ? undefined : readText(protoPlace);
+  if (protoPlace !== undefined) used.push('l7proto');
+  if (protoPlace !== undefined && !isPossible(protoPlace, 'l7proto', scope)) return undefined;
+  if (fields.get('l7') !== undefined && protoPlace === undefined) {
+    return fail(place, 'POLICY_L7', "'l7' may only be specified when a 'l7proto' is also specified");
   }
-  if (fields.get('l7') !== undefined && proto === undefined) {
-    fail(place, 'POLICY_L7', "'l7' may only be specified when a 'l7proto' is also specified");
-  }
+  if (parser === '' && protoPlace !== undefined) return fail(protoPlace, 'POLICY_L7', 'l7proto is empty');
   if (used.length > 1) {
-    fail(
-      place,
-      'POLICY_L7',
-      `multiple L7 protocol rule types in one port rule: ${used.join(', ')}`,
-      'write one port rule each',
-    );
+    const message = `multiple L7 protocol rule types in one port rule: ${used.join(', ')}`;
+    return fail(place, 'POLICY_L7', message, 'write one port rule each');
   }
+  if (items.http !== undefined) return whole('http', items.http, items.http.map(readHttpRule));
+  if (items.kafka !== undefined) return whole('kafka', items.kafka, items.kafka.map(readKafkaRule));
+  if (items.dns !== undefined) {
+    const names = items.dns.map(readDnsRule).filter((n) => n !== undefined);
+    return names.length < items.dns.length ? undefined : { kind: 'dns', rules: names.flat() };
+  }
+  if (parser === undefined) return undefined;
+  const named = (items.l7 ?? []).map(readNamedRule).filter((rule) => rule !== undefined);
+  return { kind: 'l7proto', parser, rules: named };
 }
 
-type L7Name =
-  | (typeof RULE_LISTS)[number]
-  | 'l7proto'
-  | 'serverNames'
-  | 'terminatingTLS'
-  | 'originatingTLS'
-  | 'listener';
+function whole<K extends 'http' | 'kafka', R>(
+  kind: K,
+  items: readonly Place[],
+  rules: readonly (R | undefined)[],
+) {
+  const good = rules.filter((rule): rule is R & {} => rule !== undefined);
+  return good.length < items.length ? undefined : ({ kind, rules: good } as unknown as L7Rules & { kind: K });
+}
 
-function refuseL7(place: Place, name: L7Name, scope: PortScope): undefined {
-  if (!scope.isHost) return refuse(place, name);
-  if (scope.direction === 'ingress') {
+function readServerNames(portRule: Fields, scope: PortScope): readonly string[] {
+  const place = portRule.get('serverNames');
+  const items = place === undefined ? [] : readList(place, 'server names');
+  if (place === undefined || items === undefined) return [];
+  if (items.length === 0) {
+    fail(place, 'POLICY_L7', 'serverNames needs at least one entry', 'remove it');
+    return [];
+  }
+  if (!isPossible(place, 'serverNames', scope)) return [];
+  const names = items.map((item) => {
+    const text = readText(item);
+    if (text === '') return fail(item, 'POLICY_L7', 'empty server name');
+    const isName =
+      text !== undefined &&
+      text.length <= 255 &&
+      /^(\*{1,2}\.)?[-a-zA-Z0-9_]+(\.[-a-zA-Z0-9_]+)*\.?$/.test(text);
+    if (text === undefined || isName) return text?.toLowerCase().replace(/\.$/, '');
     return fail(
-      place,
+      item,
       'POLICY_L7',
-      'L7 policy is not supported on host ingress yet',
-      'remove it; host policies take ports',
+      `${quote(text)} is no server name`,
+      'a name, with *. or **. before it at most',
+    );
+  });
+  return [...new Set(names.filter((name) => name !== undefined))].sort();
+}
+
+function readTls(
+  portRule: Fields,
+  key: 'terminatingTLS' | 'originatingTLS',
+  scope: PortScope,
+): TlsContext | undefined {
+  const place = portRule.get(key);
+  if (place === undefined || !isPossible(place, key, scope)) return undefined;
+  const parts = ['trustedCA', 'certificate', 'privateKey'] as const;
+  const fields = readMap(place, ['secret', ...parts], 'a TLS context');
+  const secretPlace = fields?.get('secret');
+  if (fields === undefined) return undefined;
+  if (secretPlace === undefined)
+    return fail(place, 'POLICY_L7', 'Secret name missing', 'add secret: {name: …}');
+  const secret = readSecret(secretPlace);
+  const texts = parts.flatMap((part) => {
+    const value = fields.get(part);
+    const text = value === undefined ? undefined : readText(value);
+    return text === undefined ? [] : [[part, text] as const];
+  });
+  return secret && { secret, ...Object.fromEntries(texts) };
+}
+
+const ENVOY_KINDS = ['CiliumEnvoyConfig', 'CiliumClusterwideEnvoyConfig'];
+
+function readListener(place: Place, scope: PortScope): ListenerRef | undefined {
+  if (scope.direction === 'ingress')
+    return fail(place, 'POLICY_LISTENER', 'Listener is not allowed on ingress');
+  if (!isPossible(place, 'listener', scope)) return undefined;
+  const fields = readMap(place, ['envoyConfig', 'name', 'priority'], 'a listener');
+  if (fields === undefined) return undefined;
+  const namePlace = fields.get('name');
+  const name = namePlace === undefined ? '' : readText(namePlace);
+  const configPlace = fields.get('envoyConfig');
+  if (name === '' || configPlace === undefined) {
+    return fail(place, 'POLICY_LISTENER', 'a listener needs envoyConfig and name');
+  }
+  const config = readMap(configPlace, ['kind', 'name'], 'an envoyConfig');
+  if (config === undefined || name === undefined) return undefined;
+  const kindPlace = config.get('kind');
+  const configNamePlace = config.get('name');
+  const kind =
+    kindPlace === undefined ? (scope.isNamespaced ? ENVOY_KINDS[0] : ENVOY_KINDS[1]) : readText(kindPlace);
+  const configName = configNamePlace === undefined ? '' : readText(configNamePlace);
+  if (kind === undefined || configName === undefined) return undefined;
+  if (!ENVOY_KINDS.includes(kind)) {
+    return fail(
+      kindPlace ?? place,
+      'POLICY_LISTENER',
+      `unknown kind ${quote(kind)}`,
+      ENVOY_KINDS.join(' or '),
     );
   }
-  if (name === 'dns') return refuse(place, name);
-  return fail(
-    place,
-    'POLICY_L7',
-    `L7 protocol ${name} is not supported on host egress yet`,
-    'remove it; host policies take ports',
-  );
+  if (!scope.isNamespaced && kind === 'CiliumEnvoyConfig') {
+    const message = 'a cluster-wide policy cannot use a CiliumEnvoyConfig, which has a namespace';
+    return fail(kindPlace ?? place, 'POLICY_LISTENER', message, 'use a CiliumClusterwideEnvoyConfig');
+  }
+  if (configName === '') return fail(configPlace, 'POLICY_LISTENER', 'envoyConfig.name is missing');
+  const priorityPlace = fields.get('priority');
+  const priority = priorityPlace === undefined ? undefined : readInteger(priorityPlace, 1, 100);
+  if (priorityPlace !== undefined && priority === undefined) return undefined;
+  return { envoyConfig: { kind, name: configName }, name, ...(priority === undefined ? {} : { priority }) };
+}
+
+/** Whether the feature exists for this kind of policy; notes why not. */
+function isPossible(place: Place, name: string, scope: PortScope): boolean {
+  if (scope.l7Proxy === false) {
+    const message = 'L7 policy is not supported since L7 proxy is not enabled';
+    fail(place, 'POLICY_L7', message, 'set enable-l7-proxy: true in the configuration');
+    return false;
+  }
+  if (!scope.isHost || (scope.direction === 'egress' && name === 'dns')) return true;
+  const message =
+    scope.direction === 'ingress'
+      ? 'L7 policy is not supported on host ingress yet'
+      : `L7 protocol ${name} is not supported on host egress yet`;
+  fail(place, 'POLICY_L7', message, 'remove it; host policies take ports');
+  return false;
 }

@@ -14,6 +14,8 @@ export interface ParseOptions {
   readonly extendedIpProtocols: boolean;
   /** `enable-node-selector-labels`: rules may select nodes by their labels; false when absent. */
   readonly nodeSelectorLabels?: boolean;
+  /** `enable-l7-proxy`; true when absent. */
+  readonly l7Proxy?: boolean;
   /** Clouds whose groups somebody tells; none when absent. */
   readonly cloudGroupProviders?: readonly string[];
 }

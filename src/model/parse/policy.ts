@@ -155,9 +155,9 @@ function readSpec(place: Place, index: number, object: ObjectScope): PolicySpec 
     count += items.length;
     for (const [i, item] of items.entries()) {
       const id = `${owner}/${index}/${section}/${i}`;
-      const { extendedIpProtocols } = options;
-      const rule = readRule(item, { section, id, peers, isHost, extendedIpProtocols, log });
-      if (rule !== undefined) rules.push(rule);
+      const { extendedIpProtocols, l7Proxy } = options;
+      const rule = readRule(item, { section, id, peers, isHost, extendedIpProtocols, l7Proxy, log });
+      if (rule !== undefined) rules.push(...rule);
     }
   }
   const areLists = SECTIONS.every((section) => (fields.get(section)?.tree.kind ?? 'list') === 'list');

@@ -12,6 +12,7 @@ import {
   readTextOrNumber,
   warn,
 } from '../document/index.ts';
+import type { ProxyRules } from '../l7.ts';
 import type { Direction, PortMatch, Ports } from '../policy.ts';
 import {
   HOST_PROTOCOLS,
@@ -21,7 +22,7 @@ import {
   PORT_PROTOCOLS,
   PORTLESS_PROTOCOLS,
 } from '../protocol.ts';
-import { readL7 } from './l7.ts';
+import { checkProxyPorts, readProxyRules } from './l7.ts';
 
 /** Most entries of one list of ports or ICMP types. */
 const MAX_ENTRIES = 40;
@@ -32,13 +33,23 @@ export interface PortScope {
   readonly isDeny: boolean;
   readonly isHost: boolean;
   readonly extendedIpProtocols: boolean;
+  /** Of a policy with a namespace. */
+  readonly isNamespaced: boolean;
+  readonly l7Proxy?: boolean | undefined;
+}
+
+/** Ports, and what a proxy is asked about what goes there. */
+export interface PortPart {
+  readonly ports: Ports;
+  readonly proxy?: ProxyRules;
 }
 
 /**
  * The ports of a rule: `any` when neither `toPorts` nor `icmps` has an entry (empty lists of these two are as
- * if absent). Undefined when a problem was noted.
+ * if absent). Port rules that ask something of a proxy are parts of their own. Undefined when a problem was
+ * noted.
  */
-export function readPorts(rule: Fields, scope: PortScope): Ports | undefined {
+export function readPorts(rule: Fields, scope: PortScope): readonly PortPart[] | undefined {
   const before = rule.place.report.problems.length;
   const portsPlace = rule.get('toPorts');
   const icmpsPlace = rule.get('icmps');
@@ -52,19 +63,34 @@ export function readPorts(rule: Fields, scope: PortScope): Ports | undefined {
       'write two rules: rules are alternatives',
     );
   }
-  const matches = [
-    ...portItems.flatMap((item) => readPortRule(item, scope)),
-    ...icmpItems.flatMap((item) => readIcmpRule(item)),
-  ];
+  const parts = portItems.map((item) => readPortRule(item, scope));
+  const icmp = icmpItems.flatMap((item) => readIcmpRule(item));
   if (rule.place.report.problems.length > before) return undefined;
-  return portItems.length + icmpItems.length === 0 ? { kind: 'any' } : { kind: 'list', matches };
+  if (portItems.length + icmpItems.length === 0) return [{ ports: { kind: 'any' } }];
+  const plain = parts.filter((part) => part.proxy === undefined);
+  const asking = parts.filter((part) => part.proxy !== undefined);
+  const matches = [...plain.flatMap((part) => part.matches), ...icmp];
+  return [
+    ...(plain.length > 0 || icmpItems.length > 0 ? [{ ports: { kind: 'list' as const, matches } }] : []),
+    ...asking.map(({ matches: own, proxy }) => ({
+      ports: { kind: 'list' as const, matches: own },
+      ...(proxy === undefined ? {} : { proxy }),
+    })),
+  ];
 }
 
-function readPortRule(place: Place, scope: PortScope): readonly PortMatch[] {
+interface PortRule {
+  readonly matches: readonly PortMatch[];
+  readonly proxy: ProxyRules | undefined;
+}
+
+function readPortRule(place: Place, scope: PortScope): PortRule {
+  const nothing = { matches: [], proxy: undefined };
   const allowKeys = ['rules', 'serverNames', 'terminatingTLS', 'originatingTLS', 'listener'];
   const fields = readMap(place, ['ports', ...(scope.isDeny ? [] : allowKeys)], 'a port rule');
-  if (fields === undefined) return [];
-  readL7(fields, scope);
+  if (fields === undefined) return nothing;
+  const before = place.report.problems.length;
+  const proxy = readProxyRules(fields, scope);
   const portsPlace = fields.get('ports');
   const items = portsPlace === undefined ? [] : (readList(portsPlace, 'ports') ?? []);
   if (items.length === 0 && (portsPlace === undefined || portsPlace.tree.kind === 'list')) {
@@ -77,9 +103,12 @@ function readPortRule(place: Place, scope: PortScope): readonly PortMatch[] {
       `too many ports: ${items.length}, at most ${MAX_ENTRIES}`,
       'use ranges, or several port rules',
     );
-    return [];
+    return nothing;
   }
-  return items.flatMap((item) => readPort(item, scope));
+  const matches = items.flatMap((item) => readPort(item, scope));
+  const isGood = place.report.problems.length === before;
+  if (proxy !== undefined && isGood) checkProxyPorts(portsPlace ?? place, proxy, matches, scope);
+  return { matches, proxy };
 }
 
 function readPort(place: Place, scope: PortScope): readonly PortMatch[] {
@@ -141,7 +170,7 @@ function readPortless(
 }
 
 /** A port number, or a port's name in lower case: letters, digits and single hyphens, at least one letter. */
-export function readPortOrName(place: Place, text: string): number | string | undefined {
+function readPortOrName(place: Place, text: string): number | string | undefined {
   if (/^\d{1,6}$/.test(text)) {
     const port = Number(text);
     if (port <= 65535) return port;

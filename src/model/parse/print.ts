@@ -6,6 +6,7 @@ import { stringify } from 'yaml';
 import { assertNever } from '#kit/errors';
 import { type Cidr, formatCidr } from '#kit/ip';
 import { LABEL_CIDR_GROUP_NAME } from '../facts.ts';
+import type { HttpHeader, L7Rules, ProxyRules } from '../l7.ts';
 import type {
   PeerSelector,
   Policy,
@@ -45,7 +46,7 @@ function specOf(spec: PolicySpec): object {
     enableDefaultDeny: { ...spec.defaultDeny },
     ...(log === undefined ? {} : { log: { value: log } }),
     ...Object.fromEntries(
-      sections.filter(([, rules]) => rules.length > 0).map(([s, rules]) => [s, rules.map(ruleOf)]),
+      sections.filter(([, rules]) => rules.length > 0).map(([s, rules]) => [s, byId(rules).map(ruleOf)]),
     ),
   };
 }
@@ -54,12 +55,26 @@ function sectionOf(rule: Rule): Section {
   return rule.verdict === 'deny' ? `${rule.direction}Deny` : rule.direction;
 }
 
-function ruleOf(rule: Rule): object {
+/** Rules that were one when they were written. */
+function byId(rules: readonly Rule[]): readonly (readonly [Rule, ...Rule[]])[] {
+  const groups = new Map<string, [Rule, ...Rule[]]>();
+  for (const rule of rules) {
+    const group = groups.get(rule.id);
+    if (group === undefined) groups.set(rule.id, [rule]);
+    else group.push(rule);
+  }
+  return [...groups.values()];
+}
+
+function ruleOf([rule, ...more]: readonly [Rule, ...Rule[]]): object {
+  const auth = rule.auth === undefined ? {} : { authentication: { mode: rule.auth } };
   // What a NetworkPolicy says with an empty rule: everybody.
   if (rule.peers.kind === 'any' && rule.ports.kind === 'any') {
-    return { [rule.direction === 'ingress' ? 'fromEntities' : 'toEntities']: ['all'] };
+    return { [rule.direction === 'ingress' ? 'fromEntities' : 'toEntities']: ['all'], ...auth };
   }
-  return { ...peersOf(rule), ...portsOf(rule) };
+  const parts = [rule, ...more].map(portsOf);
+  const toPorts = parts.flatMap((part) => ('toPorts' in part ? part.toPorts : []));
+  return { ...peersOf(rule), ...parts[0], ...(toPorts.length === 0 ? {} : { toPorts }), ...auth };
 }
 
 function peersOf(rule: Rule): object {
@@ -135,7 +150,7 @@ function serviceValue({ namespace, by }: ServiceSelector): object {
   return { k8sServiceSelector: { selector: selectorValue(by.selector, false), ...where } };
 }
 
-function portsOf(rule: Rule): object {
+function portsOf(rule: Rule): { readonly toPorts?: readonly object[]; readonly icmps?: readonly object[] } {
   if (rule.ports.kind === 'any') return {};
   const { matches } = rule.ports;
   const icmps = matches.filter((m) => m.kind === 'icmp');
@@ -144,7 +159,42 @@ function portsOf(rule: Rule): object {
     return { icmps: chunks(fields).map((part) => ({ fields: part })) };
   }
   const ports = matches.map(portValue);
-  return { toPorts: ports.length === 0 ? [{ ports: [] }] : chunks(ports).map((part) => ({ ports: part })) };
+  const asked = rule.proxy === undefined ? {} : proxyValue(rule.proxy);
+  if (ports.length === 0) return { toPorts: [{ ports: [], ...asked }] };
+  return { toPorts: chunks(ports).map((part) => ({ ports: part, ...asked })) };
+}
+
+function proxyValue({ l7, serverNames, ...rest }: ProxyRules): object {
+  return {
+    ...(l7 === undefined ? {} : { rules: l7Value(l7) }),
+    ...(serverNames.length === 0 ? {} : { serverNames: [...serverNames] }),
+    ...rest,
+  };
+}
+
+function l7Value(l7: L7Rules): object {
+  switch (l7.kind) {
+    case 'http':
+      return {
+        http: l7.rules.map(({ headers, headerMatches, ...conditions }) => ({
+          ...conditions,
+          ...(headers.length === 0 ? {} : { headers: headers.map(headerText) }),
+          ...(headerMatches.length === 0 ? {} : { headerMatches }),
+        })),
+      };
+    case 'kafka':
+      return { kafka: l7.rules };
+    case 'dns':
+      return { dns: l7.rules.map((text) => ({ [text.includes('*') ? 'matchPattern' : 'matchName']: text })) };
+    case 'l7proto':
+      return { l7proto: l7.parser, ...(l7.rules.length === 0 ? {} : { l7: l7.rules }) };
+    default:
+      return assertNever(l7);
+  }
+}
+
+function headerText({ name, value }: HttpHeader): string {
+  return value === undefined ? name : `${name}: ${value}`;
 }
 
 function portValue(match: PortMatch): object {

@@ -3,22 +3,13 @@
  * whole, so that nothing is ever enforced in part. The lists are closed; a test has a case for each entry.
  */
 
-/** Fields of policies, by a name of their own. `what` completes "… is not supported yet". */
-export const REFUSED_FIELDS = {
-  authentication: { fields: ['authentication.mode'], what: 'mutual authentication' },
-  http: { fields: ['rules.http'], what: 'an HTTP rule' },
-  kafka: { fields: ['rules.kafka'], what: 'a Kafka rule' },
-  dns: { fields: ['rules.dns'], what: 'a DNS rule' },
-  l7proto: { fields: ['rules.l7proto'], what: 'a rule for a named parser' },
-  l7: { fields: ['rules.l7'], what: 'a rule for a named parser' },
-  serverNames: { fields: ['serverNames'], what: 'matching TLS server names' },
-  terminatingTLS: { fields: ['terminatingTLS'], what: 'terminating TLS' },
-  originatingTLS: { fields: ['originatingTLS'], what: 'originating TLS' },
-  listener: { fields: ['listener'], what: 'a redirect to a listener' },
-} as const;
-
-/** Name of an entry of `REFUSED_FIELDS`. */
-export type RefusedField = keyof typeof REFUSED_FIELDS;
+/**
+ * Fields of policies, by a name of their own; `what` completes "… is not supported yet". None is left: what a
+ * proxy must do is compiled, and refused by the datapath while no proxy serves it.
+ */
+export const REFUSED_FIELDS: Readonly<
+  Record<string, { readonly fields: readonly string[]; readonly what: string }>
+> = {};
 
 /** Kinds of objects that manifest directories will hold. */
 export const REFUSED_KINDS = [

@@ -1,9 +1,8 @@
 /** One item of `ingress`, `ingressDeny`, `egress` or `egressDeny` → one internal rule. */
 import { fail, type Place, placeAt, readMap, readWord } from '../document/index.ts';
-import type { Direction, Peers, Rule } from '../policy.ts';
+import type { AuthMode, Direction, Peers, Rule } from '../policy.ts';
 import { type PeerScope, peerKeys, readPeers } from './peers.ts';
 import { readPorts } from './ports.ts';
-import { refuse } from './refuse.ts';
 
 /** Names of the four lists, in the order in which their rules stand in a spec. */
 export const SECTIONS = ['ingress', 'ingressDeny', 'egress', 'egressDeny'] as const;
@@ -21,11 +20,14 @@ export interface RuleScope {
   readonly peers: PeerScope;
   readonly isHost: boolean;
   readonly extendedIpProtocols: boolean;
+  readonly l7Proxy: boolean | undefined;
   readonly log: string | undefined;
 }
 
-/** The rule at `place`; undefined when a problem was noted. */
-export function readRule(place: Place, scope: RuleScope): Rule | undefined {
+/**
+ * The rule at `place`, as one internal rule for each part of its ports; undefined when a problem was noted.
+ */
+export function readRule(place: Place, scope: RuleScope): readonly Rule[] | undefined {
   const before = place.report.problems.length;
   const direction = sectionDirection(scope.section);
   const isDeny = scope.section === 'ingressDeny' || scope.section === 'egressDeny';
@@ -39,12 +41,14 @@ export function readRule(place: Place, scope: RuleScope): Rule | undefined {
     isDeny,
     isHost: scope.isHost,
     extendedIpProtocols: scope.extendedIpProtocols,
+    isNamespaced: scope.peers.namespace !== undefined,
+    l7Proxy: scope.l7Proxy,
   });
   const authentication = fields.get('authentication');
-  if (authentication !== undefined) readAuthentication(authentication);
+  const auth = authentication === undefined ? undefined : readAuthentication(authentication);
   if (peers === undefined || ports === undefined || place.report.problems.length > before) return undefined;
   const nobody: Peers = { kind: 'list', selectors: [] };
-  return {
+  return ports.map(({ ports: own, proxy }) => ({
     id: scope.id,
     at: placeAt(place),
     direction,
@@ -52,22 +56,20 @@ export function readRule(place: Place, scope: RuleScope): Rule | undefined {
     tier: 0,
     priority: 0,
     // A rule with neither peer nor port switches the direction to default deny, but matches nothing.
-    peers: peers.kind === 'any' && ports.kind === 'any' ? nobody : peers,
-    ports,
+    peers: peers.kind === 'any' && own.kind === 'any' ? nobody : peers,
+    ports: own,
+    ...(proxy === undefined ? {} : { proxy }),
+    ...(auth === undefined ? {} : { auth }),
     ...(scope.log === undefined ? {} : { log: scope.log }),
-  };
+  }));
 }
 
-function readAuthentication(place: Place): void {
+function readAuthentication(place: Place): AuthMode | undefined {
   const fields = readMap(place, ['mode'], 'authentication');
-  if (fields === undefined) return;
+  if (fields === undefined) return undefined;
   const modePlace = fields.get('mode');
-  if (modePlace === undefined) {
-    fail(place, 'POLICY_SCHEMA', 'authentication.mode is missing');
-    return;
-  }
-  const mode = readWord(modePlace, ['disabled', 'required', 'test-always-fail']);
-  if (mode === 'required' || mode === 'test-always-fail') refuse(modePlace, 'authentication');
+  if (modePlace === undefined) return fail(place, 'POLICY_SCHEMA', 'authentication.mode is missing');
+  return readWord(modePlace, ['disabled', 'required', 'test-always-fail']);
 }
 
 /** `toFQDNs` in a deny rule: an API server drops the field and keeps the empty rule, which denies nothing. */

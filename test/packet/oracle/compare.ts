@@ -47,6 +47,8 @@ const VERDICT_OF = {
   allow: VERDICT.ALLOW,
   deny: VERDICT.DENY,
   'default-deny': VERDICT.DEFAULT_DENY,
+  redirect: VERDICT.REDIRECT,
+  auth: VERDICT.AUTH,
 } as const;
 
 function eventText(event: Event, { isLive }: Done, rulesOf: (origin: number) => string): string {
@@ -82,5 +84,8 @@ function expectedEvents(done: Done): readonly string[] {
 function reasonOf(verdict: Judgement['verdict'], { isOrphan }: Done): number {
   if (verdict === 'allow') return DROP_REASON.NONE;
   if (verdict === 'deny') return DROP_REASON.POLICY_DENY;
+  // Nothing serves proxies and nobody proves who they are: both are refused, each by its own reason.
+  if (verdict === 'redirect') return DROP_REASON.L7_PROXY_UNAVAILABLE;
+  if (verdict === 'auth') return DROP_REASON.AUTH_REQUIRED;
   return isOrphan === true ? DROP_REASON.FRAG_NOT_FOUND : DROP_REASON.POLICY_DENIED;
 }

@@ -5,6 +5,8 @@ import type { PolicyFacts } from '#model';
 import { evaluate, type World } from '#oracle';
 import { compileWorld, flowText } from './compiled-world.ts';
 import { COVERAGE, classify, RARE, rareConstructs, randomFlow } from './flows.ts';
+import { permits } from '#policy';
+import { randomRequest } from './generate-proxy.ts';
 import { randomWorld } from './generate.ts';
 import { Random } from './random.ts';
 
@@ -22,14 +24,22 @@ test(`agreement – compiled tables and the oracle give the same verdict and nam
       const { cellOf, dump } = compileWorld(world);
       for (let i = 0; i < FLOWS_A_WORLD; i++) {
         const flow = randomFlow(world, worldSeed + 7919 * i);
-        const want = evaluate(world, flow);
-        const { verdict, origin } = cellOf(flow);
+        const request = randomRequest(new Random(worldSeed + i));
+        const want = evaluate(world, { ...flow, request });
+        const { verdict, origin, auth, proxy } = cellOf(flow);
+        const answer = proxy && { parser: proxy.parser, permitted: permits(proxy, request) };
+        const isProxySame = answer?.parser === want.parser && answer?.permitted === want.permitted;
         pairs++;
         for (const kind of classify(world, flow, want)) counts.set(kind, (counts.get(kind) ?? 0) + 1);
-        for (const kind of rareConstructs(world, flow)) rare.set(kind, (rare.get(kind) ?? 0) + 1);
-        if (verdict !== want.verdict || origin.join() !== want.rules.join()) {
+        for (const kind of rareConstructs(world, flow, want)) rare.set(kind, (rare.get(kind) ?? 0) + 1);
+        if (
+          verdict !== want.verdict ||
+          origin.join() !== want.rules.join() ||
+          auth !== want.auth ||
+          !isProxySame
+        ) {
           throw new Error(
-            `${flowText(flow)}: tables say ${verdict} (${origin.join()}), oracle ${want.verdict} (${want.rules.join()})\n${JSON.stringify(world.config)}\n${dump}`,
+            `${flowText(flow)}: tables say ${verdict} (${origin.join()}) ${auth} ${JSON.stringify(answer)}, oracle ${JSON.stringify(want)}\n${JSON.stringify(proxy)}\n${JSON.stringify(request)}\n${JSON.stringify(world.config)}\n${dump}`,
           );
         }
       }

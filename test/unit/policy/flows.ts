@@ -50,7 +50,9 @@ function aimOf(world: World, random: Random): Aim {
     const subject = random.pick(subjects);
     const direction = random.pick(['ingress', 'egress'] as const);
     const rules = involvedRules(world, subject, direction);
-    if (rules.length > 0) return { subject, direction, rule: random.pick(rules) };
+    const asking = rules.filter((rule) => rule.proxy !== undefined);
+    const some = asking.length > 0 && random.chance(35) ? asking : rules;
+    if (some.length > 0) return { subject, direction, rule: random.pick(some) };
   }
   return { subject: random.pick(subjects), direction: 'ingress', rule: undefined };
 }
@@ -179,7 +181,26 @@ function portNear(random: Random, match: PortMatch): Pick<Flow, 'protocol' | 'po
 export const COVERAGE = ['allow', 'deny over allow', 'except', 'range edge', 'ICMP', 'unknown port'] as const;
 
 /** Constructs that must be drawn by at least one pair in a hundred: the rule that it aims at has them. */
-export const RARE = ['port name', 'CIDR group', 'DNS name', 'service', 'cloud group', 'node labels'] as const;
+export const RARE = [
+  'port name',
+  'CIDR group',
+  'DNS name',
+  'service',
+  'cloud group',
+  'node labels',
+  'proxy',
+  'HTTP',
+  'Kafka',
+  'DNS rules',
+  'named parser',
+  'server names',
+  'TLS',
+  'listener',
+  'authentication',
+  'request passes',
+  'request refused',
+  'unauthenticated',
+] as const;
 export type Rare = (typeof RARE)[number];
 export type Coverage = (typeof COVERAGE)[number];
 
@@ -188,7 +209,7 @@ export function classify(world: World, flow: AddressFlow, evaluation: Evaluation
   const rules = involvedRules(world, flow.subject, flow.direction);
   const kinds: Coverage[] = [];
   if (evaluation.enforced && evaluation.verdict === 'allow') kinds.push('allow');
-  if (evaluation.verdict === 'deny' && evaluate(withoutDeny(world), flow).verdict === 'allow') {
+  if (evaluation.verdict === 'deny' && evaluate(withoutDeny(world), flow).verdict !== 'default-deny') {
     kinds.push('deny over allow');
   }
   if (rules.some((rule) => isExcepted(rule, flow.peer))) kinds.push('except');
@@ -227,8 +248,30 @@ function isAtEdge({ ports }: Rule, { protocol, port }: Flow): boolean {
 }
 
 /** Which of the rare constructs the rules of this subject and direction have. */
-export function rareConstructs(world: World, flow: AddressFlow): ReadonlySet<Rare> {
-  return new Set(involvedRules(world, flow.subject, flow.direction).flatMap(constructsOf));
+export function rareConstructs(world: World, flow: AddressFlow, came: Evaluation): ReadonlySet<Rare> {
+  const kinds = new Set(involvedRules(world, flow.subject, flow.direction).flatMap(constructsOf));
+  if (came.verdict === 'redirect') kinds.add(came.permitted === true ? 'request passes' : 'request refused');
+  if (came.verdict === 'auth') kinds.add('unauthenticated');
+  return kinds;
+}
+
+const BY_PARSER: Readonly<Record<string, Rare>> = {
+  http: 'HTTP',
+  kafka: 'Kafka',
+  dns: 'DNS rules',
+  l7proto: 'named parser',
+};
+
+function proxyConstructs({ proxy, auth }: Rule): Rare[] {
+  const kinds: Rare[] = auth === undefined ? [] : ['authentication'];
+  if (proxy === undefined) return kinds;
+  kinds.push('proxy');
+  const parser = BY_PARSER[proxy.l7?.kind ?? ''];
+  if (parser !== undefined) kinds.push(parser);
+  if (proxy.serverNames.length > 0) kinds.push('server names');
+  if (proxy.terminatingTLS !== undefined) kinds.push('TLS');
+  if (proxy.listener !== undefined) kinds.push('listener');
+  return kinds;
 }
 
 const BY_KIND: Partial<Record<PeerSelector['kind'], Rare>> = {
@@ -238,8 +281,9 @@ const BY_KIND: Partial<Record<PeerSelector['kind'], Rare>> = {
   cloudGroup: 'cloud group',
 };
 
-function constructsOf({ ports, peers }: Rule): Rare[] {
-  const kinds: Rare[] = [];
+function constructsOf(rule: Rule): Rare[] {
+  const { ports, peers } = rule;
+  const kinds: Rare[] = proxyConstructs(rule);
   for (const selector of peers.kind === 'any' ? [] : peers.selectors) {
     const kind = BY_KIND[selector.kind];
     if (kind !== undefined) kinds.push(kind);

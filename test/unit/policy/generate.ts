@@ -23,6 +23,7 @@ import type {
   Selector,
 } from '#model';
 import type { World, WorldEndpoint } from '#oracle';
+import { NAMES, PATTERNS, proxyPorts, randomProxy } from './generate-proxy.ts';
 import { Random } from './random.ts';
 
 const APPS = ['web', 'db', 'cache'];
@@ -105,8 +106,6 @@ export function randomWorld(seed: number): World {
 
 const GROUPS = ['office', 'partner', 'cdn'];
 const SERVICES = ['api', 'legacy'];
-const NAMES = ['a.io', 'x.a.io', 'x.y.a.io', 'sub.b.io', 'subx.b.io'];
-const PATTERNS = ['a.io', '*.a.io', '**.a.io', '*a.io', 'sub*.b.io', '*', 'x.*.a.io'];
 /** Addresses outside, of nodes, of pods, of the node itself. */
 export const ADDRESSES = [
   '203.0.113.7',
@@ -307,6 +306,8 @@ function randomRule(
     [tiered ? 25 : 0, () => 'pass'],
   );
   const section = verdict === 'deny' ? `${direction}Deny` : direction;
+  const allows = verdict === 'allow';
+  const proxy = allows && random.chance(22) ? randomProxy(random, direction) : undefined;
   return {
     id: `${prefix}/${section}/${index}`,
     at: {},
@@ -314,8 +315,12 @@ function randomRule(
     verdict,
     tier: tiered ? random.below(3) : 0,
     priority: tiered ? random.below(3) : 0,
-    peers: randomPeers(random),
-    ports: randomPorts(random),
+    peers: proxy !== undefined && random.chance(40) ? { kind: 'any' } : randomPeers(random),
+    ports: proxy === undefined ? randomPorts(random) : proxyPorts(random),
+    ...(proxy === undefined ? {} : { proxy }),
+    ...(allows && random.chance(10)
+      ? { auth: random.pick(['disabled', 'required', 'test-always-fail'] as const) }
+      : {}),
     ...(random.chance(5) ? { log: 'watched' } : {}),
   };
 }

@@ -51,7 +51,7 @@ function edit(world: World, random: Random): World {
 
 /** Everything in a form that compares by value. */
 function plain(compiled: CompiledPolicy): unknown {
-  return { ...compiled, endpoints: [...compiled.endpoints] };
+  return { ...compiled, endpoints: [...compiled.endpoints], proxyRules: [...compiled.proxyRules] };
 }
 
 test(`compile – with a memo every edit gives what a compilation from nothing gives (seed ${seed})`, (t) => {

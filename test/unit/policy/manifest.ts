@@ -21,7 +21,8 @@ export function expressible(policy: Policy): Policy | undefined {
   return specs.length === 0 ? undefined : { ...policy, specs };
 }
 
-function expressibleRule({ log: _, ...rule }: Rule): Rule {
+/** Proxies are compared by their parts elsewhere. */
+function expressibleRule({ log: _, proxy: _proxy, ...rule }: Rule): Rule {
   const verdict = rule.verdict === 'pass' ? 'allow' : rule.verdict;
   const ports =
     rule.ports.kind === 'any' ? rule.ports : { ...rule.ports, matches: expressiblePorts(rule.ports.matches) };
@@ -96,7 +97,8 @@ function sections(rules: readonly Rule[]): Record<string, unknown[]> {
   const bySection: Record<string, unknown[]> = {};
   for (const rule of rules) {
     const section = rule.verdict === 'deny' ? `${rule.direction}Deny` : rule.direction;
-    (bySection[section] ??= []).push({ ...writtenPeers(rule), ...writtenPorts(rule) });
+    const auth = rule.auth === undefined ? {} : { authentication: { mode: rule.auth } };
+    (bySection[section] ??= []).push({ ...writtenPeers(rule), ...writtenPorts(rule), ...auth });
   }
   return bySection;
 }

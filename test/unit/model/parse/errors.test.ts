@@ -180,7 +180,7 @@ const cases: readonly [what: string, text: string, want: RegExp][] = [
   [
     'two layer 7 protocols',
     rule('{toPorts: [{ports: [{port: "80"}], rules: {http: [{}], kafka: [{}]}}]}'),
-    /HTTP rule is not supported yet/,
+    /multiple L7 protocol rule types/,
   ],
   [
     'l7 without l7proto',

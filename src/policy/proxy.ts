@@ -1,0 +1,253 @@
+/**
+ * What a proxy is told of one cell: the proxy rules of all rules that decide in it, merged (policy.md §9.4 to
+ * §9.7). As data: who serves them is not known here. Equal rules have equal ids, whatever else is compiled.
+ */
+import { assertNever } from '#kit/errors';
+import { compareText } from '#kit/order';
+import {
+  canonicalName,
+  fqdnMatches,
+  type HttpRule,
+  KAFKA_ROLES,
+  type KafkaRule,
+  type L7Request,
+  type L7Rules,
+  type ListenerRef,
+  type ProxyRules,
+  type TlsContext,
+} from '#model';
+import type { ResolvedRule } from './decide.ts';
+import { sha256 } from './digest.ts';
+import { selectorText } from './match.ts';
+import { sortedSet } from './order.ts';
+
+/** What one of the rules lets pass: `l7` absent asks nothing of the request, empty `serverNames` nothing of TLS. */
+export interface ProxyAlternative {
+  readonly l7?: L7Rules;
+  readonly serverNames: readonly string[];
+}
+
+/** The proxy rules of cells, merged. */
+export interface ProxyRuleSet {
+  /** Named by its content. */
+  readonly id: string;
+  /** `l7proto:NAME` for a named parser; `conflict`: the rules cannot be served together, so nothing passes. */
+  readonly parser: 'http' | 'kafka' | 'dns' | 'tls' | 'crd' | 'conflict' | `l7proto:${string}`;
+  /** Everything passes, through the proxy. */
+  readonly wildcard: boolean;
+  readonly alternatives: readonly ProxyAlternative[];
+  readonly terminatingTLS?: TlsContext;
+  readonly originatingTLS?: TlsContext;
+  readonly listener?: ListenerRef;
+  /** Ids of rules that contradict one another. */
+  readonly conflict?: readonly string[];
+}
+
+type Parser = ProxyRuleSet['parser'];
+/** A deciding rule that asks something of a proxy. */
+interface Asking {
+  readonly rule: ResolvedRule;
+  readonly proxy: ProxyRules;
+}
+
+/**
+ * The rule set of a cell; undefined when no deciding rule asks for a proxy. `isOpen`: what no rule matches
+ * passes anyway, or the peer may always come, so the rules are there for their visibility only.
+ */
+export function mergedProxy(deciding: readonly ResolvedRule[], isOpen: boolean): ProxyRuleSet | undefined {
+  const asking = deciding.flatMap((rule) => (rule.proxy === undefined ? [] : [{ rule, proxy: rule.proxy }]));
+  if (asking.length === 0) return undefined;
+  const conflict = conflictOf(asking);
+  if (conflict !== undefined)
+    return named({ parser: 'conflict', wildcard: false, alternatives: [], conflict });
+  const [first] = [...asking].sort((a, b) => rankOf(a.proxy) - rankOf(b.proxy));
+  const parser = first === undefined ? 'tls' : parserOf(first.proxy);
+  const contributing = asking.filter(({ proxy }) => contributes(parser, proxy));
+  const plain = deciding.filter((rule) => rule.proxy === undefined);
+  // The DNS proxy asks rules of its port only: who may use every port may not ask for every name.
+  const isWildcard = plain.some((rule) => parser !== 'dns' || rule.portDetail === 2);
+  const texts = new Map(
+    contributing.map(({ proxy }) => alternativeOf(proxy)).map((a) => [JSON.stringify(a), a]),
+  );
+  const alternatives = [...texts].sort(([a], [b]) => compareText(a, b)).map(([, a]) => a);
+  const wildcard = isOpen || isWildcard;
+  return named({
+    parser,
+    wildcard,
+    alternatives: wildcard ? [] : alternatives,
+    ...sharedContext('terminatingTLS', contributing),
+    ...sharedContext('originatingTLS', contributing),
+    ...(parser === 'crd' && first?.proxy.listener !== undefined ? { listener: first.proxy.listener } : {}),
+  });
+}
+
+function named(rules: Omit<ProxyRuleSet, 'id'>): ProxyRuleSet {
+  return { id: `#${sha256(JSON.stringify(rules)).slice(0, 32)}`, ...rules };
+}
+
+function alternativeOf({ l7, serverNames }: ProxyRules): ProxyAlternative {
+  return { ...(l7 === undefined ? {} : { l7: sortedRules(l7) }), serverNames };
+}
+
+/** The same rules in canonical order. */
+function sortedRules(l7: L7Rules): L7Rules {
+  const byText = <R>(rules: readonly R[]) =>
+    [...new Map(rules.map((rule) => [JSON.stringify(rule), rule]))]
+      .sort(([a], [b]) => compareText(a, b))
+      .map(([, rule]) => rule);
+  return { ...l7, rules: byText<unknown>(l7.rules) } as L7Rules;
+}
+
+function sharedContext<K extends 'terminatingTLS' | 'originatingTLS'>(key: K, asking: readonly Asking[]) {
+  const found = asking.map(({ proxy }) => proxy[key]).find((context) => context !== undefined);
+  return found === undefined ? {} : { [key]: found };
+}
+
+/** Which proxy the rules are for. */
+function parserOf({ l7, listener }: ProxyRules): Parser {
+  if (listener !== undefined) return 'crd';
+  if (l7 === undefined) return 'tls';
+  return l7.kind === 'l7proto' ? `l7proto:${l7.parser}` : l7.kind;
+}
+
+/** The lower, the sooner (policy.md §13.5); a listener's own priority comes before all. */
+function rankOf(proxy: ProxyRules): number {
+  const parser = parserOf(proxy);
+  switch (parser) {
+    case 'http':
+      return 101;
+    case 'kafka':
+      return 106;
+    case 'tls':
+      return 116;
+    case 'dns':
+      return 121;
+    case 'crd':
+      return proxy.listener?.priority ?? 126;
+    default:
+      return 111;
+  }
+}
+
+/** Whether the rules say something to the proxy that was chosen; those for TLS do to any that reads TCP. */
+function contributes(chosen: Parser, proxy: ProxyRules): boolean {
+  const parser = parserOf(proxy);
+  return parser === chosen || (parser === 'tls' && chosen !== 'dns' && chosen !== 'crd');
+}
+
+/**
+ * Ids of rules that cannot be served together: rules for the same peers and ports with different parsers,
+ * listeners of one priority, TLS contexts that differ, names of TLS with layer 7 rules that TLS hides.
+ */
+function conflictOf(asking: readonly Asking[]): readonly string[] | undefined {
+  for (const [i, a] of asking.entries()) {
+    for (const b of asking.slice(i + 1)) {
+      if (contradicts(a, b)) return sortedSet([a.rule.id, b.rule.id]);
+    }
+  }
+  return undefined;
+}
+
+function contradicts(a: Asking, b: Asking): boolean {
+  const [one, other] = [parserOf(a.proxy), parserOf(b.proxy)];
+  if (differ(a.proxy.terminatingTLS, b.proxy.terminatingTLS)) return true;
+  if (differ(a.proxy.originatingTLS, b.proxy.originatingTLS)) return true;
+  if (one === 'crd' && other === 'crd') {
+    return rankOf(a.proxy) === rankOf(b.proxy) && differ(a.proxy.listener, b.proxy.listener);
+  }
+  // Two named parsers have one rank: nothing says which of them reads the connection.
+  if (one !== other && rankOf(a.proxy) === rankOf(b.proxy)) return true;
+  if (!sharePeersAndPorts(a.rule, b.rule)) return false;
+  const isTls = one === 'tls' || other === 'tls';
+  if (one !== other && !(isTls && one !== 'dns' && other !== 'dns' && one !== 'crd' && other !== 'crd')) {
+    return true;
+  }
+  const hasNames = a.proxy.serverNames.length + b.proxy.serverNames.length > 0;
+  const hasL7 = a.proxy.l7 !== undefined || b.proxy.l7 !== undefined;
+  const isReadable = (a.proxy.terminatingTLS ?? b.proxy.terminatingTLS) !== undefined;
+  return hasNames && hasL7 && !isReadable;
+}
+
+function differ(a: object | undefined, b: object | undefined): boolean {
+  return a !== undefined && b !== undefined && JSON.stringify(a) !== JSON.stringify(b);
+}
+
+/** One selector and one range of ports are the same in both. */
+function sharePeersAndPorts(a: ResolvedRule, b: ResolvedRule): boolean {
+  const texts = new Set(a.peers.selectors.map(selectorText));
+  const samePeers =
+    a.peers.name === b.peers.name || b.peers.selectors.some((selector) => texts.has(selectorText(selector)));
+  if (!samePeers) return false;
+  return a.ports.written.some(([first, last]) => b.ports.written.some(([f, l]) => f === first && l === last));
+}
+
+/** Whether the rules let a request pass. A listener judges for itself, so policy lets everything come to it. */
+export function permits(rules: ProxyRuleSet, request: L7Request): boolean {
+  if (rules.parser === 'conflict') return false;
+  if (rules.wildcard || rules.parser === 'crd') return true;
+  return rules.alternatives.some(
+    ({ l7, serverNames }) =>
+      nameIsAllowed(serverNames, request.sni) && (l7 === undefined || l7Permits(l7, request)),
+  );
+}
+
+function nameIsAllowed(serverNames: readonly string[], sni: string | undefined): boolean {
+  if (serverNames.length === 0) return true;
+  return sni !== undefined && sni !== '' && serverNames.some((pattern) => fqdnMatches(pattern, sni));
+}
+
+function l7Permits(l7: L7Rules, request: L7Request): boolean {
+  switch (l7.kind) {
+    case 'http': {
+      const { http } = request;
+      return http !== undefined && l7.rules.some((rule) => httpMatches(rule, http));
+    }
+    case 'kafka': {
+      const { kafka } = request;
+      if (kafka === undefined) return false;
+      const topics = kafka.topics.length === 0 ? [undefined] : kafka.topics;
+      return topics.every((topic) => l7.rules.some((rule) => kafkaMatches(rule, kafka, topic)));
+    }
+    case 'dns': {
+      const { dns } = request;
+      return dns !== undefined && l7.rules.some((pattern) => fqdnMatches(pattern, canonicalName(dns)));
+    }
+    case 'l7proto': {
+      const fields = request.l7;
+      if (fields === undefined) return false;
+      const isLike = (rule: Readonly<Record<string, string>>) =>
+        Object.entries(rule).every(([key, value]) => fields[key] === value);
+      return l7.rules.length === 0 || l7.rules.some(isLike);
+    }
+    default:
+      return assertNever(l7);
+  }
+}
+
+function httpMatches(rule: HttpRule, http: NonNullable<L7Request['http']>): boolean {
+  const isWhole = (pattern: string | undefined, text: string) =>
+    pattern === undefined || new RegExp(`^(?:${pattern})$`, 's').test(text);
+  if (!isWhole(rule.path, http.path) || !isWhole(rule.method, http.method)) return false;
+  if (!isWhole(rule.host, http.host)) return false;
+  const has = (name: string, value: string | undefined) =>
+    value === undefined ? http.headers[name] !== undefined : http.headers[name] === value;
+  if (!rule.headers.every(({ name, value }) => has(name, value))) return false;
+  return rule.headerMatches.every(({ name, value, secret, mismatch }) => {
+    if (mismatch !== undefined) return true;
+    // What a secret holds is not known here: without a value to fall back on it never matches.
+    return secret !== undefined && value === undefined ? false : has(name, value);
+  });
+}
+
+function kafkaMatches(
+  rule: KafkaRule,
+  request: NonNullable<L7Request['kafka']>,
+  topic: string | undefined,
+): boolean {
+  const key = request.apiKey.toLowerCase();
+  if (rule.role !== undefined && !KAFKA_ROLES[rule.role].includes(key)) return false;
+  if (rule.apiKey !== undefined && rule.apiKey !== key) return false;
+  if (rule.apiVersion !== undefined && rule.apiVersion !== request.apiVersion) return false;
+  if (rule.clientID !== undefined && rule.clientID !== request.clientID) return false;
+  return rule.topic === undefined || topic === undefined || rule.topic === topic;
+}
