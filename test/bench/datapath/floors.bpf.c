@@ -138,54 +138,29 @@ FLOOR(hash_miss_16)
 	return TC_ACT_UNSPEC;
 }
 
-FLOOR(hash_random_16)
-{
-	struct key4 key = KEY4(random_below(entries));
-
-	if (!bpf_map_lookup_elem(&table4, &key))
-		failures++;
-	return TC_ACT_UNSPEC;
-}
-
-FLOOR(hash_random_40)
-{
-	struct key6 key = KEY6(random_below(entries));
-
-	if (!bpf_map_lookup_elem(&table6, &key))
-		failures++;
-	return TC_ACT_UNSPEC;
-}
-
-/* As an established packet uses what it found: reads the first line, writes the counters. */
-FLOOR(hash_random_16_write)
-{
-	struct key4 key = KEY4(random_below(entries));
-	struct value4 *value = bpf_map_lookup_elem(&table4, &key);
-
-	if (!value) {
-		failures++;
-		return TC_ACT_UNSPEC;
+/* A lookup anywhere in the table; with `body`, what an established packet does with what it found. */
+#define RANDOM(name, key_type, key_of, table, value_type, body)               \
+	FLOOR(name)                                                           \
+	{                                                                     \
+		struct key_type key = key_of(random_below(entries));          \
+		struct value_type *value = bpf_map_lookup_elem(&table, &key); \
+		if (value) {                                                  \
+			body;                                                 \
+		} else {                                                      \
+			failures++;                                           \
+		}                                                             \
+		return TC_ACT_UNSPEC;                                         \
 	}
-	value->words[4] = value->words[0] + 1;
-	value->words[5] += skb->len;
-	value->words[7] += 1;
-	return TC_ACT_UNSPEC;
-}
 
-FLOOR(hash_random_40_write)
-{
-	struct key6 key = KEY6(random_below(entries));
-	struct value6 *value = bpf_map_lookup_elem(&table6, &key);
+/* Reads the first line, writes the counters. */
+#define USE(value)                                                                 \
+	((value)->words[4] = (value)->words[0] + 1, (value)->words[5] += skb->len, \
+	 (value)->words[7] += 1)
 
-	if (!value) {
-		failures++;
-		return TC_ACT_UNSPEC;
-	}
-	value->words[4] = value->words[0] + 1;
-	value->words[5] += skb->len;
-	value->words[7] += 1;
-	return TC_ACT_UNSPEC;
-}
+RANDOM(hash_random_16, key4, KEY4, table4, value4, )
+RANDOM(hash_random_40, key6, KEY6, table6, value6, )
+RANDOM(hash_random_16_write, key4, KEY4, table4, value4, USE(value))
+RANDOM(hash_random_40_write, key6, KEY6, table6, value6, USE(value))
 
 FLOOR(lru_insert_16)
 {
