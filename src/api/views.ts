@@ -257,6 +257,10 @@ export interface MetricView {
 }
 
 export interface ReloadView {
+  /** Configuration keys. */
   readonly changed: readonly string[];
   readonly needsRestart: readonly string[];
+  /** Policies in force now, and the generation that the node enforces. */
+  readonly policies: number;
+  readonly generation: number;
 }

@@ -75,7 +75,13 @@ export class AgentView implements Parts {
     db.flush();
     await loop.settled(db.revision, signal);
     this.#context.report.write();
-    return { changed, needsRestart };
+    const { instance } = this.#context.datapath;
+    return {
+      changed,
+      needsRestart,
+      policies: tables.manifests.policies.size,
+      generation: instance.generation,
+    };
   }
 
   /** Enforces what the directory holds, even nothing. */

@@ -79,10 +79,14 @@ function hostPolicies({ tables }: ViewContext): number {
   return policies.filter((p) => p.specs.some((s) => s.subject.kind === 'node')).length;
 }
 
+function plural(n: number, one: string, many: string): string {
+  return `${n} ${n === 1 ? one : many}`;
+}
+
 function sources({ tables, manifests }: ViewContext): StatusView['sources'] {
   const { policies, workloads } = tables.manifests;
   const { state, message } = manifests.status;
-  const counts = `${policies.size} policies, ${workloads.size} workloads`;
+  const counts = `${plural(policies.size, 'policy', 'policies')}, ${plural(workloads.size, 'workload', 'workloads')}`;
   return [
     {
       name: 'directory',

@@ -93,7 +93,9 @@ export function counterViews({ datapath, tables }: ViewContext, names: NumberNam
       bytes: Number(bytes),
     })),
     paths: Object.fromEntries(
-      Object.entries(datapath.counters.stats()).map(([name, n]) => [name.toLowerCase(), Number(n)]),
+      Object.entries(datapath.counters.stats())
+        .filter(([name]) => name !== 'MAX')
+        .map(([name, n]) => [name.toLowerCase(), Number(n)]),
     ),
   };
 }
