@@ -64,6 +64,25 @@ export function verbsAsMarkdown(): string {
   }).join('\n\n');
 }
 
+/** The verbs that work, one a line, in the order of their groups. */
+export function synopsisAsMarkdown(): string {
+  const verbs = GROUPS.flatMap((group) => VERBS.filter((v) => v.group === group && v.load !== undefined));
+  return verbs
+    .map(({ name, args, options, what }) => {
+      const flags = (options ?? []).map(({ flags }) => `[${flags.replace(/^-\w, /, '')}]`);
+      return `- \`merlon ${[name, args, ...flags].filter((part) => part !== undefined).join(' ')}\`: ${what}`;
+    })
+    .join('\n');
+}
+
+/** The verbs whose exit codes mean something of their own. */
+export function exitsAsMarkdown(): string {
+  const rows = VERBS.flatMap(({ name, exits }) =>
+    exits === undefined ? [] : [`| \`${name}\` | ${exits} |`],
+  );
+  return ['| verb | exit codes |', '|---|---|', ...rows].join('\n');
+}
+
 /** The verbs that are known and answer with one sentence. */
 export function laterVerbsAsMarkdown(): string {
   const names = VERBS.filter(({ load }) => load === undefined).map(({ name }) => `\`${name}\``);
@@ -83,6 +102,8 @@ export const TABLES: readonly (readonly [file: string, name: string, text: () =>
   ['architecture.md', 'layers', layersAsMarkdown],
   ['cli.md', 'verbs', verbsAsMarkdown],
   ['cli.md', 'later', laterVerbsAsMarkdown],
+  ['merlon.8.md', 'synopsis', synopsisAsMarkdown],
+  ['merlon.8.md', 'exits', exitsAsMarkdown],
   ['config.md', 'keys', keysAsMarkdown],
   ['config.md', 'reserved', reservedKeysAsMarkdown],
   ['drop-reasons.md', 'reasons', reasonsAsMarkdown],
