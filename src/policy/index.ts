@@ -15,6 +15,13 @@ export { canonicalDump } from './dump.ts';
 export { directPeers, expandPolicies } from './expand.ts';
 export type { PrefixLabels } from './extra-labels.ts';
 export { egressPorts, NO_NAMED_PORTS, type NamedPorts, portsOfSubject, resolvePorts } from './named-ports.ts';
+export {
+  FINDING_CODES,
+  type FindingCode,
+  type FindingInput,
+  findingsOf,
+  type PolicyFinding,
+} from './findings.ts';
 export { type Judge, judge, judgeOf } from './judge.ts';
 export { identityLabels, type LabelFilter, labelFilter } from './identity-labels.ts';
 export {

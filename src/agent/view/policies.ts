@@ -4,13 +4,14 @@ import { errorMessage } from '#kit/errors';
 import { type ObjectStatus, type Policy, type PolicySpec } from '#model';
 
 import { nearestLabel } from '#kit/labels';
-import { selectionsOf } from '#policy';
-import type { ControlInput } from '../control.ts';
+import { findingsOf, selectionsOf } from '#policy';
+import type { ControlInput, Enforced } from '../control.ts';
 import type { ViewContext } from './context.ts';
 import { directionState } from './endpoints.ts';
 
 export function policyViews(context: ViewContext): readonly PolicyView[] {
   const selections = selectionCounts(context.loop.enforced?.input);
+  const findings = findingTexts(context.loop.enforced);
   return [...context.tables.manifests.policies.all()]
     .sort((a, b) => (a.key < b.key ? -1 : 1))
     .map((policy) => ({
@@ -21,7 +22,7 @@ export function policyViews(context: ViewContext): readonly PolicyView[] {
       ...(policy.at.file === undefined ? {} : { file: policy.at.file }),
       ...(policy.at.line === undefined ? {} : { line: policy.at.line }),
       rules: policy.specs.reduce((n, spec) => n + spec.rules.length, 0),
-      status: statusOf(context, policy, selections),
+      status: statusOf(context, policy, selections, findings.get(policy.key) ?? []),
     }));
 }
 
@@ -42,6 +43,7 @@ function statusOf(
   context: ViewContext,
   policy: Policy,
   selections: ReadonlyMap<string, number>,
+  findings: readonly string[],
 ): ObjectStatus {
   const { loop, tables } = context;
   const file = tables.manifests.objects.get(policy.key);
@@ -65,8 +67,25 @@ function statusOf(
     ...(reason === undefined ? {} : { reason }),
     generation: context.datapath.instance.generation,
     selects: selected,
-    warnings: [...warnings, ...none],
+    warnings: [...warnings, ...none, ...findings],
   };
+}
+
+/** What is refused or means nothing, by policy. No proxy and nobody who authenticates is there yet. */
+function findingTexts(enforced: Enforced | undefined): ReadonlyMap<string, readonly string[]> {
+  const texts = new Map<string, string[]>();
+  if (enforced === undefined) return texts;
+  const { input, compiled } = enforced;
+  for (const { policy, message, hint } of findingsOf({
+    ...input,
+    compiled,
+    hasProxy: false,
+    hasAuth: false,
+  })) {
+    const text = hint === undefined ? message : `${message} (${hint})`;
+    texts.set(policy, [...(texts.get(policy) ?? []), text]);
+  }
+  return texts;
 }
 
 /** How many subjects of this node each policy selects; the node counts as one. */
