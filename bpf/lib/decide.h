@@ -286,6 +286,19 @@ static __always_inline bool orient_tcp(struct __sk_buff *skb, struct packet *pkt
 	return false;
 }
 
+/*
+ * Is this datagram's port one that the node asks from? Then who began is asked of its sockets even where the
+ * datagram may pass: a record of the wrong orientation would be refused once policy changes, and for as long
+ * as both ends go on. Ports of services cost no lookup.
+ */
+static __always_inline bool port_asks(const struct packet *pkt)
+{
+	__u16 port = bpf_ntohs(pkt->dport);
+
+	return pkt->proto == IPPROTO_UDP && port >= cfg_local_port_first &&
+	       port <= cfg_local_port_last;
+}
+
 /* A datagram refused as new may still answer a connected socket that we have no record of. */
 static __always_inline bool answers_udp_socket(struct __sk_buff *skb, struct packet *pkt)
 {
@@ -341,7 +354,7 @@ __noinline int flow_begin(struct __sk_buff *skb, struct packet *pkt, struct flow
 		if (pkt->flags & PKT_ICMP_REPLY)
 			pkt->flags |= PKT_NO_RECORD;
 		refusal = judge_all(pkt, is_reply);
-		if (refusal && answers_udp_socket(skb, pkt)) {
+		if ((refusal || port_asks(pkt)) && answers_udp_socket(skb, pkt)) {
 			is_reply = true;
 			refusal = judge_all(pkt, is_reply);
 		}

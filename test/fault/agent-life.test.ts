@@ -10,10 +10,12 @@ import type { DeviceView } from '#api/client';
 import { until } from '#kit/async';
 import { merlon } from '#lab';
 import { closeFd, linkIds, mapIds, mapInfo, objGet, progIds } from '#native';
+import { ethernet, frame, ip, udp } from '../packet/builder.ts';
 import {
   address,
   bed,
   type Bed,
+  carried,
   ECHO,
   FAMILIES,
   hostPolicy,
@@ -22,6 +24,7 @@ import {
   PROGRAM,
   testSignal,
 } from '../netns/proof/bed.ts';
+import { linkOf, sealed, Wire } from '../netns/proof/raw.ts';
 import { type Kind, traffic } from '../netns/proof/traffic.ts';
 
 const limits = { signal: testSignal(), timeoutMs: 10_000, intervalMs: 20 };
@@ -73,6 +76,9 @@ const KINDS: readonly Kind[] = [
   { name: 'refused echo', from: 'far', to: 'node', kind: 'icmp-new', expect: 'timeout' },
 ];
 
+const isOfPods = ({ from, to }: Kind): boolean =>
+  [from, to].some((host) => host === 'red' || host === 'blue');
+
 async function serve(b: Bed): Promise<void> {
   const { node, peer } = b;
   const red = b.host('red');
@@ -83,8 +89,8 @@ async function serve(b: Bed): Promise<void> {
   ]);
 }
 
-const make = async (name: string): Promise<Bed> => {
-  const b = await bed({ name, pods: ['red', 'blue'], manifests: { 'all.yaml': POLICIES } });
+const make = async (name: string, config: Readonly<Record<string, unknown>> = {}): Promise<Bed> => {
+  const b = await bed({ name, config, pods: ['red', 'blue'], manifests: { 'all.yaml': POLICIES } });
   await serve(b);
   return b;
 };
@@ -119,7 +125,7 @@ test('life – through signals, stops, kills, restarts and reloads no verdict ch
 });
 
 test('life – policies that change while it is dead are in force after the start, and nothing else changes', async (t) => {
-  await using b = await make('lifechange');
+  await using b = await make('lifechange', { xdp: { mode: 'native' } });
   const all = await traffic(b, KINDS);
   await all.through('SIGKILL', () => b.agent.kill('SIGKILL'));
   const more = hostPolicy('more', { ingress: [{ fromEntities: ['all'], toPorts: ports('82/TCP') }] });
@@ -137,6 +143,68 @@ test('life – policies that change while it is dead are in force after the star
     t.is(await b.peer.probeTcp(address('node', family), 82, { timeoutMs: 300 }), 'timeout');
   await all.judge(t);
 });
+
+test('life – stopped beside a flood of what is refused: no packet waits for it', async (t) => {
+  await using b = await make('lifeflood');
+  using wire = await Wire.open(b.host('router'));
+  const { address: mac } = await linkOf(b.node);
+  const all = await traffic(b, KINDS);
+  const before = (await b.drops())['POLICY_DENIED'] ?? 0;
+  await all.through('SIGSTOP', async () => b.agent.notify('SIGSTOP'), 1);
+  const refused = FAMILIES.map((family) =>
+    sealed(
+      frame(
+        ethernet({ src: wire.mac, dst: mac }),
+        ip({ src: address('far', family), dst: address('node', family) }),
+        udp({ src: 9, dst: 9, data: 32 }),
+      ),
+    ),
+  );
+  const FLOOD = 40_000;
+  await all.through('a flood', async () => {
+    for (let sent = 0; sent < FLOOD; sent += 2) {
+      for (const bytes of refused) wire.sendBytes(bytes);
+      if (sent % 500 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+  });
+  await all.through('SIGCONT', async () => b.agent.notify('SIGCONT'));
+  const counted = ((await b.drops())['POLICY_DENIED'] ?? 0) - before;
+  t.true(counted >= FLOOD, `every one is counted: ${counted}`);
+  const { events } = await b.status();
+  t.true(events.lost + events.suppressed > 0, 'and what was not told is told to be missing');
+  await all.judge(t);
+});
+
+for (const isLate of [false, true])
+  test(`life – the first start ${isLate ? 'without' : 'with'} policies picks up what runs, and cuts what they refuse`, async (t) => {
+    await using b = await bed({
+      name: 'lifefirst',
+      isAgentStarted: false,
+      manifests: isLate ? {} : { 'all.yaml': POLICIES },
+    });
+    await serve(b);
+    const open = KINDS.filter((kind) => kind.expect === 'open' && !isOfPods(kind));
+    const all = await traffic(b, open);
+    const refused = await Promise.all(
+      FAMILIES.flatMap((family) => [
+        b.peer.stream({ kind: 'tcp', to: address('node', family), port: 81, intervalMs: 10 }),
+        b.node.stream({ kind: 'tcp', to: address('peer', family), port: 81, intervalMs: 10 }),
+      ]),
+    );
+    await Promise.all(refused.map((stream) => carried(stream, 5)));
+    await all.through('the first start', () => b.start());
+    if (isLate) await all.through('the first policies', () => b.apply({ 'all.yaml': POLICIES }));
+    const cut = await Promise.all(refused.map((stream) => stream.report()));
+    await all.goesOn(30);
+    for (const [at, stream] of refused.entries())
+      t.true((await stream.report()).received <= (cut[at]?.received ?? 0) + 1, 'it is cut');
+    const flows = await b.flows((f) => f.initiator.ip === address('node', 4) && f.responder.port === 80);
+    t.true(
+      flows.some((f) => f.direction === 'out'),
+      'who began is known of what was there before',
+    );
+    await all.judge(t);
+  });
 
 test('life – killed in the middle of changes, again and again', async (t) => {
   await using b = await make('lifekill');
@@ -225,9 +293,7 @@ test('uninstall – of the dead: nothing stays, and what was connected is not cu
   await b.start();
   for (const pod of ['red', 'blue'] as const) await b.addPod(pod);
   await serve(b);
-  const open = KINDS.filter(
-    (k) => k.expect === 'open' && ![k.from, k.to].some((h) => h === 'red' || h === 'blue'),
-  );
+  const open = KINDS.filter((kind) => kind.expect === 'open' && !isOfPods(kind));
   const all = await traffic(b, open);
   for (const family of FAMILIES)
     t.is(await b.peer.probeTcp(address('node', family), 81, { timeoutMs: 300 }), 'timeout');

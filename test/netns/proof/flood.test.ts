@@ -39,13 +39,20 @@ const SERVER = hostPolicy('server', {
   egress: [{}],
 });
 
+type Kind = 'syn' | 'ack' | 'udp';
+
 /** Frames that differ in their source alone: `count` addresses and ports that nobody has. */
-function* spoofed(wire: Wire, mac: string, family: Family, kind: 'syn' | 'udp', count: number) {
+function* spoofed(wire: Wire, mac: string, family: Family, kind: Kind, count: number) {
   const own = family === 4 ? '10.9.0.0' : '2001:db8:bad::';
+  const layers = {
+    syn: tcp({ src: 1, dst: 80, flags: 'S', seq: 7 }),
+    ack: tcp({ src: 1, dst: 80, flags: 'A', seq: 8, ack: 0x1234_5678 }),
+    udp: udp({ src: 1, dst: 53, data: 16 }),
+  };
   const bytes = frame(
     ethernet({ src: wire.mac, dst: mac }),
     ip({ src: own, dst: address('node', family) }),
-    kind === 'syn' ? tcp({ src: 1, dst: 80, flags: 'S', seq: 7 }) : udp({ src: 1, dst: 53, data: 16 }),
+    layers[kind],
   );
   const view = new DataView(bytes.buffer);
   const [end, l4] = family === 4 ? [30, 34] : [38, 54];
@@ -62,7 +69,7 @@ const tables = ({ dirs }: Bed) =>
 
 const FLOOD = 20_000;
 
-async function flood(b: Bed, wire: Wire, kinds: readonly ('syn' | 'udp')[]): Promise<void> {
+async function flood(b: Bed, wire: Wire, kinds: readonly Kind[]): Promise<void> {
   const { address: mac } = await linkOf(b.node);
   for (const family of FAMILIES)
     for (const kind of kinds) {
@@ -74,13 +81,14 @@ async function flood(b: Bed, wire: Wire, kinds: readonly ('syn' | 'udp')[]): Pro
     }
 }
 
-test('flood – spoofed SYN and UDP to open ports leave the proven tables empty', async (t) => {
+test('flood – spoofed SYN, blind ACK and UDP to open ports leave the proven tables empty', async (t) => {
   await using b = await bed({ name: 'flood', manifests: { 'server.yaml': [SERVER] } });
   await Promise.all([b.node.serveTcp(80), b.node.serveUdp(53)]);
   using wire = await Wire.open(b.host('router'));
   t.deepEqual(tables(b), { flow_tcp4: 0, flow_tcp6: 0, flow_any4: 0, flow_any6: 0 });
   const before = await snmp(b.node);
-  await flood(b, wire, ['syn', 'udp']);
+  // Whoever cannot hear the answer guesses what to acknowledge.
+  await flood(b, wire, ['syn', 'ack', 'udp']);
   const after = await snmp(b.node);
   const grown = (name: string) => (after[name] ?? 0) - (before[name] ?? 0);
   t.true(grown('Tcp.InSegs') >= FLOOD, `the stack took the SYNs: ${grown('Tcp.InSegs')}`);
