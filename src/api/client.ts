@@ -19,7 +19,14 @@ export interface ClientOptions {
 interface Call extends ClientOptions {
   readonly method?: 'GET' | 'POST' | 'DELETE';
   readonly body?: unknown;
+  /** How long the answer may take to begin. Default: 15 s, or 60 s for what changes something. */
+  readonly timeoutMs?: number;
 }
+
+/** An agent answers within a second; one that is stopped, or hangs, must not make its operator hang, too. */
+const ANSWER_MS = 15_000;
+/** A change is answered once it is enforced, which has limits of its own. */
+const CHANGE_MS = 60_000;
 
 /** Path of the agent's socket below a run directory. */
 function socketPath(runDir: string): string {
@@ -62,18 +69,27 @@ async function send(path: string, options: Call): Promise<IncomingMessage> {
 function open(path: string, options: Call): Promise<IncomingMessage> {
   const socket = socketPath(options.runDir);
   const body = options.body === undefined ? undefined : JSON.stringify(options.body);
+  const method = options.method ?? 'GET';
+  const timeoutMs = options.timeoutMs ?? (method === 'GET' ? ANSWER_MS : CHANGE_MS);
   return new Promise((resolve, reject) => {
     const call = httpRequest(
       {
         socketPath: socket,
         path,
-        method: options.method ?? 'GET',
+        method,
         signal: options.signal,
         headers: body === undefined ? {} : { 'content-type': 'application/json' },
       },
-      resolve,
+      (response) => {
+        clearTimeout(timer);
+        resolve(response);
+      },
     );
-    call.on('error', (cause: NodeJS.ErrnoException) => reject(unreachable(socket, cause)));
+    const timer = setTimeout(() => call.destroy(silent(socket, timeoutMs)), timeoutMs);
+    call.on('error', (cause: NodeJS.ErrnoException) => {
+      clearTimeout(timer);
+      reject(cause instanceof MerlonError ? cause : unreachable(socket, cause));
+    });
     call.end(body);
   });
 }
@@ -97,6 +113,14 @@ function errorFromText(text: string, status: number): MerlonError {
   } catch (cause) {
     return new MerlonError('INTERNAL', `the agent answered ${status} without a reason`, { cause });
   }
+}
+
+function silent(socket: string, timeoutMs: number): MerlonError {
+  return new MerlonError(
+    'AGENT_UNREACHABLE',
+    `the agent at ${socket} has not answered for ${timeoutMs / 1000} s; what it last enforced still holds`,
+    { hint: 'it may be stopped or overloaded: systemctl status merlon' },
+  );
 }
 
 /** One sentence: which socket, whether somebody listens, what to type. */

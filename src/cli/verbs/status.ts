@@ -12,15 +12,15 @@ export const run: Run = async (context, _args, options) => {
   return view.ready ? 0 : 1;
 };
 
-function read(context: Context): Promise<StatusView> {
-  return call<StatusView>('/v1/status', context);
+function read(context: Context, timeoutMs?: number): Promise<StatusView> {
+  return call<StatusView>('/v1/status', { ...context, ...(timeoutMs === undefined ? {} : { timeoutMs }) });
 }
 
 /** An agent that is still starting has no socket yet: that is a reason to wait, not to fail. */
 function waitReady(context: Context, timeoutMs: number): Promise<StatusView> {
   const check = async (): Promise<StatusView | undefined> => {
     try {
-      const view = await read(context);
+      const view = await read(context, timeoutMs);
       return view.ready ? view : undefined;
     } catch (error) {
       if (error instanceof MerlonError && error.code === 'AGENT_UNREACHABLE') return undefined;

@@ -98,3 +98,14 @@ test('stream – rows come as they are made, and leaving ends the part’s itera
   while (!isEnded) await new Promise((resolve) => setImmediate(resolve));
   t.true(isEnded);
 });
+
+test('call – an agent that does not answer is given up in one sentence', async (t) => {
+  let answer: (value: never) => void = () => {};
+  const runDir = await serve(t, { status: () => new Promise<never>((resolve) => (answer = resolve)) });
+  const error = await t.throwsAsync(call('/v1/status', { runDir, signal, timeoutMs: 50 }), {
+    instanceOf: MerlonError,
+  });
+  t.is(error?.code, 'AGENT_UNREACHABLE');
+  t.regex(error?.message ?? '', /merlon\.sock has not answered for 0\.05 s/);
+  answer({} as never);
+});
