@@ -1,9 +1,12 @@
 /** The derivations: which compiler makes which table out of which. Nobody else calls these compilers. */
 import { failsafeRows } from '#hostfw';
+import type { DeviceRow } from '#model';
 import { localAddresses, selectDevices } from '#netdev';
 import { type Database, derive } from '#table';
 import { failsafeConfig } from './settings.ts';
 import { type AgentTables, configOf } from './tables.ts';
+
+const isExternal = ({ kind }: DeviceRow): boolean => kind === 'external';
 
 /** Starts them; what they make follows its inputs from now on. */
 export function deriveTables(db: Database, tables: AgentTables): Disposable {
@@ -16,6 +19,7 @@ export function deriveTables(db: Database, tables: AgentTables): Disposable {
       patterns: values['devices.patterns'] ?? [],
       allowSelfSource: values['hostfw.allowSelfSource'] ?? [],
       endpoints,
+      attached: new Set([...tables.devices.all()].filter(isExternal).map(({ ifindex }) => ifindex)),
     });
   };
   running.use(

@@ -15,6 +15,8 @@ export interface SelectionConfig {
   readonly podPrefix?: string;
   /** ifindex of the host side → endpoint id. */
   readonly endpoints?: ReadonlyMap<number, number>;
+  /** ifindexes that have the node's programs now. */
+  readonly attached?: ReadonlySet<number>;
 }
 
 /** Names that the automatic rule passes over, beside the pod prefix (HF-1.12). */
@@ -65,6 +67,7 @@ interface Surroundings {
   readonly defaults: ReadonlySet<number>;
   /** Bridges with a port that leads out of the machine. */
   readonly uplinked: ReadonlySet<number>;
+  readonly attached: ReadonlySet<number>;
 }
 
 const CONFINED = ['169.254.0.0/16', 'fe80::/10', 'ff00::/8', '127.0.0.0/8', '::1/128']
@@ -93,6 +96,7 @@ function surroundingsOf(
   links: readonly LinkRow[],
   addresses: Iterable<AddressRow>,
   routes: Iterable<RouteRow>,
+  attached: ReadonlySet<number>,
 ): Surroundings {
   const uplinked = new Set<number>();
   for (const { master, kind } of links) if (master !== 0 && UPLINK_KINDS.has(kind)) uplinked.add(master);
@@ -110,6 +114,7 @@ function surroundingsOf(
     routed,
     defaults,
     uplinked,
+    attached,
   };
 }
 
@@ -123,8 +128,11 @@ function automatic(link: LinkRow, excluded: readonly DevicePattern[], around: Su
   }
   const twice = TWICE[link.kind];
   if (twice !== undefined) return none(twice);
-  if (link.kind === 'veth' && !around.defaults.has(link.ifindex))
-    return none('is a veth without a default route');
+  if (link.kind === 'veth' && !around.defaults.has(link.ifindex)) {
+    // A default route goes for a moment whenever the device flaps: that must not open the node.
+    if (!around.attached.has(link.ifindex)) return none('is a veth without a default route');
+    return link.isUp ? selected('had a default route') : ahead('is down');
+  }
   if (link.kind === 'bridge' && !around.uplinked.has(link.ifindex)) {
     return none('is a bridge without a port that leads out of the machine');
   }
@@ -147,7 +155,7 @@ export function selectDevices(
   config: SelectionConfig,
 ): readonly DeviceRow[] {
   const all = [...links];
-  const around = surroundingsOf(all, addresses, routes);
+  const around = surroundingsOf(all, addresses, routes, config.attached ?? new Set());
   const patterns = config.patterns.map(devicePattern);
   const selfSource = (config.allowSelfSource ?? []).map(devicePattern);
   const excluded = [`${config.podPrefix ?? 'lxc'}*`, ...EXCLUDED_NAMES].map(devicePattern);

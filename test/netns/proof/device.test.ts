@@ -70,12 +70,17 @@ test('flap – carrier and device go down and up: records and programs stay', as
   // A device that goes down loses its IPv6 addresses and the routes through it.
   await b.node.ip('link set eth0 down');
   await b.node.ip('link set eth0 up', `addr add ${address('node', 6)}/64 dev eth0 nodad`);
+  const refuses = async () => {
+    for (const family of FAMILIES)
+      t.is(await b.peer.probeTcp(address('node', family), 81, { timeoutMs: 300 }), 'timeout');
+  };
+  await refuses();
+  t.deepEqual(linksOf(await device(b, 'eth0')), links, 'without a default route, too');
   await b.node.ip(`route add default via ${address('router', 4)}`);
   await Promise.all(streams.map((s) => carried(s, 5)));
   t.deepEqual((await records()).sort(), before);
   t.deepEqual(linksOf(await device(b, 'eth0')), links);
-  for (const family of FAMILIES)
-    t.is(await b.peer.probeTcp(address('node', family), 81, { timeoutMs: 300 }), 'timeout');
+  await refuses();
   for (const stream of streams) {
     const { lost, error } = await stream.stop();
     t.deepEqual([lost, error], [[], undefined]);

@@ -142,6 +142,22 @@ const rows: readonly Row[] = [
     'none not is a veth without a default route',
   ],
   [
+    'a veth whose default route went, programs on it',
+    () => {
+      const { links, ...rest } = up('eth0', { kind: 'veth' });
+      return { links, ...rest, config: { attached: new Set(links.map(({ ifindex }) => ifindex)) } };
+    },
+    'external selected had a default route',
+  ],
+  [
+    '… and that is down',
+    () => {
+      const { links, ...rest } = up('eth0', { kind: 'veth', isUp: false });
+      return { links, ...rest, config: { attached: new Set(links.map(({ ifindex }) => ifindex)) } };
+    },
+    'external not is down',
+  ],
+  [
     'a veth with a default route',
     () => routed('eth0', { kind: 'veth' }, '0.0.0.0/0'),
     'external selected has a default route',
