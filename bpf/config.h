@@ -30,6 +30,9 @@ const volatile __u32 cfg_event_rate = 2000;
 const volatile __u32 cfg_event_burst = 5000;
 const volatile __u32 cfg_ring_shift = 0;
 
+/* Refusals of one tuple within so many seconds of its last event make none, but are counted (HF-5.5). */
+const volatile __u32 cfg_drop_window = 5;
+
 /* ICMPv6 errors that pass without policy: tokens a second and burst of each device (HF-2.3). */
 const volatile __u32 cfg_icmp6_error_rate = 1000;
 const volatile __u32 cfg_icmp6_error_burst = 2000;
@@ -50,6 +53,27 @@ const volatile __u32 cfg_mark_kind_mask = 0x00000f00;
 const volatile __u8 cfg_builtin_dhcp = 1;
 const volatile __u8 cfg_allow_icmp_frag_needed = 1;
 const volatile __u8 cfg_icmp6_redirect_pass = 0;
+
+/* Families of which the node takes nothing that policy would judge (HF-2.1). */
+const volatile __u8 cfg_no_ipv4 = 0;
+const volatile __u8 cfg_no_ipv6 = 0;
+
+/*
+ * hostfw.strictEthertypes: only these non-IP ethertypes pass, and ARP, and frames that tell a length
+ * instead. Host order, four a word, 0 = none.
+ */
+const volatile __u8 cfg_strict_ethertypes = 0;
+const volatile __u64 cfg_ethertypes0 = 0;
+const volatile __u64 cfg_ethertypes1 = 0;
+const volatile __u64 cfg_ethertypes2 = 0;
+const volatile __u64 cfg_ethertypes3 = 0;
+
+/* Outer packets of our own tunnel and WireGuard, to and from known nodes (HF-1.1 rows 10, 11); 0 = off. */
+const volatile __u16 cfg_tunnel_port = 0;
+const volatile __u16 cfg_wireguard_port = 0;
+
+/* VRRP and IGMP of pods are a matter of their policy (enable-extended-ip-protocols), else unknown. */
+const volatile __u8 cfg_extended_protocols = 0;
 
 /* The kernel has bpf_xdp_get_buff_len (5.18); without it no frame is in parts. */
 const volatile __u8 cfg_xdp_buff_len = 1;

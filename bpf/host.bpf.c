@@ -17,16 +17,33 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+/* An outer packet of our own, to or from a known node: what is inside is judged by itself. */
+static __always_inline bool is_own_outer(const struct packet *pkt)
+{
+	const union address *peer = pkt->dir == DIR_INGRESS ? &pkt->saddr : &pkt->daddr;
+
+	if (!cfg_tunnel_port && !cfg_wireguard_port)
+		return false;
+	if (pkt->proto != IPPROTO_UDP || pkt->flags & PKT_FRAG_LATER || !pkt->dport ||
+	    (pkt->dport != bpf_htons(cfg_tunnel_port) &&
+	     pkt->dport != bpf_htons(cfg_wireguard_port)))
+		return false;
+	return ipcache_lookup(peer, pkt->family) >> 32 & IPCACHE_NODE;
+}
+
 /* Built-ins of the node, above any policy: ICMP_PASS, ICMP_JUDGE or a drop reason. */
 static __always_inline int host_builtin(const struct packet *pkt)
 {
 	if (cfg_builtin_dhcp && (is_dhcp4(pkt) || is_dhcp6(pkt)))
 		return ICMP_PASS;
+	if (is_own_outer(pkt))
+		return ICMP_PASS;
 	if (pkt->proto != IPPROTO_ICMP && pkt->proto != PROTO_ICMP6)
 		return ICMP_JUDGE;
 	if (icmp_is_frag_needed(pkt))
 		return ICMP_PASS;
-	if (!subject_is_selected(&pkt->subject[SUBJECT_HOST], pkt->dir))
+	if (!subject_is_selected(&pkt->subject[SUBJECT_HOST], pkt->dir) &&
+	    !(pkt->dir == DIR_INGRESS && family_is_disabled(pkt->family)))
 		return ICMP_JUDGE;
 	return icmp6_host(pkt);
 }
@@ -143,8 +160,10 @@ static __always_inline int host_rest(struct __sk_buff *skb, enum direction dir, 
 	subject_host(&pkt->subject[SUBJECT_HOST]);
 	if (is_missed)
 		pkt->flags |= PKT_MISS;
+	if (dir == DIR_EGRESS)
+		mark_ignore(skb);
 	rc = intake(skb, pkt, has_ethernet);
-	if (rc == PARSE_NON_IP)
+	if (rc == PARSE_NON_IP && !ethertype_is_refused(pkt->dport))
 		return pass(STAT_PASS_NON_IP);
 	device = device_get(pkt->ifindex);
 	if (device)
@@ -153,6 +172,8 @@ static __always_inline int host_rest(struct __sk_buff *skb, enum direction dir, 
 		pkt->flags |= PKT_FROM_WIRE;
 	if (vlan_has_program(pkt))
 		return pass(STAT_PASS_FORWARDED);
+	if (rc == PARSE_NON_IP)
+		rc = -DROP_UNSUPPORTED_L2;
 	if (rc < 0) {
 		if (pkt->subject[SUBJECT_HOST].flags & SUBJECT_OPEN)
 			return pass(STAT_PASS_UNENFORCED);
@@ -189,10 +210,9 @@ static __always_inline int handle_host_ingress(struct __sk_buff *skb, bool has_e
 	struct fast fast = {};
 	int action;
 
+	mark_clear(skb);
 	if (skb->pkt_type == PKT_TYPE_LOOPBACK || skb->pkt_type == PKT_TYPE_OTHERHOST)
 		return pass(STAT_PASS_FORWARDED);
-	if (skb->mark & cfg_mark_mask)
-		skb->mark &= ~cfg_mark_mask;
 	fast_find(skb, &fast, has_ethernet, DIR_INGRESS, NULL);
 	if (host_fast(skb, &fast, DIR_INGRESS, &action))
 		return action;

@@ -224,6 +224,15 @@ FLOW_LRU_MAP(unproven6, flow6_key, unproven_value, BPF_F_NO_COMMON_LRU);
 FLOW_LRU_MAP(overflow4, flow4_key, flow4_value, 0);
 FLOW_LRU_MAP(overflow6, flow6_key, flow, 0);
 
+/* UDP ports at which a socket of the node's waits for anybody (HF-3.7), a bit each. Agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 65536 / 64);
+	__type(key, __u32);
+	__type(value, __u64);
+} udp_servers SEC(".maps");
+
 /* Ports of datagrams whose first fragment passed; the LRU evicts, 30 s. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -281,6 +290,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct event_limit);
 } event_limits SEC(".maps");
+
+/* Refusals told of late, by a hash of the packet; a new one takes its place. The datapath. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, DROP_REPORTS);
+	__type(key, __u32);
+	__type(value, struct drop_report);
+} drop_reports SEC(".maps");
 
 /* Rate limit of unjudged ICMPv6 errors, by device slot. The datapath. */
 struct {

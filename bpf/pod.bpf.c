@@ -48,6 +48,29 @@ __noinline int source_is_own(const struct packet *pkt)
 	return bpf_map_lookup_elem(&endpoint_prefix, &key) != NULL;
 }
 
+/*
+ * Protocols that pod policy has no word for (policy.md 5.1). A later fragment that names an extension header
+ * hides its protocol: policy judges it by what it knows.
+ */
+static __always_inline bool protocol_is_unknown(const struct packet *pkt)
+{
+	switch (pkt->proto) {
+	case IPPROTO_TCP:
+	case IPPROTO_UDP:
+	case PROTO_SCTP:
+		return false;
+	case IPPROTO_ICMP:
+		return pkt->family != 4;
+	case PROTO_ICMP6:
+		return pkt->family != 6;
+	case IPPROTO_IGMP:
+	case PROTO_VRRP:
+		return !cfg_extended_protocols;
+	default:
+		return !(pkt->flags & PKT_NO_PORTS && is_exthdr(pkt->proto));
+	}
+}
+
 /* Judgement once both ends are known. */
 static __always_inline int pod_judge(struct __sk_buff *skb, struct packet *pkt)
 {
@@ -57,6 +80,8 @@ static __always_inline int pod_judge(struct __sk_buff *skb, struct packet *pkt)
 		return pass(STAT_PASS_BUILTIN);
 	if (pkt->flags & PKT_ICMP_ERROR && icmp_is_related(skb, pkt))
 		return pass(STAT_PASS_RELATED);
+	if (protocol_is_unknown(pkt) && !(pkt->subject[SUBJECT_POD].flags & SUBJECT_OPEN))
+		return drop(pkt, DROP_UNKNOWN_L4);
 	return flow_decide(skb, pkt);
 }
 
@@ -140,6 +165,8 @@ static __always_inline int pod_rest(struct __sk_buff *skb, enum direction dir, _
 	subject_pod(&pkt->subject[SUBJECT_POD], endpoint);
 	if (is_missed)
 		pkt->flags |= PKT_MISS;
+	if (dir == DIR_INGRESS)
+		mark_ignore(skb);
 	rc = intake(skb, pkt, true);
 	if (rc == PARSE_NON_IP)
 		return pass(STAT_PASS_NON_IP);
@@ -210,7 +237,6 @@ int pod_ingress(struct __sk_buff *skb)
 SEC("tc")
 int pod_egress(struct __sk_buff *skb)
 {
-	if (skb->mark & cfg_mark_mask)
-		skb->mark &= ~cfg_mark_mask;
+	mark_clear(skb);
 	return handle_pod(skb, DIR_EGRESS);
 }

@@ -130,6 +130,10 @@ struct policy_cell {
 };
 _Static_assert(sizeof(struct policy_cell) == 8, "policy_cell");
 
+/* Origins that no rule set holds: the node's own settings refuse. */
+#define ORIGIN_NO_IPV4 0xfffffffeU
+#define ORIGIN_NO_IPV6 0xffffffffU
+
 #define CELL_MATCH_MASK 0x07 /* enum policy_match */
 #define CELL_LOG 0x08
 #define CELL_KEEP 0x10  /* live flows this cell admitted outlive its removal */
@@ -561,6 +565,23 @@ struct event_limit {
 };
 _Static_assert(sizeof(struct event_limit) == 520, "event_limit");
 
+#define DROP_REPORTS_SHIFT 23 /* 32 less the logarithm of the number of entries */
+#define DROP_REPORTS 512
+
+/* A refusal that made an event, and how many like it have made none since. The first 56 bytes tell it. */
+struct drop_report {
+	__u64 addr[4]; /* source, destination; IPv4 is mapped */
+	__u32 ports;
+	__u32 what; /* enum drop_reason, protocol, subject and direction, a byte each */
+	__u32 origin;
+	__u32 generation;
+	__u32 ifindex;
+	__u32 since; /* seconds since boot */
+	__u32 count;
+	__u32 pad;
+};
+_Static_assert(sizeof(struct drop_report) == 64, "drop_report");
+
 enum event_type {
 	EVENT_VERDICT = 1,
 	EVENT_DROP = 2,
@@ -587,9 +608,9 @@ struct event {
 	__u16 src_endpoint; /* endpoint id on this node; 0 = none */
 	__u16 dst_endpoint;
 	__u16 proxy_port;
-	__u16 suppressed; /* events of this reason withheld since the last one sent, saturated */
-	__be16 sport;     /* ICMP: type in the low byte of the host-order value, code in the high */
-	__be16 dport;
+	__u16 suppressed; /* events of this reason withheld since the last one sent, repeats too; saturated */
+	__be16 sport; /* ICMP: type in the low byte of the host-order value, code in the high */
+	__be16 dport; /* UNSUPPORTED_L2: the ethertype */
 	__u8 proto;
 	__u8 tcp_flags;
 	__u8 verdict; /* low 4 bits enum verdict, high 4 bits enum policy_match */

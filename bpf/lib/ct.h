@@ -201,9 +201,11 @@ static __always_inline __u16 flow_flags_next(__u16 flags, const struct packet *p
 static __always_inline void flow_store_verdict(struct flow *flow, const struct packet *pkt,
 					       __u32 subject, __u32 cell)
 {
-	const struct judgement *judged = &pkt->judged[subject];
+	const struct judgement *judged;
 
+	BOUND_TO_BIT(subject);
 	BOUND_TO_BIT(cell);
+	judged = &pkt->judged[subject];
 	flow->stamp[cell].generation = 0;
 	flow->origin[cell] = judged->origin;
 	flow->cell_flags[cell] = judged->flags;

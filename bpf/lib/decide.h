@@ -145,6 +145,7 @@ __noinline int flow_judge(struct packet *pkt, struct flow *flow, __u32 i, __u32 
 
 	if (!pkt || !flow || !state || i >= SUBJECTS)
 		return REFUSAL(SUBJECT_HOST, DROP_INTERNAL);
+	BOUND_TO_BIT(i);
 	subject = &pkt->subject[i];
 	if (!(subject->flags & SUBJECT_PRESENT))
 		return 0;
@@ -158,6 +159,7 @@ __noinline int flow_judge(struct packet *pkt, struct flow *flow, __u32 i, __u32 
 	if (is_reply && flow_is_unjudged(flow))
 		return 0;
 	if (before != VERDICT_NONE && !must_judge &&
+	    !(i == SUBJECT_HOST && cell == DIR_INGRESS && family_is_disabled(pkt->family)) &&
 	    stamp_is_current(&flow->stamp[cell], subject->generation, state, bucket)) {
 		reason = verdict_reason(before);
 		if (reason_is_policy(reason) &&
@@ -165,8 +167,12 @@ __noinline int flow_judge(struct packet *pkt, struct flow *flow, __u32 i, __u32 
 			reason = 0;
 	} else {
 		reason = policy_judge(pkt, i, is_reply);
+		/* Not the policy's word: the record stays as it is, for its replies and for afterwards. */
+		if (reason && subject->flags & SUBJECT_LOCKED)
+			return REFUSAL(i, reason);
 		if (reason == DROP_POLICY_DENIED && before == VERDICT_ALLOW &&
 		    flow->cell_flags[cell] & CELL_KEEP) {
+			BOUND_TO_BIT(i);
 			pkt->judged[i].verdict = VERDICT_ALLOW; /* it outlives its rule */
 			pkt->judged[i].flags = flow->cell_flags[cell];
 			pkt->judged[i].origin = flow->origin[cell];
@@ -178,6 +184,8 @@ __noinline int flow_judge(struct packet *pkt, struct flow *flow, __u32 i, __u32 
 	}
 	if (!reason)
 		return 0;
+	BOUND_TO_BIT(i);
+	BOUND_TO_BIT(cell);
 	pkt->judged[i].origin = flow->origin[cell];
 	pkt->judged[i].verdict = flow->verdict[cell];
 	pkt->judged[i].flags = flow->cell_flags[cell];
@@ -314,6 +322,20 @@ static __always_inline bool answers_udp_socket(struct __sk_buff *skb, struct pac
 	return true;
 }
 
+/* Does a datagram of the node's without record answer a peer, from a server's socket connected to it? */
+static __always_inline bool answers_udp_peer(struct __sk_buff *skb, struct packet *pkt)
+{
+	__u32 dir = subject_dir(pkt, SUBJECT_HOST);
+
+	if (pkt->flags & PKT_NO_PORTS || dir != DIR_EGRESS ||
+	    !subject_is_present(pkt, SUBJECT_HOST) || !udp_port_serves(pkt->sport) ||
+	    sock_orient_udp(skb, pkt, dir) != SOCK_INBOUND)
+		return false;
+	pkt->flags |= PKT_SOCKET;
+	count(STAT_FLOW_SEEDED, 1);
+	return true;
+}
+
 /* Takes an expired record over in place, unless the collector was first. */
 static __always_inline bool flow_take_over(struct flow *expired, struct packet *pkt, bool is_reply)
 {
@@ -351,6 +373,8 @@ __noinline int flow_begin(struct __sk_buff *skb, struct packet *pkt, struct flow
 			pkt->flags |= PKT_NO_RECORD;
 		else if (pkt->proto == IPPROTO_TCP)
 			is_reply = orient_tcp(skb, pkt);
+		else if (pkt->proto == IPPROTO_UDP)
+			is_reply = answers_udp_peer(skb, pkt);
 		if (pkt->flags & PKT_ICMP_REPLY)
 			pkt->flags |= PKT_NO_RECORD;
 		refusal = judge_all(pkt, is_reply);

@@ -90,24 +90,81 @@ static __always_inline __u32 event_ring(void)
 	return bpf_get_smp_processor_id() >> cfg_ring_shift;
 }
 
-/* Does user space want it, and is there a token? If not, that is counted. */
-static __always_inline bool event_is_due(__u32 ring, __u32 type, __u32 reason)
+/* Withheld: counted, and told with the next event of its reason. */
+static __always_inline void event_withhold(struct event_limit *limit, __u32 reason, __u32 n)
 {
-	struct event_limit *limit = bpf_map_lookup_elem(&event_limits, &ring);
+	__u32 sum = limit->suppressed[reason & 0xff] + n;
+
+	limit->suppressed[reason & 0xff] = sum > 0xffff ? 0xffff : sum;
+}
+
+/* Does user space want it, and is there a token? If not, that is counted. */
+static __always_inline bool event_is_due(struct event_limit *limit, __u32 type, __u32 reason)
+{
 	struct live_state *state = live_get();
 
-	if (!limit || !state)
+	if (!state)
 		return false;
 	if (state->interest & 1U << (type & 0xf) &&
 	    bucket_take(&limit->full_at, cfg_event_rate, cfg_event_burst))
 		return true;
-	if (limit->suppressed[reason & 0xff] != 0xffff)
-		limit->suppressed[reason & 0xff]++;
+	event_withhold(limit, reason, 1);
 	count(STAT_EVENT_SUPPRESSED, 1);
 	return false;
 }
 
-/* Writes the record; `what` = event type << 8 | drop reason. */
+static __always_inline __u32 drop_report_index(const struct packet *pkt, __u32 ports)
+{
+	__u32 hash = pkt->saddr.w[3] * EPOCH_MULTIPLIER0 + pkt->daddr.w[3] * EPOCH_MULTIPLIER1;
+
+	if (pkt->family == 6)
+		hash += pkt->saddr.w[1] * EPOCH_MULTIPLIER2 + pkt->daddr.w[1];
+	return (hash + ports * EPOCH_MULTIPLIER3) >> DROP_REPORTS_SHIFT;
+}
+
+/*
+ * Was the same refusal told of a moment ago? Then it is counted there. If not, this one takes the place, and
+ * the next event of the reason tells how many went untold.
+ */
+static __always_inline bool drop_is_repeated(const struct packet *pkt, struct event_limit *limit,
+					     __u32 subject, __u32 reason)
+{
+	__u32 ports =
+		((__u32)pkt->sport << 16 | pkt->dport) ^ (pkt->icmp_type << 8 | pkt->icmp_code);
+	__u32 index = drop_report_index(pkt, ports), now = now_seconds();
+	struct drop_report *report = bpf_map_lookup_elem(&drop_reports, &index);
+	__u32 what = reason | pkt->proto << 8 | subject << 16 | (__u32)pkt->dir << 24;
+	__u32 origin, generation;
+
+	if (!report)
+		return false;
+	BOUND_TO_BIT(subject); /* spilled, its bound is forgotten */
+	origin = pkt->judged[subject].origin;
+	generation = pkt->subject[subject].generation;
+	if (report->what == what && report->ports == ports && report->addr[1] == pkt->saddr.d[1] &&
+	    report->addr[3] == pkt->daddr.d[1] && report->addr[0] == pkt->saddr.d[0] &&
+	    report->addr[2] == pkt->daddr.d[0] && report->origin == origin &&
+	    report->generation == generation && report->ifindex == pkt->ifindex &&
+	    now - report->since < cfg_drop_window) {
+		report->count++;
+		return true;
+	}
+	event_withhold(limit, report->what, report->count);
+	report->addr[0] = pkt->saddr.d[0];
+	report->addr[1] = pkt->saddr.d[1];
+	report->addr[2] = pkt->daddr.d[0];
+	report->addr[3] = pkt->daddr.d[1];
+	report->ports = ports;
+	report->what = what;
+	report->origin = origin;
+	report->generation = generation;
+	report->ifindex = pkt->ifindex;
+	report->since = now;
+	report->count = 0;
+	return false;
+}
+
+/* Writes the record, unless it would tell of a refusal what the last one told; `what` = event type << 8 | drop reason. */
 __noinline int event_write(const struct packet *pkt, __u32 subject, __u32 what)
 {
 	__u32 type = (what >> 8) & 0xf, reason = what & 0xff;
@@ -122,6 +179,13 @@ __noinline int event_write(const struct packet *pkt, __u32 subject, __u32 what)
 
 	if (!pkt || !limit || !sent || subject >= SUBJECTS)
 		return 0;
+	if (type == EVENT_DROP && cfg_drop_window &&
+	    drop_is_repeated(pkt, limit, subject, reason)) {
+		limit->full_at -= cfg_hz; /* the token was not needed */
+		count(STAT_EVENT_SUPPRESSED, 1);
+		return 0;
+	}
+	BOUND_TO_BIT(subject);
 	/* Read while the bound is fresh: verifiers before 6.3 forget it once the index is spilled. */
 	judged = &pkt->judged[subject];
 	generation = pkt->subject[subject].generation;
@@ -151,7 +215,10 @@ __noinline int event_write(const struct packet *pkt, __u32 subject, __u32 what)
 static __always_inline void event_emit(const struct packet *pkt, __u32 subject, __u32 type,
 				       __u32 reason)
 {
-	if (event_is_due(event_ring(), type, reason))
+	__u32 ring = event_ring();
+	struct event_limit *limit = bpf_map_lookup_elem(&event_limits, &ring);
+
+	if (limit && event_is_due(limit, type, reason))
 		event_write(pkt, subject, type << 8 | reason);
 }
 

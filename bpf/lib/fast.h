@@ -143,9 +143,10 @@ static __always_inline void fast_find(struct __sk_buff *skb, struct fast *fast, 
 			return;
 		type = *(__u8 *)data >> 4 == 4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
 	}
-	if (type == bpf_htons(ETH_P_IP))
+	/* A family that is off is judged packet by packet: a record may be older than the setting. */
+	if (type == bpf_htons(ETH_P_IP) && !cfg_no_ipv4)
 		fast_find4(fast, data, end, room, dir, sender);
-	else if (type == bpf_htons(ETH_P_IPV6))
+	else if (type == bpf_htons(ETH_P_IPV6) && !cfg_no_ipv6)
 		fast_find6(fast, data, end, room, dir, sender);
 }
 

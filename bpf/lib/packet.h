@@ -145,6 +145,7 @@ _Static_assert(sizeof(struct packet) <= sizeof(struct packet_scratch),
 #define TCP_URG 0x20
 
 #define PROTO_ICMP6 58
+#define PROTO_VRRP 112
 #define PROTO_SCTP 132
 
 static __always_inline void address_set4(union address *to, __be32 addr)
@@ -171,6 +172,12 @@ static __always_inline bool address_is_unspecified(const union address *addr, __
 	if (family == 4)
 		return addr->w[3] == 0;
 	return addr->d[0] == 0 && addr->d[1] == 0;
+}
+
+/* Does the node take no new connection of the family (HF-2.1)? Pruned while both are on. */
+static __always_inline bool family_is_disabled(__u8 family)
+{
+	return (cfg_no_ipv4 && family == 4) || (cfg_no_ipv6 && family == 6);
 }
 
 /*

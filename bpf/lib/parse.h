@@ -347,8 +347,10 @@ static __always_inline int parse_frame(frame_t *ctx, struct packet *pkt, bool ha
 		rc = parse_ipv4(ctx, pkt, &payload);
 	else if (type == bpf_htons(ETH_P_IPV6))
 		rc = parse_ipv6(ctx, pkt, &payload);
-	else
+	else {
+		pkt->dport = type; /* for whoever reports the frame */
 		return PARSE_NON_IP;
+	}
 	if (rc)
 		return rc;
 	return parse_l4(ctx, pkt, payload);

@@ -72,6 +72,13 @@ static __always_inline __u64 policy_cell(const struct ruleset_slot *slot,
 	return cell ? *cell : 0;
 }
 
+/* The cell of every packet to the node of a family that is off. */
+static __always_inline __u64 policy_family_word(__u8 family)
+{
+	return (family == 4 ? ORIGIN_NO_IPV4 : ORIGIN_NO_IPV6) | (__u64)VERDICT_DEFAULT_DENY << 48 |
+	       (__u64)MATCH_NONE << 56;
+}
+
 static __always_inline void rule_hit(const struct packet *pkt, __u32 origin)
 {
 	struct rule_counter *counter = bpf_map_lookup_elem(&rule_count, &origin);
@@ -161,15 +168,22 @@ __noinline int policy_judge(struct packet *pkt, __u32 subject_index, __u32 is_re
 	if (!set)
 		return DROP_INTERNAL;
 	slot = &set->slot[subject->slot % HOST_SLOTS];
+	BOUND_TO_BIT(cell); /* spilled, its bound is forgotten */
 	rules = &slot->dir[cell];
-	if (!(rules->flags & RSDIR_ENFORCED))
+	if (subject_index == SUBJECT_HOST && cell == DIR_INGRESS &&
+	    family_is_disabled(pkt->family)) {
+		word = policy_family_word(pkt->family);
+	} else if (rules->flags & RSDIR_ENFORCED) {
+		identity = dir == DIR_INGRESS ? pkt->src_identity : pkt->dst_identity;
+		index = policy_port_index(pkt, is_reply ? pkt->sport : pkt->dport);
+		if (is_reply &&
+		    pkt->flags & PKT_ICMP_REPLY) /* the request is what policy speaks of */
+			index = pkt->family == 4 ? PORT_CLASS_ICMP + (pkt->icmp_type ? 13 : 8)
+						 : PORT_CLASS_ICMP6 + 128;
+		word = policy_cell(slot, rules, identity, index);
+	} else {
 		return 0;
-	identity = dir == DIR_INGRESS ? pkt->src_identity : pkt->dst_identity;
-	index = policy_port_index(pkt, is_reply ? pkt->sport : pkt->dport);
-	if (is_reply && pkt->flags & PKT_ICMP_REPLY) /* the request is what policy speaks of */
-		index = pkt->family == 4 ? PORT_CLASS_ICMP + (pkt->icmp_type ? 13 : 8)
-					 : PORT_CLASS_ICMP6 + 128;
-	word = policy_cell(slot, rules, identity, index);
+	}
 	judged->origin = word;
 	judged->verdict = word >> 48;
 	judged->flags = word >> 56;

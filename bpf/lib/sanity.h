@@ -44,6 +44,21 @@ static __always_inline int sanity_check(const struct packet *pkt)
 	return 0;
 }
 
+#define ETHERTYPE_IN(word, type)                                       \
+	((__u16)(word) == (type) || (__u16)((word) >> 16) == (type) || \
+	 (__u16)((word) >> 32) == (type) || (__u16)((word) >> 48) == (type))
+
+/* Is this ethertype, of a frame that is no IP, refused (HF-2.1)? Never ARP: without it there is no IPv4. */
+static __always_inline bool ethertype_is_refused(__be16 ethertype)
+{
+	__u16 type = bpf_ntohs(ethertype);
+
+	if (!cfg_strict_ethertypes || type < ETH_P_802_3_MIN || type == ETH_P_ARP)
+		return false;
+	return !ETHERTYPE_IN(cfg_ethertypes0, type) && !ETHERTYPE_IN(cfg_ethertypes1, type) &&
+	       !ETHERTYPE_IN(cfg_ethertypes2, type) && !ETHERTYPE_IN(cfg_ethertypes3, type);
+}
+
 static __always_inline bool is_plain_syn(const struct packet *pkt)
 {
 	return pkt->proto == IPPROTO_TCP && !(pkt->flags & PKT_FRAG_LATER) &&

@@ -55,7 +55,16 @@ static __always_inline __u32 sock_state_tcp(struct __sk_buff *skb, struct bpf_so
 	return state;
 }
 
-/* A connected UDP socket has asked; whether it serves, too, only the agent knows. */
+/* Does any socket of the node's wait for strangers at this port? Only the agent knows. */
+static __always_inline bool udp_port_serves(__be16 port)
+{
+	__u32 index = bpf_ntohs(port) / 64;
+	__u64 *ports = bpf_map_lookup_elem(&udp_servers, &index);
+
+	return ports && *ports >> (bpf_ntohs(port) % 64) & 1;
+}
+
+/* A connected UDP socket has asked, but at a port that serves it was asked. */
 __noinline int sock_orient_udp(struct __sk_buff *skb, const struct packet *pkt, __u32 dir)
 {
 	struct bpf_sock_tuple tuple = {};
@@ -70,7 +79,10 @@ __noinline int sock_orient_udp(struct __sk_buff *skb, const struct packet *pkt, 
 		return SOCK_UNKNOWN;
 	state = sock->state;
 	bpf_sk_release(sock);
-	return state == SOCK_ESTABLISHED ? SOCK_OUTBOUND : SOCK_UNKNOWN;
+	if (state != SOCK_ESTABLISHED)
+		return SOCK_UNKNOWN;
+	return udp_port_serves(dir == DIR_INGRESS ? pkt->dport : pkt->sport) ? SOCK_INBOUND
+									     : SOCK_OUTBOUND;
 }
 
 /* Who began the connection of this TCP packet, seen at the node (`dir`), by the node's own sockets. */

@@ -42,6 +42,8 @@ export const PORT_CLASS_ICMP = 196608;
 export const PORT_CLASS_ICMP6 = 196864;
 export const PORT_CLASS_PROTO = 197120;
 export const PORT_CLASS_ENTRIES = 197376;
+export const ORIGIN_NO_IPV4 = 4294967294;
+export const ORIGIN_NO_IPV6 = 4294967295;
 export const CELL_MATCH_MASK = 7;
 export const CELL_LOG = 8;
 export const CELL_KEEP = 16;
@@ -85,6 +87,8 @@ export const FLOW_PROXY_LEG = 8192;
 export const FLOW_INBOUND = 16384;
 export const FLOW_HOST = 32768;
 export const FLOW_CLOSING = 128;
+export const DROP_REPORTS_SHIFT = 23;
+export const DROP_REPORTS = 512;
 export const EVENT_VERSION = 1;
 export const EVENT_SIZE4 = 64;
 export const EVENT_SIZE6 = 96;
@@ -1642,6 +1646,62 @@ export function writeEventLimit(view: DataView, at: number, value: EventLimit): 
   for (let i = 0; i < 256; i += 1) view.setUint16(at + 8 + 2 * i, value.suppressed[i]!, LE);
 }
 
+/** Bytes of `struct drop_report`. */
+export const DROP_REPORT_SIZE = 64;
+/** Offsets in `struct drop_report`. */
+export const DROP_REPORT = {
+  addr: 0,
+  ports: 32,
+  what: 36,
+  origin: 40,
+  generation: 44,
+  ifindex: 48,
+  since: 52,
+  count: 56,
+} as const;
+
+/** `struct drop_report`. */
+export interface DropReport {
+  readonly addr: readonly [bigint, bigint, bigint, bigint];
+  readonly ports: number;
+  readonly what: number;
+  readonly origin: number;
+  readonly generation: number;
+  readonly ifindex: number;
+  readonly since: number;
+  readonly count: number;
+}
+
+/** Reads `struct drop_report` at byte `at` of the view. */
+export function readDropReport(view: DataView, at = 0): DropReport {
+  return {
+    addr: [view.getBigUint64(at, LE), view.getBigUint64(at + 8, LE), view.getBigUint64(at + 16, LE), view.getBigUint64(at + 24, LE)],
+    ports: view.getUint32(at + 32, LE),
+    what: view.getUint32(at + 36, LE),
+    origin: view.getUint32(at + 40, LE),
+    generation: view.getUint32(at + 44, LE),
+    ifindex: view.getUint32(at + 48, LE),
+    since: view.getUint32(at + 52, LE),
+    count: view.getUint32(at + 56, LE),
+  };
+}
+
+/** Writes `struct drop_report` at byte `at` of the view; padding becomes zero. */
+export function writeDropReport(view: DataView, at: number, value: DropReport): void {
+  zero(view, at + 60, 4);
+  view.setBigUint64(at, value.addr[0], LE);
+  view.setBigUint64(at + 8, value.addr[1], LE);
+  view.setBigUint64(at + 16, value.addr[2], LE);
+  view.setBigUint64(at + 24, value.addr[3], LE);
+  view.setUint32(at + 32, value.ports, LE);
+  view.setUint32(at + 36, value.what, LE);
+  view.setUint32(at + 40, value.origin, LE);
+  view.setUint32(at + 44, value.generation, LE);
+  view.setUint32(at + 48, value.ifindex, LE);
+  view.setUint32(at + 52, value.since, LE);
+  view.setUint32(at + 56, value.count, LE);
+}
+
 /** Bytes of `struct event`. */
 export const EVENT_SIZE = 96;
 /** Offsets in `struct event`. */
@@ -1868,8 +1928,14 @@ export function writeIpcacheOp(view: DataView, at: number, value: IpcacheOp): vo
 export const SETTINGS = {
   cfg_allow_icmp_frag_needed: { size: 1, isSigned: false },
   cfg_builtin_dhcp: { size: 1, isSigned: false },
+  cfg_drop_window: { size: 4, isSigned: false },
+  cfg_ethertypes0: { size: 8, isSigned: false },
+  cfg_ethertypes1: { size: 8, isSigned: false },
+  cfg_ethertypes2: { size: 8, isSigned: false },
+  cfg_ethertypes3: { size: 8, isSigned: false },
   cfg_event_burst: { size: 4, isSigned: false },
   cfg_event_rate: { size: 4, isSigned: false },
+  cfg_extended_protocols: { size: 1, isSigned: false },
   cfg_hz: { size: 4, isSigned: false },
   cfg_hz_reciprocal: { size: 4, isSigned: false },
   cfg_icmp6_error_burst: { size: 4, isSigned: false },
@@ -1882,7 +1948,10 @@ export const SETTINGS = {
   cfg_local_port_last: { size: 2, isSigned: false },
   cfg_mark_kind_mask: { size: 4, isSigned: false },
   cfg_mark_mask: { size: 4, isSigned: false },
+  cfg_no_ipv4: { size: 1, isSigned: false },
+  cfg_no_ipv6: { size: 1, isSigned: false },
   cfg_ring_shift: { size: 4, isSigned: false },
+  cfg_strict_ethertypes: { size: 1, isSigned: false },
   cfg_timeout_frag: { size: 4, isSigned: false },
   cfg_timeout_generic: { size: 4, isSigned: false },
   cfg_timeout_icmp: { size: 4, isSigned: false },
@@ -1891,6 +1960,8 @@ export const SETTINGS = {
   cfg_timeout_tcp_syn: { size: 4, isSigned: false },
   cfg_timeout_udp: { size: 4, isSigned: false },
   cfg_timeout_udp_stream: { size: 4, isSigned: false },
+  cfg_tunnel_port: { size: 2, isSigned: false },
+  cfg_wireguard_port: { size: 2, isSigned: false },
   cfg_xdp_buff_len: { size: 1, isSigned: false },
 } as const;
 export type SettingName = keyof typeof SETTINGS;
@@ -1904,6 +1975,7 @@ export const MAPS = {
   devices: { type: 2, keySize: 4, valueSize: 16, maxEntries: 65536, flags: 1024, key: '', value: 'device', inner: undefined, layout: '388e1bfd' },
   devices_high: { type: 1, keySize: 4, valueSize: 16, maxEntries: 4096, flags: 0, key: '', value: 'device', inner: undefined, layout: 'd9fbb7f3' },
   drop_count: { type: 6, keySize: 4, valueSize: 16, maxEntries: 65536, flags: 0, key: '', value: 'drop_counter', inner: undefined, layout: 'e5ba581b' },
+  drop_reports: { type: 6, keySize: 4, valueSize: 64, maxEntries: 512, flags: 0, key: '', value: 'drop_report', inner: undefined, layout: 'eab8baf4' },
   endpoint_prefix: { type: 11, keySize: 24, valueSize: 4, maxEntries: 4096, flags: 1, key: 'endpoint_prefix_key', value: '', inner: undefined, layout: '21ee0c11' },
   endpoints: { type: 2, keySize: 4, valueSize: 64, maxEntries: 4096, flags: 1024, key: '', value: 'endpoint', inner: undefined, layout: '37ec29fb' },
   event_limits: { type: 2, keySize: 4, valueSize: 520, maxEntries: 1, flags: 0, key: '', value: 'event_limit', inner: undefined, layout: 'a01f3643' },
@@ -1937,6 +2009,7 @@ export const MAPS = {
   rule_count: { type: 6, keySize: 4, valueSize: 32, maxEntries: 4096, flags: 0, key: '', value: 'rule_counter', inner: undefined, layout: '129478ca' },
   rulesets: { type: 2, keySize: 4, valueSize: 192, maxEntries: 64, flags: 1024, key: '', value: 'ruleset', inner: undefined, layout: '76175a85' },
   stat_count: { type: 6, keySize: 4, valueSize: 8, maxEntries: 32, flags: 0, key: '', value: '', inner: undefined, layout: 'e23fe7d6' },
+  udp_servers: { type: 2, keySize: 4, valueSize: 8, maxEntries: 1024, flags: 1024, key: '', value: '', inner: undefined, layout: '3833a795' },
   unproven4: { type: 9, keySize: 16, valueSize: 112, maxEntries: 4096, flags: 2, key: 'flow4_key', value: 'unproven_value', inner: undefined, layout: '0bc7a0e3' },
   unproven6: { type: 9, keySize: 40, valueSize: 112, maxEntries: 4096, flags: 2, key: 'flow6_key', value: 'unproven_value', inner: undefined, layout: '21b84024' },
   vlans: { type: 1, keySize: 8, valueSize: 4, maxEntries: 4096, flags: 0, key: 'vlan_key', value: '', inner: undefined, layout: 'dcd4106b' },

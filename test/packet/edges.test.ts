@@ -17,7 +17,7 @@ import {
   vlan,
 } from './builder.ts';
 import { Fixture, IDENTITY, NODE, OTHER, PEER, POD, prepare, tcpPort, udpPort } from './fixture.ts';
-import { expect, FAMILIES, type Family, inbound } from './kit.ts';
+import { expect, FAMILIES, type Family, inbound, outbound } from './kit.ts';
 
 let node: Fixture;
 let generation = 5000;
@@ -204,3 +204,40 @@ test.serial('clock – one sample tells ticks and time', (t) => {
   t.true(view.getBigUint64(0, true) > 0n);
   t.true(bootTimeNs() >= view.getBigUint64(8, true));
 });
+
+const MARKS: readonly [mark: number, isClaim: boolean][] = [
+  [0xca6c, true], // wg-quick's default port as a mark
+  [0x0800, true],
+  [0x12340b56, true],
+  [0x0e00, true],
+  [0, false],
+  [0x0200, false],
+  [0x0c00, false],
+  [0xf000, false],
+];
+for (const v of FAMILIES) {
+  test.serial(`marks – ${v}: what comes in loses kind and identity, what is of others stays`, (t) => {
+    const bytes = inbound(v, tcp({ src: 1, dst: 80, flags: 'S' }));
+    for (const [mark] of MARKS) {
+      t.is(node.run('host_ingress', bytes, { mark }).mark, mark & 0xf000);
+      t.is(node.run('host_ingress', other(), { mark }).mark, mark & 0xf000, 'not IP');
+    }
+    const sent = frame(ethernet(), ip({ src: POD[v], dst: PEER[v] }), tcp({ src: 1, dst: 80, flags: 'S' }));
+    t.is(node.run('pod_egress', sent, { mark: 0xffffffff }).mark, 0xf000);
+  });
+
+  test.serial(`marks – ${v}: what the node sends is judged as without, a claim is counted`, (t) => {
+    for (const [mark, isClaim] of MARKS) {
+      const sent = node.run('host_egress', outbound(v, tcp({ src: 1, dst: 443, flags: 'S' })), { mark });
+      t.is(sent.stats['MARK_IGNORED'], isClaim ? 1 : undefined, mark.toString(16));
+      t.is(sent.mark, mark >>> 0);
+      const toPod = frame(
+        ethernet(),
+        ip({ src: NODE[v], dst: POD[v] }),
+        tcp({ src: 1, dst: 80, flags: 'S' }),
+      );
+      t.is(node.run('pod_ingress', toPod, { mark }).stats['MARK_IGNORED'], isClaim ? 1 : undefined);
+    }
+  });
+}
+const other = () => frame(ethernet({ type: 0x88cc }), raw(new Uint8Array(46)));

@@ -68,6 +68,8 @@ export interface RunOptions {
   readonly gsoSegs?: number;
   readonly mark?: number;
   readonly repeat?: number;
+  /** Refusals told of before are remembered: only the first of a tuple makes an event. */
+  readonly remembersDrops?: boolean;
 }
 
 /** What one run did. */
@@ -79,6 +81,8 @@ export interface Outcome {
   readonly stats: Readonly<Record<string, number>>;
   readonly events: readonly wire.Event[];
   readonly isUnchanged: boolean;
+  /** Of the packet afterwards; 0 from XDP. */
+  readonly mark: number;
   readonly durationNs: number;
 }
 
@@ -111,8 +115,15 @@ export class Fixture {
   readonly wire: number;
   readonly pod: number;
 
-  /** `sizes`: entries of maps that shall differ from the sources' least. */
-  constructor(sizes: Readonly<Record<string, number>> = {}) {
+  #hasDropped = true;
+  readonly #settings: Readonly<Record<string, number | bigint>>;
+
+  /** `sizes`: entries of maps that shall differ from the sources' least; `settings`: load-time constants. */
+  constructor(
+    sizes: Readonly<Record<string, number>> = {},
+    settings: Readonly<Record<string, number | bigint>> = {},
+  ) {
+    this.#settings = settings;
     setns(netnsCreate(), NAMESPACE.network);
     [this.wire, this.pod] = buildNetwork();
     this.#ring = mapCreate({
@@ -137,14 +148,14 @@ export class Fixture {
       if (known !== undefined) reuseMap(object, map.name, known);
       else if (map.name === 'events') setInnerMap(object, 'events', this.#ring);
     }
-    this.#configure(object, { cfg_ring_shift: 31 });
+    this.#configure(object, { cfg_ring_shift: 31, ...this.#settings });
     loadObject(object);
     for (const map of objectMaps(object))
       if (!map.isInternal && !this.#maps.has(map.name)) this.#maps.set(map.name, mapFd(object, map.name));
     for (const program of programsOf(name)) this.#programs.set(program, programFd(object, program));
   }
 
-  #configure(object: Obj, values: Readonly<Record<string, number>>): void {
+  #configure(object: Obj, values: Readonly<Record<string, number | bigint>>): void {
     const variables = objectVariables(object).filter(({ section }) => section === '.rodata');
     const section = objectMaps(object).find((map) => map.isInternal && map.name.endsWith('.rodata'));
     if (section === undefined) return;
@@ -152,9 +163,10 @@ export class Fixture {
     for (const { name, offset, size } of variables) {
       const value = values[name];
       if (value === undefined) continue;
-      if (size === 4) view.setUint32(offset, value, true);
-      else if (size === 2) view.setUint16(offset, value, true);
-      else view.setUint8(offset, value);
+      if (size === 8) view.setBigUint64(offset, BigInt(value), true);
+      else if (size === 4) view.setUint32(offset, Number(value), true);
+      else if (size === 2) view.setUint16(offset, Number(value), true);
+      else view.setUint8(offset, Number(value));
     }
   }
 
@@ -378,7 +390,34 @@ export class Fixture {
     for (const at of [wire.LIVE_STATE.overflow_used, wire.LIVE_STATE.unproven_used])
       this.live.setBigUint64(at, 0n, true);
     mapUpdate(this.map('event_limits'), u32(0), new Uint8Array(wire.EVENT_LIMIT_SIZE));
+    this.forgetDrops();
     this.#events();
+  }
+
+  /** What was told of refusals: the next one of each tuple makes an event again. */
+  forgetDrops(): void {
+    const empty = new Uint8Array(possibleCpus() * wire.DROP_REPORT_SIZE);
+    for (let i = 0; i < wire.DROP_REPORTS; i++) mapUpdate(this.map('drop_reports'), u32(i), empty);
+    this.#hasDropped = false;
+  }
+
+  /** All refusals told of become so many seconds older. */
+  ageDrops(seconds: number): void {
+    const all = new Uint8Array(possibleCpus() * wire.DROP_REPORT_SIZE);
+    for (let i = 0; i < wire.DROP_REPORTS; i++) {
+      mapLookup(this.map('drop_reports'), u32(i), all);
+      const view = new DataView(all.buffer);
+      for (let at = wire.DROP_REPORT.since; at < all.length; at += wire.DROP_REPORT_SIZE)
+        view.setUint32(at, view.getUint32(at, true) - seconds, true);
+      mapUpdate(this.map('drop_reports'), u32(i), all);
+    }
+  }
+
+  /** Sockets that wait for anybody at these ports. */
+  setUdpServers(ports: readonly number[]): void {
+    const bits = this.view('udp_servers', 8192);
+    new Uint8Array(bits.buffer).fill(0);
+    for (const port of ports) bits.setUint8(port >> 3, bits.getUint8(port >> 3) | (1 << (port & 7)));
   }
 
   /** Sum over CPUs of a counter. */
@@ -435,6 +474,7 @@ export class Fixture {
     const statsBefore = this.stats();
     const dropsBefore = this.drops();
     this.#events();
+    if (o.remembersDrops !== true && this.#hasDropped) this.forgetDrops();
     const isXdp = name === 'xdp_host';
     const result = testRun(this.program(name), {
       dataIn,
@@ -442,8 +482,12 @@ export class Fixture {
       ...(isXdp ? {} : { ctxIn: this.#context(name, o) }),
     });
     const passes = isXdp ? 2 : 0xffffffff;
+    const verdict = result.retval >>> 0 === passes ? 'pass' : 'drop';
+    this.#hasDropped ||= verdict === 'drop';
+    const context = result.ctxOut ?? new Uint8Array(16);
     return {
-      verdict: result.retval >>> 0 === passes ? 'pass' : 'drop',
+      verdict,
+      mark: new DataView(context.buffer).getUint32(8, true),
       drops: difference(dropsBefore, this.drops()),
       stats: difference(statsBefore, this.stats()),
       events: this.#events(),

@@ -1,4 +1,5 @@
 /** What stands between packets: modes and deadlines, failsafe, fragments, expiry, full tables, sockets, upkeep. */
+import { createSocket } from 'node:dgram';
 import net from 'node:net';
 import test from 'ava';
 import { bootTimeNs } from '#native';
@@ -89,17 +90,49 @@ for (const v of FAMILIES) {
     expect(t, 'over', node.run('host_ingress', refused(v)), 'drop POLICY_DENIED');
   });
 
-  test.serial(`mode – ${v}: failsafe lets nothing new pass but replies`, (t) => {
-    node.run('host_egress', outbound(v, udp({ src: 2000, dst: 123 })));
-    node.run('host_ingress', inbound(v, udp({ src: 123, dst: 2000 })));
+  test.serial(`mode – ${v}: failsafe passes built-ins, failsafe and replies only`, (t) => {
+    const length = v === 'v4' ? 128 : 64;
+    const question = () => outbound(v, udp({ src: 2000, dst: 123 }));
+    const answer = () => inbound(v, udp({ src: 123, dst: 2000 }));
+    const asked = () => inbound(v, tcp({ src: 1000, dst: 80, flags: 'A', ack: 501 }));
+    const served = () => outbound(v, tcp({ src: 80, dst: 1000, flags: 'A', seq: 501 }));
+    node.run('host_egress', question());
+    node.run('host_ingress', answer());
+    node.run('host_ingress', inbound(v, tcp({ src: 1000, dst: 80, flags: 'S' })));
+    node.run('host_egress', outbound(v, tcp({ src: 80, dst: 1000, flags: 'SA', seq: 500 })));
+    node.run('host_ingress', asked());
+    const before = node.flows().map(({ flow }) => [flow.verdict, flow.stamp, flow.flags]);
+
     node.setControl({ mode: 'FAILSAFE' });
+    const dhcp = v === 'v4' ? udp({ src: 67, dst: 68 }) : udp({ src: 547, dst: 546 });
+    expect(t, 'built-in', node.run('host_ingress', inbound(v, dhcp)), 'pass PASS_BUILTIN');
+    const fresh = inbound(v, tcp({ src: 1, dst: 80, flags: 'S' }));
+    expect(t, 'new, allowed by policy', node.run('host_ingress', fresh), 'drop POLICY_DENIED');
     expect(
       t,
-      'allowed by policy',
-      node.run('host_ingress', inbound(v, tcp({ src: 1, dst: 80, flags: 'S' }))),
+      'new, the way out',
+      node.run('host_egress', outbound(v, udp({ src: 2, dst: 9 }))),
       'drop POLICY_DENIED',
     );
-    expect(t, 'reply', node.run('host_ingress', inbound(v, udp({ src: 123, dst: 2000 }))), 'pass PASS_REPLY');
+    // A packet towards the initiator is a reply, whatever was refused before it; none other of a flow is.
+    for (const when of ['at first', 'again']) {
+      expect(t, `answer ${when}`, node.run('host_ingress', answer()), 'pass PASS_REPLY');
+      expect(t, `served ${when}`, node.run('host_egress', served()), 'pass PASS_REPLY');
+      expect(t, `question ${when}`, node.run('host_egress', question()), 'drop POLICY_DENIED');
+      expect(t, `asked ${when}`, node.run('host_ingress', asked()), 'drop POLICY_DENIED');
+    }
+    t.deepEqual(
+      node.flows().map(({ flow }) => [flow.verdict, flow.stamp, flow.flags]),
+      before,
+      'the records stay',
+    );
+    node.setFailsafe({ inbound: true, port: wire.FAILSAFE_PORT_TCP + 80, group: 1, peer: PEER[v], length });
+    expect(t, 'asked by failsafe', node.run('host_ingress', asked()), 'pass PASS_ESTABLISHED');
+    expect(t, 'served to it', node.run('host_egress', served()), 'pass PASS_REPLY');
+
+    node.setControl({});
+    expect(t, 'question afterwards', node.run('host_egress', question()), 'pass PASS_ESTABLISHED');
+    expect(t, 'asked afterwards', node.run('host_ingress', asked()), 'pass PASS_ESTABLISHED');
   });
 
   test.serial(`deadline – ${v}: past it the fallback slot rules, without anybody's help`, (t) => {
@@ -370,6 +403,46 @@ for (const v of FAMILIES) {
     client.destroy();
     server.destroy();
     await new Promise((resolve) => listener.close(resolve));
+  });
+
+  test.serial(`sockets – ${v}: a connected datagram socket asked, unless its port serves`, async (t) => {
+    const [mine, theirs] = [
+      createSocket(v === 'v4' ? 'udp4' : 'udp6'),
+      createSocket(v === 'v4' ? 'udp4' : 'udp6'),
+    ];
+    for (const socket of [mine, theirs])
+      await new Promise<void>((resolve) => socket.bind(0, NODE[v], resolve));
+    const [own, peer] = [mine.address().port, theirs.address().port];
+    await new Promise<void>((resolve) => mine.connect(peer, NODE[v], resolve));
+    const outgoing = () => outbound(v, udp({ src: own, dst: peer }), NODE[v]);
+    // Both ends are the node's own, so the source check would refuse: only the way out is asked.
+    const enforce = (ingress: 'ALLOW' | 'DEFAULT_DENY', egress: 'ALLOW' | 'DEFAULT_DENY') => {
+      node.reset();
+      node.setSlot(0, 0, {
+        generation: ++generation,
+        ingress: { lines: [{ verdict: ingress, origin: 21 }] },
+        egress: { lines: [{ verdict: egress, origin: 22 }] },
+      });
+    };
+    enforce('ALLOW', 'DEFAULT_DENY');
+    expect(t, 'a client asks', node.run('host_egress', outgoing()), 'drop POLICY_DENIED');
+    node.setUdpServers([own]);
+    const answered = node.run('host_egress', outgoing());
+    expect(t, 'a server answers', answered, 'pass PASS_NEW');
+    t.is(answered.events[0]?.origin, 21, 'by the rule for the way in');
+    t.not((answered.events[0]?.flags ?? 0) & wire.EVENT_F_REPLY, 0);
+    enforce('DEFAULT_DENY', 'ALLOW');
+    expect(t, 'a server nobody may ask', node.run('host_egress', outgoing()), 'drop POLICY_DENIED');
+    node.setUdpServers([own + 1]);
+    node.reset();
+    expect(t, 'a client beside a server', node.run('host_egress', outgoing()), 'pass PASS_NEW');
+    node.setUdpServers([own]);
+    node.reset();
+    const stranger = outbound(v, udp({ src: own, dst: peer === 9 ? 10 : 9 }), NODE[v]);
+    expect(t, 'to another than its peer', node.run('host_egress', stranger), 'pass PASS_NEW');
+    node.setUdpServers([]);
+    mine.close();
+    theirs.close();
   });
 
   test.serial(`SYN cookies – ${v}: a SYN-ACK that nothing stands behind is judged as an answer`, (t) => {

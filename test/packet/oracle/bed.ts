@@ -132,6 +132,7 @@ export class Bed implements AsyncDisposable {
         settings: {
           cfg_event_rate: 1_000_000,
           cfg_event_burst: 1_000_000,
+          cfg_drop_window: 0, // each refusal is compared
           ...(isDual
             ? {}
             : { cfg_identity_world4: RESERVED_IDENTITY.world, cfg_identity_world6: RESERVED_IDENTITY.world }),

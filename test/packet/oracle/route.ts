@@ -173,6 +173,8 @@ export function wantOf(world: World, routed: Routed, hopLimit: number): Want {
   }
   const fixed = type6 === undefined ? undefined : fixedOnPod(type6, hopLimit);
   if (fixed !== undefined) return fixed;
+  if (![6, 17, 132, ICMP[flow.peer.family]].includes(flow.protocol))
+    return { kind: 'drop', reason: 'UNKNOWN_L4' }; // pod policy has no word for it
   const isEgress = program === 'pod_egress';
   const other = isEgress ? destination : source;
   const isForged = routed.isForwarded && isLocal(world, other);
