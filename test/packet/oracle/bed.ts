@@ -17,7 +17,6 @@ import {
   compile,
   EMPTY_NUMBERING,
   type Numbering,
-  numberOf,
   prefixIdentities,
 } from '#policy';
 import { type Event, readEvent, STAT } from '#wire/bpf';
@@ -159,7 +158,7 @@ export class Bed implements AsyncDisposable {
     this.compiled = compile({ ...world, identities: wanted.identities });
     const local = world.localAddresses.map((address) => ({ address, ifindex: this.#ifindex[0] ?? 0 }));
     datapath.addresses.prune(local);
-    datapath.endpoints.prune(world.endpoints.map((endpoint) => this.#endpoint(endpoint)));
+    datapath.endpoints.prune(world.endpoints.map((e, i) => this.#endpoint(e, wanted.endpoints[i] ?? (0 as Identity))));
     await datapath.applyPolicy(this.compiled);
     datapath.ipcache.prune(wanted.ipcache);
     for (const { id } of world.endpoints) datapath.devices.update(this.#device(id));
@@ -180,7 +179,7 @@ export class Bed implements AsyncDisposable {
     };
   }
 
-  #endpoint({ id, addresses, labels }: World['endpoints'][number]): EndpointRow {
+  #endpoint({ id, addresses, labels }: World['endpoints'][number], identity: Identity): EndpointRow {
     const enabled = addresses.filter((text) => parseCidrOrIp(text) !== undefined);
     return {
       id,
@@ -190,7 +189,7 @@ export class Bed implements AsyncDisposable {
       device: `eth${id}`,
       addresses: enabled,
       labels,
-      identity: numberOf(this.#numbering, { scope: 'cluster', labels }) ?? (0 as Identity),
+      identity,
       mac: '',
       netns: undefined,
       netnsCookie: 0n,

@@ -57,7 +57,7 @@ function eventText(event: Event, { isLive }: Done, rulesOf: (origin: number) => 
   const xdp = (event.flags & EVENT_F_XDP) !== 0 ? ' in XDP' : '';
   const verdict = event.verdict & 0xf;
   const isRevoked = isLive === true && event.reason === DROP_REASON.FLOW_REVOKED;
-  const denied = verdict === VERDICT.DENY ? DROP_REASON.POLICY_DENY : DROP_REASON.POLICY_DENIED;
+  const denied = REFUSED_BY[verdict] ?? DROP_REASON.POLICY_DENIED;
   const reason = isRevoked ? denied : event.reason;
   return `${type} ${direction}${xdp} reason ${reason} verdict ${verdict} by ${rulesOf(event.origin)}`;
 }
@@ -81,11 +81,15 @@ function expectedEvents(done: Done): readonly string[] {
   return refusal === undefined ? want.by.toReversed().map(text) : [text(refusal)];
 }
 
+/** Why a verdict refuses; what nothing serves and nobody proves, each by its own reason. */
+const REFUSED_BY: Readonly<Record<number, number>> = {
+  [VERDICT.DENY]: DROP_REASON.POLICY_DENY,
+  [VERDICT.REDIRECT]: DROP_REASON.L7_PROXY_UNAVAILABLE,
+  [VERDICT.AUTH]: DROP_REASON.AUTH_REQUIRED,
+};
+
 function reasonOf(verdict: Judgement['verdict'], { isOrphan }: Done): number {
   if (verdict === 'allow') return DROP_REASON.NONE;
-  if (verdict === 'deny') return DROP_REASON.POLICY_DENY;
-  // Nothing serves proxies and nobody proves who they are: both are refused, each by its own reason.
-  if (verdict === 'redirect') return DROP_REASON.L7_PROXY_UNAVAILABLE;
-  if (verdict === 'auth') return DROP_REASON.AUTH_REQUIRED;
+  if (verdict !== 'default-deny') return REFUSED_BY[VERDICT_OF[verdict]] ?? DROP_REASON.NONE;
   return isOrphan === true ? DROP_REASON.FRAG_NOT_FOUND : DROP_REASON.POLICY_DENIED;
 }

@@ -112,7 +112,10 @@ function runXdp(bed: Bed, pair: Pair, report: Report): void {
   const { want, shape, routed } = pair;
   const isSyn = routed.flow.protocol === 6 && shape.isSyn && shape.fragment !== 'later';
   const isMalformed = want.kind === 'drop' && ['MARTIAN', 'LAND'].includes(want.reason);
-  const isEarly = want.kind === 'judged' ? isSyn && !passes(want) : isMalformed;
+  // What a proxy or an authentication is asked about is refused where those would be asked: not in XDP.
+  const refusal = want.kind === 'judged' ? want.by.find(({ verdict }) => verdict !== 'allow') : undefined;
+  const isDenied = refusal?.verdict === 'deny' || refusal?.verdict === 'default-deny';
+  const isEarly = want.kind === 'judged' ? isSyn && isDenied : isMalformed;
   const early: Want = isEarly ? want : { kind: 'pass' };
   const ran = bed.run('xdp_host', pair.frame, { device: 0 });
   report.done.push({ pair, what: 'the packet in XDP', want: early, isXdp: true, ran });
