@@ -109,6 +109,12 @@ export class IdentityTable {
     this.#store(identity, CLASS_UNKNOWN);
   }
 
+  /** Stores what memory should hold of an identity; somebody else has changed it. */
+  restore(identity: number): void {
+    const number = this.#known.get(identity) ?? CLASS_UNKNOWN;
+    this.#store(identity, number);
+  }
+
   #store(identity: number, number: number): void {
     const mem = this.#mem;
     const top = identity >>> IDENTITY_PAGE_BITS;

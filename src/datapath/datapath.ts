@@ -1,4 +1,5 @@
 /** Opens the datapath: locks, pins, programs, worker; hands out its parts. Closing detaches nothing. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { monotonicNs } from '#native';
 import { EVENT_TYPE, LIVE_STATE, type MapName, RULESET_HOST } from '#wire/bpf';
 import { LocalAddresses } from './addrs.ts';
@@ -83,6 +84,8 @@ export interface DatapathStatus {
   readonly troubles: readonly string[];
 }
 
+/** Drift is rare, and reading everything back costs. */
+const VERIFY_INTERVAL_MS = 60_000;
 const NO_THREAD = 'the thread that reads events and waits for the kernel does not run; it is started again';
 const UPGRADING = 'devices still run the programs of another release, over maps of another layout';
 
@@ -115,6 +118,7 @@ export class Datapath implements AsyncDisposable {
   readonly #openMs: number;
   #settling: Promise<void> = Promise.resolve();
   #isSettling = false;
+  #isVerifying = false;
 
   private constructor(opts: DatapathOptions, parts: Opened, stack: AsyncDisposableStack, openMs: number) {
     this.#opts = opts;
@@ -142,7 +146,12 @@ export class Datapath implements AsyncDisposable {
       xdpMode: opts.xdpMode ?? 'auto',
       counters: this.counters,
     });
-    this.failsafe = new Failsafe(this.maps, opts.ifindexOf, () => this.#background.wait());
+    this.failsafe = new Failsafe(
+      this.maps,
+      opts.ifindexOf,
+      () => this.#background.wait(),
+      () => this.#tampered(['failsafe entries']),
+    );
     const mem = policyMemory({
       rulesets: this.maps.view('rulesets'),
       arena: this.maps.view('arena'),
@@ -190,6 +199,40 @@ export class Datapath implements AsyncDisposable {
     for (const [, , generation] of this.policy.generations()) this.instance.advanceTo(generation);
     this.setInterest(ALL_EVENTS);
     await this.#background.ready;
+    const timer = setInterval(() => {
+      this.verify().catch((err: unknown) => this.#opts.onProblem('reading the kernel back failed', err));
+    }, VERIFY_INTERVAL_MS);
+    this.#stack.defer(() => clearInterval(timer));
+  }
+
+  /**
+   * Reads back what packets read, in slices, and repairs what is not as it was written: policy, ipcache,
+   * endpoints (failsafe entries are compared when they are set). Sentences about what was found.
+   */
+  async verify(): Promise<readonly string[]> {
+    if (this.#isVerifying) return [];
+    this.#isVerifying = true;
+    try {
+      const found = [...(await this.policy.verify())];
+      const addresses = await this.ipcache.repair(() => nextTurn());
+      if (addresses > 0) found.push(`${addresses} entries of the ipcache`);
+      const endpoints = this.endpoints.repair();
+      if (endpoints > 0) found.push(`${endpoints} endpoints`);
+      if (found.length > 0) {
+        this.#epochs.advance([], true);
+        this.#tampered(found);
+      }
+      this.#settle();
+      return found;
+    } finally {
+      this.#isVerifying = false;
+    }
+  }
+
+  #tampered(found: readonly string[]): void {
+    this.#opts.onProblem(
+      `the kernel held something else than was written, and was repaired: ${found.join(', ')}`,
+    );
   }
 
   /** Makes the kernel enforce this policy; resolves once it does. Errors: POLICY_NO_ROOM, POLICY_VERIFY_FAILED. */

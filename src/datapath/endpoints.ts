@@ -35,6 +35,7 @@ export class Endpoints implements EndpointRulesets {
   /** Endpoint id → index of its record. */
   readonly #index = new Map<number, number>();
   readonly #rulesets = new Map<number, number>();
+  readonly #rows = new Map<number, EndpointRow>();
   readonly #prefixes = new Map<number, readonly Cidr[]>();
   /** Indexes of removed endpoints may be used again after a grace period. */
   readonly #afterGrace: (then: () => void) => void;
@@ -101,10 +102,31 @@ export class Endpoints implements EndpointRulesets {
     const index = this.#index.get(row.id) ?? this.#indexes.take();
     if (index === undefined) throw new MerlonError('ENDPOINT_LIMIT', 'no more endpoints fit on this node');
     const cidrs = row.addresses.map(cidrOf);
-    const first4 = cidrs.find((c) => c.ip.family === 4 && isHost(c));
-    const first6 = cidrs.find((c) => c.ip.family === 6 && isHost(c));
-    const more = cidrs.filter((c) => c !== first4 && c !== first6);
+    const { first4, first6, more } = partsOf(cidrs);
     this.#setPrefixes(index, more);
+    this.#rows.set(row.id, row);
+    this.#write(index, this.#image(row, first4, first6, more.length > 0));
+    this.#index.set(row.id, index);
+  }
+
+  /** Writes records anew that are not what was written; how many there were. */
+  repair(): number {
+    let repaired = 0;
+    for (const row of this.#rows.values()) {
+      const index = this.#index.get(row.id);
+      if (index === undefined) continue;
+      const { first4, first6, more } = partsOf(row.addresses.map(cidrOf));
+      if (this.#write(index, this.#image(row, first4, first6, more.length > 0))) repaired++;
+    }
+    return repaired;
+  }
+
+  #image(
+    row: EndpointRow,
+    first4: Cidr | undefined,
+    first6: Cidr | undefined,
+    hasMore: boolean,
+  ): Uint32Array {
     const ruleset = this.#rulesets.get(row.id);
     const image = new DataView(new ArrayBuffer(ENDPOINT_SIZE));
     writeEndpoint(image, 0, {
@@ -113,18 +135,25 @@ export class Endpoints implements EndpointRulesets {
       ruleset: ruleset ?? 0,
       ifindex: row.ifindex,
       addr4: first4 === undefined ? 0 : new DataView(first4.ip.bytes.slice().buffer).getUint32(0),
-      flags: (more.length > 0 ? ENDPOINT_PREFIXES : 0) | (ruleset === undefined ? 0 : ENDPOINT_READY),
+      flags: (hasMore ? ENDPOINT_PREFIXES : 0) | (ruleset === undefined ? 0 : ENDPOINT_READY),
       addr6: first6?.ip.bytes ?? new Uint8Array(16),
       mac: parseMac(row.mac) ?? new Uint8Array(6),
     });
-    const words = new Uint32Array(image.buffer);
+    return new Uint32Array(image.buffer);
+  }
+
+  /** Word by word, the flags last: a packet that finds the record ready finds the rest of it, too. */
+  #write(index: number, words: Uint32Array): boolean {
     const at = (index * ENDPOINT_SIZE) / 4;
-    // Word by word, the flags last: a packet that finds the record ready finds the rest of it, too.
+    let isChanged = false;
     words.forEach((word, i) => {
-      if (i !== FLAGS && this.#words[at + i] !== word) Atomics.store(this.#words, at + i, word);
+      if (i === FLAGS || this.#words[at + i] === word) return;
+      Atomics.store(this.#words, at + i, word);
+      isChanged = true;
     });
+    if (this.#words[at + FLAGS] === words[FLAGS]) return isChanged;
     Atomics.store(this.#words, at + FLAGS, words[FLAGS] as number);
-    this.#index.set(row.id, index);
+    return true;
   }
 
   delete(row: Pick<EndpointRow, 'id'>): void {
@@ -134,6 +163,7 @@ export class Endpoints implements EndpointRulesets {
     Atomics.store(this.#words, at + FLAGS, 0);
     this.#index.delete(row.id);
     this.#rulesets.delete(row.id);
+    this.#rows.delete(row.id);
     this.#afterGrace(() => {
       this.#setPrefixes(index, []);
       this.#words.fill(0, at, at + ENDPOINT_SIZE / 4);
@@ -160,6 +190,13 @@ export class Endpoints implements EndpointRulesets {
     }
     this.#prefixes.set(index, prefixes);
   }
+}
+
+/** The first address of each family stands in the record, everything else beside it. */
+function partsOf(cidrs: readonly Cidr[]) {
+  const first4 = cidrs.find((c) => c.ip.family === 4 && isHost(c));
+  const first6 = cidrs.find((c) => c.ip.family === 6 && isHost(c));
+  return { first4, first6, more: cidrs.filter((c) => c !== first4 && c !== first6) };
 }
 
 function prefixKey(endpoint: number, cidr: Cidr): Uint8Array {

@@ -7,7 +7,7 @@ import { formatHex } from '#kit/bytes';
 import { MerlonError } from '#kit/errors';
 import { type Cidr, cidrCovers, formatCidr } from '#kit/ip';
 import type { FailsafeRow } from '#model';
-import { mapDelete, mapUpdate } from '#native';
+import { mapDelete, mapLookup, mapUpdate } from '#native';
 import {
   DIRECTION,
   FAILSAFE_ENTRY_SIZE,
@@ -106,31 +106,48 @@ function peersOf(
   return [...byPrefix.values()];
 }
 
+/** What stood in the maps after the last change. */
+interface Written {
+  readonly meaning: string;
+  readonly ports: Uint8Array;
+  /** Keys and entries in hexadecimal. */
+  readonly peers: ReadonlyMap<string, string>;
+}
+
 export class Failsafe {
   readonly #maps: DatapathMaps;
   readonly #ports: Uint8Array;
   readonly #ifindexOf: (device: string) => number | undefined;
   readonly #wait: () => Promise<void>;
+  readonly #onTampering: () => void;
   #rows = new Map<number, FailsafeRow>();
+  #written: Written | undefined;
 
   constructor(
     maps: DatapathMaps,
     ifindexOf: (device: string) => number | undefined,
     wait: () => Promise<void>,
+    onTampering: () => void,
   ) {
     this.#maps = maps;
     this.#ports = new Uint8Array(maps.view('failsafe_port'));
     this.#ifindexOf = ifindexOf;
     this.#wait = wait;
+    this.#onTampering = onTampering;
   }
 
-  /** Makes these the entries in force, all at once for each port. */
+  /** Makes these the entries in force, all at once for each port; nothing is stored when they are already. */
   async set(rows: readonly FailsafeRow[]): Promise<void> {
     const wanted = (['out', 'in'] as const).map((d) => groupFailsafe(rows, d, this.#ifindexOf));
     const fd = this.#maps.fd('failsafe');
+    const meaning = JSON.stringify(wanted.map(({ groups, ports }) => [[...groups], [...ports]]));
+    if (this.#written?.meaning === meaning) {
+      if (this.#isIntact(this.#written)) return;
+      this.#onTampering();
+    }
     const present = keysOf(fd, FAILSAFE_KEY_SIZE);
     const used = new Set(present.map((key) => new DataView(key.buffer).getUint16(6, true)));
-    const kept = new Set<string>();
+    const kept = new Map<string, string>();
     const numbers = wanted.map(({ groups }, d) => {
       const free = freeNumbers(used);
       const inbound = d === DIRECTION.INGRESS;
@@ -145,7 +162,7 @@ export class Failsafe {
               const value = new DataView(new ArrayBuffer(FAILSAFE_ENTRY_SIZE));
               writeFailsafeEntry(value, 0, { ifindex, entry });
               mapUpdate(fd, at, value);
-              kept.add(formatHex(at));
+              kept.set(formatHex(at), formatHex(new Uint8Array(value.buffer)));
             }
           return [key, number] as const;
         }),
@@ -155,6 +172,19 @@ export class Failsafe {
     this.#rows = new Map(rows.map((row) => [row.entry, row]));
     await this.#wait();
     for (const key of present) if (!kept.has(formatHex(key))) mapDelete(fd, key);
+    this.#written = { meaning, ports: this.#ports.slice(), peers: kept };
+  }
+
+  /** Does the kernel hold what was written? */
+  #isIntact({ ports, peers }: Written): boolean {
+    if (Buffer.compare(ports, this.#ports) !== 0) return false;
+    const fd = this.#maps.fd('failsafe');
+    const value = new Uint8Array(FAILSAFE_ENTRY_SIZE);
+    const keys = keysOf(fd, FAILSAFE_KEY_SIZE);
+    return (
+      keys.length === peers.size &&
+      keys.every((key) => mapLookup(fd, key, value) && peers.get(formatHex(key)) === formatHex(value))
+    );
   }
 
   /** Entries in force. */

@@ -6,7 +6,7 @@
  * may be written over. Order of a call: what is added or changed first, then what is removed, then the
  * clock and the buckets of all addresses that changed hands.
  */
-import type { IpcacheRow } from '#model';
+import type { Identity, IpcacheRow } from '#model';
 import { type Cidr, formatCidr, type Ip, ipv4FromNumber, parseIpv4 } from '#kit/ip';
 import { batchCursor, mapDelete, mapLookup, mapLookupBatch, mapUpdate, type Fd } from '#native';
 import { IPCACHE_ENDPOINT, IPCACHE_ENTRY_SIZE, IPCACHE_NODE, type MapName } from '#wire/bpf';
@@ -76,10 +76,13 @@ export class Ipcache {
 
   /** Reads every entry out of the kernel's maps; a prefix that goes away meanwhile may be left out. */
   read(): Map<string, IpcacheValue> {
-    const found = new Map<string, IpcacheValue>();
+    return new Map(this.#entries());
+  }
+
+  *#entries(): Iterable<[prefix: string, value: IpcacheValue]> {
     for (const [name, keySize] of HOSTS)
       for (const [key, value] of dumpHash(this.#maps.fd(name), keySize))
-        found.set(formatCidr({ ip: ipOfBytes(key), length: keySize * 8 }), value);
+        yield [formatCidr({ ip: ipOfBytes(key), length: keySize * 8 }), value];
     const value = new Uint32Array(IPCACHE_ENTRY_SIZE / 4);
     for (const [name, keySize] of NETS) {
       const fd = this.#maps.fd(name);
@@ -87,10 +90,67 @@ export class Ipcache {
         if (!mapLookup(fd, key, value)) continue;
         const length = new DataView(key.buffer).getUint32(0, true);
         const cidr = { ip: ipOfBytes(key.subarray(4)), length };
-        found.set(formatCidr(cidr), { identity: value[0] as number, flags: value[1] as number });
+        yield [formatCidr(cidr), { identity: value[0] as number, flags: value[1] as number }];
       }
     }
-    return found;
+  }
+
+  /**
+   * Reads the kernel's entries back, a few thousand at a time with `turn` in between, and repairs what is not
+   * as it was written; how many there were. Strangers' entries are removed.
+   */
+  async repair(turn: () => Promise<void>): Promise<number> {
+    const missing = new Set(this.#held.keys());
+    const wrong = new Map<string, IpcacheValue>();
+    let repaired = 0;
+    let count = 0;
+    for (const [prefix, value] of this.#entries()) {
+      missing.delete(prefix);
+      const held = this.#held.get(prefix);
+      if (held === undefined || held.identity !== value.identity || held.flags !== value.flags)
+        wrong.set(prefix, value);
+      if (++count % REPAIR_SLICE !== 0) continue;
+      repaired += this.#rewrite(wrong.keys());
+      wrong.clear();
+      await turn();
+    }
+    return repaired + this.#rewrite(wrong.keys()) + this.#rewrite(missing);
+  }
+
+  /** Writes what is held of these prefixes where the kernel holds something else now. */
+  #rewrite(prefixes: Iterable<string>): number {
+    const rows: IpcacheRow[] = [];
+    const strays: string[] = [];
+    for (const prefix of prefixes) {
+      const held = this.#held.get(prefix);
+      if (held?.flags === NOT_KNOWN) continue;
+      const value = this.#lookup(cidrOf(prefix));
+      if (held === undefined && value === undefined) continue;
+      if (held !== undefined && held.identity === value?.identity && held.flags === value.flags) continue;
+      if (held === undefined) strays.push(prefix);
+      else {
+        const { identity, flags } = held;
+        const isEndpoint = (flags & IPCACHE_ENDPOINT) !== 0;
+        rows.push({
+          prefix,
+          identity: identity as Identity,
+          isEndpoint,
+          isNode: (flags & IPCACHE_NODE) !== 0,
+        });
+      }
+      this.#hold(prefix, { identity: held?.identity ?? 0, flags: NOT_KNOWN });
+    }
+    this.#apply(rows, strays);
+    return rows.length + strays.length;
+  }
+
+  #lookup(cidr: Cidr): IpcacheValue | undefined {
+    const value = new Uint32Array(IPCACHE_ENTRY_SIZE / 4);
+    const [fd, key] = isHost(cidr)
+      ? [this.#hostFd(cidr.ip), cidr.ip.bytes]
+      : [this.#netFd(cidr.ip), lpmKey(cidr)];
+    if (!mapLookup(fd, key, value)) return undefined;
+    return { identity: value[0] as number, flags: value[1] as number };
   }
 
   /** Whether any prefix leads to this identity. */
@@ -204,6 +264,8 @@ const NETS: readonly (readonly [MapName, number])[] = [
   ['ipcache_net4', 8],
   ['ipcache_net6', 20],
 ];
+/** Entries that are read back between two turns of the loop. */
+const REPAIR_SLICE = 4096;
 /** From so many addresses on, one wide epoch costs less than their buckets. */
 const WIDE_FROM = 4096;
 

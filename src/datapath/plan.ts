@@ -79,7 +79,7 @@ export function planPolicy(compiled: CompiledPolicy, present: Present): Plan {
         ? undefined
         : holdAgainst(live, dirs, portPairs, present.unchanged.cellsOf(live.active));
     const change =
-      live === undefined || held === undefined
+      live === undefined || held === undefined || present.rulesets.isDamaged(live)
         ? 'switch'
         : present.unchanged.of(
             live.active,

@@ -31,9 +31,18 @@ import {
   readRuleset,
   type RulesetReading,
 } from './reading.ts';
-import { encodeSlot, slotWords, type SlotView } from './ruleset.ts';
+import { encodeSlot, headerOf, slotWords, type SlotView } from './ruleset.ts';
 import { RuleSets, type SlotPlace } from './rulesets.ts';
 import { Unchanged } from './unchanged.ts';
+import {
+  areRowsIntact,
+  type Expected,
+  expectedPairs,
+  isSlotIntact,
+  isWordIntact,
+  type Made,
+  repairClasses,
+} from './verify.ts';
 import { isShort, longerCopy, originsIn, positionTable, type Reach, room } from './shape.ts';
 
 /** Waits until no program still reads what was visible when it was called. */
@@ -77,6 +86,9 @@ export interface Applied {
   readonly rejudge: readonly number[];
 }
 
+/** Rule sets that are read back in one turn. */
+const VERIFY_SLICE = 32;
+
 export class PolicyTables {
   readonly #deps: PolicyDeps;
   readonly #mem: PolicyMemory;
@@ -89,6 +101,10 @@ export class PolicyTables {
   #resting = new Set<() => void>();
   #originsOf = new Map<SlotView, ReadonlySet<number>>();
   readonly #unchanged = new Unchanged();
+  readonly #made = new WeakMap<SlotView, Made>();
+  /** Tables that each active slot gives the verdicts of. */
+  #tables = new Map<SlotView, PlannedRuleset['dirs']>();
+  #last: CompiledPolicy | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(deps: PolicyDeps) {
@@ -105,7 +121,10 @@ export class PolicyTables {
     this.identities.adopt();
     this.ports.adopt();
     const troubles = this.rulesets.adopt();
-    for (const view of this.rulesets.liveSlots()) this.#retain(view, originsIn(view));
+    for (const view of this.rulesets.liveSlots()) {
+      this.#retain(view, originsIn(view));
+      this.#noteMade(view, []);
+    }
     await this.#deps.grace.wait();
     return troubles;
   }
@@ -131,13 +150,55 @@ export class PolicyTables {
     return this.#inTurn(() => this.#apply(compiled));
   }
 
+  /**
+   * Reads everything back that packets read, a rule set at a time, and repairs what is not as it was stored.
+   * Sentences about what was found; before the first `apply` only words and headers can be told.
+   */
+  async verify(): Promise<readonly string[]> {
+    const found: string[] = [];
+    const classes = await this.#inTurn(async () => repairClasses(this.#mem, this.#classes));
+    if (classes > 0) found.push(`${classes} entries of the class tables`);
+    const indexes = [...this.rulesets.live.keys()];
+    for (let first = 0; first < indexes.length; first += VERIFY_SLICE)
+      found.push(
+        ...(await this.#inTurn(async () => this.#verifySlice(indexes.slice(first, first + VERIFY_SLICE)))),
+      );
+    if (found.length > 0 && this.#last !== undefined) await this.apply(this.#last);
+    return found;
+  }
+
+  #verifySlice(indexes: readonly number[]): string[] {
+    const expected = expectedPairs(this.#classes);
+    return indexes.flatMap((index) => this.#verifyRuleset(index, expected) ?? []);
+  }
+
+  #verifyRuleset(index: number, expected: Expected): string | undefined {
+    const live = this.rulesets.live.get(index);
+    if (live === undefined) return undefined;
+    const subject = index === RULESET_HOST ? 'the host' : `rule set ${index}`;
+    if (!isWordIntact(this.rulesets, live)) {
+      this.rulesets.restate(live);
+      return `the word that chooses the slot of ${subject}`;
+    }
+    for (const view of [live.active, ...(live.fallback === undefined ? [] : [live.fallback])]) {
+      const made = this.#made.get(view);
+      const isIntact = made === undefined || isSlotIntact(this.#mem, view, made);
+      const dirs = view === live.active ? this.#tables.get(view) : undefined;
+      if (isIntact && (dirs === undefined || areRowsIntact(view, dirs, made?.cells ?? [], expected)))
+        continue;
+      this.rulesets.damaged.add(view);
+      return `slot ${view.slot} of ${subject}`;
+    }
+    return undefined;
+  }
+
   /** Waits for the grace periods that are due and tidies up after each; done when nothing is left to do. */
   async settle(): Promise<void> {
     for (;;) {
-      const isQuiet = this.rulesets.left.size === 0 && this.rulesets.outgoing.size === 0;
-      const isMoved = await this.#inTurn(async () =>
-        this.#classes.merge([...this.rulesets.visible()], isQuiet),
-      );
+      const isMoved = await this.#inTurn(async () => {
+        const isQuiet = this.rulesets.left.size === 0 && this.rulesets.outgoing.size === 0;
+        return this.#classes.merge([...this.rulesets.visible()], isQuiet);
+      });
       if (!isMoved && this.#resting.size === 0) return;
       await this.#afterGrace();
     }
@@ -178,7 +239,11 @@ export class PolicyTables {
           endpoints: endpoints.rulesets(),
         });
         const places = this.#grow(plan) ? undefined : this.#takePlaces(plan);
-        if (places !== undefined) return await this.#commit(plan, places);
+        if (places !== undefined) {
+          const applied = await this.#commit(plan, places);
+          this.#last = compiled;
+          return applied;
+        }
       } finally {
         origins.release(named);
       }
@@ -211,7 +276,7 @@ export class PolicyTables {
       const copy = this.rulesets.build(place, encodeSlot(shape, dirs));
       this.rulesets.replace(view, copy);
       this.#retain(copy, this.#originsOf.get(view) ?? new Set());
-      this.#unchanged.madeOf(copy, this.#unchanged.cellsOf(view));
+      this.#noteMade(copy, this.#unchanged.cellsOf(view));
       this.#leave(view);
     }
     return live.length > 0 || [...this.rulesets.left].some((view) => isShort(view, reach));
@@ -293,7 +358,7 @@ export class PolicyTables {
         const view = this.rulesets.build(place, encodeSlot({ ...shape, generation }, planned.dirs));
         built.set(planned, view);
         const cells = planned.dirs.map((dir) => dir.cells);
-        this.#unchanged.madeOf(view, cells);
+        this.#noteMade(view, cells);
         this.#retain(view, planned.origins);
       }
     } catch (e) {
@@ -317,11 +382,15 @@ export class PolicyTables {
   /** Index of each compiled rule set; live ones take the compiled key. */
   #rename(plan: Plan, built: Map<PlannedRuleset, SlotView>): Map<string, number> {
     const indexOf = new Map<string, number>();
+    this.#tables = new Map();
     for (const planned of plan.rulesets) {
       const index = built.get(planned)?.ruleset ?? planned.index;
       if (index === undefined) continue;
       const live = this.rulesets.live.get(index);
-      if (live !== undefined) live.key = planned.key;
+      if (live !== undefined) {
+        live.key = planned.key;
+        this.#tables.set(live.active, planned.dirs);
+      }
       indexOf.set(planned.key, index);
     }
     return indexOf;
@@ -382,6 +451,11 @@ export class PolicyTables {
       yield { view: active, rowFor: isBuilt ? own : planned.rowFor };
       if (fallback !== undefined) yield { view: fallback };
     }
+  }
+
+  #noteMade(view: SlotView, cells: readonly Uint32Array[]): void {
+    this.#unchanged.madeOf(view, cells);
+    this.#made.set(view, { header: headerOf(this.#mem, view.ruleset, view.slot), cells });
   }
 
   #retain(view: SlotView, ids: ReadonlySet<number>): void {

@@ -150,6 +150,12 @@ export function placeSlot(
   mem.fill(mem.rulesets.u32, slotHeaderWord(ruleset, slot) * 2, placedHeader(image, span.offset));
 }
 
+/** A slot's header as it stands in memory. */
+export function headerOf(mem: PolicyMemory, ruleset: number, slot: number): Uint32Array {
+  const at = slotHeaderWord(ruleset, slot) * 2;
+  return mem.rulesets.u32.slice(at, at + SLOT_WORDS * 2);
+}
+
 /** True when memory holds exactly the image. */
 export function slotMatches(
   mem: PolicyMemory,

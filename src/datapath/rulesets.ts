@@ -42,6 +42,8 @@ export class RuleSets {
   readonly left = new Set<SlotView>();
   /** Fallback slots that were active since the last grace period: readers of them are under way, too. */
   readonly outgoing = new Set<SlotView>();
+  /** Slots that somebody else has written into. */
+  readonly damaged = new WeakSet<SlotView>();
   readonly #mem: PolicyMemory;
 
   constructor(mem: PolicyMemory) {
@@ -98,17 +100,22 @@ export class RuleSets {
   }
 
   /**
-   * One store makes a slot the active one. The host endpoint keeps the slot before as its fallback; what
-   * falls out is left, and visible until the next grace period.
+   * One store makes a slot the active one. The host endpoint keeps the slot before as its fallback, unless
+   * that is damaged; what falls out is left, and visible until the next grace period.
    */
   activate(key: string, view: SlotView): void {
-    const before = this.live.get(view.ruleset);
-    const isHost = view.ruleset === RULESET_HOST;
-    const fallback = isHost ? before?.active : undefined;
+    const { active, fallback: last } = this.live.get(view.ruleset) ?? {};
+    const isSound = (slot: SlotView | undefined) => slot !== undefined && !this.damaged.has(slot);
+    const fallback = view.ruleset === RULESET_HOST ? [active, last].find(isSound) : undefined;
     this.#switch(view.ruleset, view, fallback ?? view);
     this.live.set(view.ruleset, { index: view.ruleset, key, active: view, fallback });
-    if (before?.fallback !== undefined) this.left.add(before.fallback);
-    if (before !== undefined) (isHost ? this.outgoing : this.left).add(before.active);
+    for (const slot of [active, last]) if (slot !== undefined && slot !== fallback) this.left.add(slot);
+    if (active !== undefined && active === fallback) this.outgoing.add(active);
+  }
+
+  /** Does a slot of this rule set have to be replaced, whatever it says? */
+  isDamaged({ active, fallback }: LiveRuleset): boolean {
+    return this.damaged.has(active) || (fallback !== undefined && this.damaged.has(fallback));
   }
 
   /** Puts a copy of equal meaning in a live slot's place. */
@@ -118,6 +125,11 @@ export class RuleSets {
     else live.fallback = copy;
     this.#switch(old.ruleset, live.active, live.fallback ?? live.active);
     this.left.add(old);
+  }
+
+  /** Stores a live rule set's word anew: somebody else has written over it. */
+  restate({ index, active, fallback }: LiveRuleset): void {
+    this.#switch(index, active, fallback ?? active);
   }
 
   #switch(index: number, active: SlotView, fallback: SlotView): void {

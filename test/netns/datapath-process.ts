@@ -7,7 +7,7 @@
  */
 import { createInterface } from 'node:readline';
 import { openDatapath } from '#datapath';
-import { ATTACH, closeFd, fdById, progInfo, progQuery } from '#native';
+import { ATTACH, closeFd, fdById, mapDelete, mapUpdate, progInfo, progQuery } from '#native';
 import type { Identity } from '#model';
 import { readEvent } from '#wire/bpf';
 import { errorCode, errorMessage } from '#kit/errors';
@@ -95,6 +95,46 @@ async function churn(base: Plain, addresses: number, rounds: number) {
   await datapath.settled();
 }
 
+/** Writes into the kernel's tables as somebody else would. */
+const tamper: Record<string, () => void> = {
+  'a cell': () => {
+    const [live] = datapath.policy.rulesets.live.values();
+    const cells = live?.active.dirs[1].cells as Uint32Array;
+    for (let i = 1; i < cells.length; i += 2) cells[i] = ((cells[i] as number) & 0xff00ffff) | 0x00020000;
+  },
+  'a row': () => {
+    const [live] = datapath.policy.rulesets.live.values();
+    const rows = live?.active.dirs[1].rows as Uint16Array;
+    const [first, second] = new Set(rows);
+    rows.forEach((row, i) => (rows[i] = (row === first ? second : first) as number));
+  },
+  'a header': () => {
+    const [live] = datapath.policy.rulesets.live.values();
+    const words = new Uint32Array(datapath.maps.view('rulesets'));
+    const at = 2 + (live?.active.slot ?? 0) * 10;
+    words[at + 2] = (words[at + 2] as number) + 8;
+  },
+  'the word': () => {
+    new BigUint64Array(datapath.maps.view('hostfw_control'))[0] = 0n;
+  },
+  'a class': () => {
+    new Uint16Array(datapath.maps.view('identity_class')).fill(0);
+  },
+  'a port class': () => {
+    new Uint16Array(datapath.maps.view('port_class')).fill(0, 8000, 9000);
+  },
+  'an address': () => {
+    mapDelete(datapath.maps.fd('ipcache_host4'), Uint8Array.of(192, 0, 2, 2));
+  },
+  'a stranger': () => {
+    mapUpdate(datapath.maps.fd('ipcache_host4'), Uint8Array.of(192, 0, 2, 9), new Uint8Array(32));
+    mapUpdate(datapath.maps.fd('ipcache_net4'), Uint8Array.of(24, 0, 0, 0, 192, 0, 3, 0), new Uint8Array(32));
+  },
+  'a failsafe port': () => {
+    new Uint8Array(datapath.maps.view('failsafe_port'))[8081 + 131328] = 1;
+  },
+};
+
 const calls: Record<string, (arg: never) => unknown> = {
   apply: (plain: Plain) => datapath.applyPolicy(compileTwin(world(plain))),
   ipcache: (rows: readonly (readonly [string, number])[]) => datapath.ipcache.update(rows.map(row)),
@@ -122,6 +162,8 @@ const calls: Record<string, (arg: never) => unknown> = {
   reasons: () => reasons.splice(0),
   churn: ([plain, addresses, rounds]: readonly [Plain, number, number]) => churn(plain, addresses, rounds),
   settled: () => datapath.settled(),
+  verify: () => datapath.verify(),
+  tamper: (what: string) => tamper[what]?.(),
 };
 
 console.log(JSON.stringify({ ok: 'open' }));

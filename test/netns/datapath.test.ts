@@ -359,3 +359,49 @@ test('datapath – a size that was changed counts as soon as nothing is enforced
   await third.kill();
   uninstall({ bpfRoot: b.bpfRoot });
 });
+
+const TAMPERINGS: readonly (readonly [what: string, found: RegExp])[] = [
+  ['a cell', /^slot \d of the host$/],
+  ['a row', /^slot \d of the host$/],
+  ['a header', /^slot \d of the host$/],
+  ['the word', /^the word that chooses the slot of the host$/],
+  ['a class', /^\d+ entries of the class tables$/],
+  ['a port class', /^\d+ entries of the class tables$/],
+  ['an address', /^1 entries of the ipcache$/],
+  ['a stranger', /^2 entries of the ipcache$/],
+];
+
+test('datapath – what somebody else writes into its maps is found, told and repaired', async (t) => {
+  await using b = await bed();
+  const datapath = await opened(b.node);
+  await enforce(datapath, b.ifindex);
+  await datapath.call('settled');
+  t.deepEqual(await datapath.call('verify'), []);
+  for (const [what, found] of TAMPERINGS) {
+    await datapath.call('tamper', what);
+    const sentences = await datapath.call<string[]>('verify');
+    t.is(sentences.length, 1, `${what}: ${sentences.join('; ')}`);
+    t.regex(sentences[0] ?? '', found, what);
+    await datapath.call('settled');
+    t.deepEqual(await datapath.call('verify'), [], `${what} is repaired`);
+  }
+  await judgesAsToldBy(t, b);
+  const row = {
+    entry: 1,
+    direction: 'in',
+    protocol: 6,
+    port: 22,
+    endPort: 22,
+    cidrs: ['10.0.0.0/8'],
+    device: '',
+  };
+  await datapath.call('failsafe', [row]);
+  await datapath.call('tamper', 'a failsafe port');
+  await datapath.call('failsafe', [row]);
+  const { problems } = await datapath.call<{ problems: string[] }>('status');
+  t.is(problems.length, TAMPERINGS.length + 1);
+  t.regex(problems.at(-1) ?? '', /repaired: failsafe entries/);
+  await judgesAsToldBy(t, b);
+  await datapath.kill();
+  uninstall({ bpfRoot: b.bpfRoot });
+});
