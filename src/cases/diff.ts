@@ -182,7 +182,7 @@ function differences(
     for (const port of ports) {
       const a = cellOf(imageA, peer.a, port.a);
       const b = cellOf(imageB, peer.b, port.b);
-      const kind = kindOf(a.verdict, b.verdict);
+      const kind = kindOf(a, b);
       if (kind === undefined) continue;
       const key = `${kind} ${a.verdict} ${b.verdict}`;
       const one: Found = found.get(key) ?? {
@@ -214,10 +214,11 @@ function byPorts(found: Found): readonly (readonly PeerPiece[])[] {
   return [...groups.values()];
 }
 
-function kindOf(before: Cell['verdict'], after: Cell['verdict']): Difference['kind'] | undefined {
-  const isOpen = (verdict: Cell['verdict']) => verdict !== 'deny' && verdict !== 'default-deny';
+function kindOf(before: Cell, after: Cell): Difference['kind'] | undefined {
+  const isOpen = ({ verdict }: Cell) => verdict !== 'deny' && verdict !== 'default-deny';
   if (isOpen(before) !== isOpen(after)) return isOpen(after) ? 'opened' : 'closed';
-  return isOpen(before) && before !== after ? 'changed' : undefined;
+  const isSame = (['verdict', 'auth'] as const).every((key) => before[key] === after[key]);
+  return isOpen(before) && !(isSame && before.proxy?.id === after.proxy?.id) ? 'changed' : undefined;
 }
 
 function difference(

@@ -74,6 +74,10 @@ export interface Explanation {
   /** What comes of a packet that no rule matches, and who says so. */
   readonly otherwise: { readonly verdict: 'allow' | 'deny'; readonly by: readonly string[] };
   readonly verdict: Cell['verdict'];
+  /** Which proxy the connection is handed to, and whether it lets every request pass. */
+  readonly proxy?: { readonly parser: string; readonly letsAllPass: boolean };
+  /** How both ends prove who they are. */
+  readonly auth?: string;
   /** Rules that decided, or what made the default. */
   readonly decidedBy: readonly { readonly id: string; readonly at?: string }[];
 }
@@ -105,6 +109,10 @@ export function explain(question: SideQuestion): Explanation {
     })),
     otherwise: otherwiseOf(question, specs, isAsked),
     verdict: cell.verdict,
+    ...(cell.proxy === undefined
+      ? {}
+      : { proxy: { parser: cell.proxy.parser, letsAllPass: cell.proxy.wildcard } }),
+    ...(cell.auth === undefined ? {} : { auth: cell.auth }),
     decidedBy: cell.origin.map((id) => {
       const at = places.get(id);
       return at === undefined ? { id } : { id, at };

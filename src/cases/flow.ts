@@ -6,18 +6,20 @@ import { assertNever, MerlonError } from '#kit/errors';
 import { formatIp, type Ip, parseCidrOrIp, parseIp } from '#kit/ip';
 import {
   type Direction,
+  type L7Request,
   type Policy,
   protocolName,
   PROTOCOL_ICMP,
   PROTOCOL_ICMP6,
   RESERVED_IDENTITY,
 } from '#model';
-import type { Cell } from '#policy';
+import { type Cell, permits } from '#policy';
 import type {
   CaseEntity,
   CaseFlow,
   CaseNode,
   CaseParty,
+  CaseRequest,
   CaseService,
   CaseVerdict,
   CaseWorld,
@@ -197,9 +199,10 @@ export class CaseRun implements FlowWorld {
       case 'default-deny':
         return refused;
       case 'auth':
-        return this.#isAuthenticated(flow) ? 'allow' : refused;
+        if (cell.auth !== 'required' || !this.#isAuthenticated(flow)) return refused;
+        return proxied(cell, flow);
       case 'redirect':
-        return 'redirect';
+        return proxied(cell, flow);
       default:
         return assertNever(cell.verdict);
     }
@@ -344,6 +347,33 @@ export function combined(sides: readonly Pick<Side, 'verdict'>[]): CaseVerdict {
   return sides
     .map((side) => side.verdict)
     .reduce((a, b) => (STRENGTH.indexOf(b) > STRENGTH.indexOf(a) ? b : a), 'allow');
+}
+
+/** What comes of what the cell lets through: a proxy answers for requests, in audit mode too (policy.md §14.3). */
+function proxied({ proxy }: Cell, { request }: CaseFlow): CaseVerdict {
+  if (proxy === undefined) return 'allow';
+  if (request === undefined) return 'redirect';
+  return permits(proxy, l7Request(request)) ? 'allow' : 'deny';
+}
+
+function l7Request(request: CaseRequest): L7Request {
+  switch (request.kind) {
+    case 'http': {
+      const { method, path, host, headers } = request;
+      const lower = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]);
+      return { http: { method, path, host, headers: Object.fromEntries(lower) } };
+    }
+    case 'kafka':
+      return {
+        kafka: { apiKey: request.apiKey, topics: request.topic === undefined ? [] : [request.topic] },
+      };
+    case 'dns':
+      return { dns: request.name };
+    case 'sni':
+      return { sni: request.name };
+    default:
+      return assertNever(request);
+  }
 }
 
 /** Positions of the endpoints that a service selects. */

@@ -9,6 +9,7 @@ import {
   formatRequirement,
   LABEL_NAMESPACE,
   matches,
+  NO_FACTS,
   type PeerSelector,
   type Policy,
   type PolicySpec,
@@ -16,12 +17,14 @@ import {
   type Requirement,
   type Rule,
   type Selector,
+  STANDALONE_POLICY_CONFIG,
 } from '#model';
-import { identityLabels, labelFilter, selectionsOf } from '#policy';
-import type { NodeView } from './view.ts';
+import { FINDING_CODES, findingsOf, identityLabels, labelFilter, selectionsOf } from '#policy';
+import { representativeWorlds } from './representatives.ts';
+import { type NodeView, viewOf } from './view.ts';
 
-/** Every kind of finding: its stable code and what it is about. */
-export const LINT_CODES = {
+/** Kinds of findings of this file: the stable code and what it is about. */
+const OWN_CODES = {
   'deny-only-default-deny': 'A direction with deny rules alone still switches to default deny.',
   'empty-rule': 'A rule that names no peer allows nobody.',
   'port-rule-without-ports': 'A port rule without ports matches nothing.',
@@ -39,6 +42,9 @@ export const LINT_CODES = {
   'never-decides': 'A rule decides nothing in the world: denies or nobody leave it without effect.',
   'accepted-with-warning': 'The parser accepts it with a warning.',
 } as const;
+
+/** Every code, those that the compiler tells included. */
+export const LINT_CODES = { ...OWN_CODES, ...FINDING_CODES };
 export type LintCode = keyof typeof LINT_CODES;
 
 export interface Finding {
@@ -54,15 +60,41 @@ type Note = Omit<Finding, 'policy'>;
 
 /** Findings on the policies, in order; `views`: the world with these policies in force, none when there is none. */
 export function lint(policies: readonly Policy[], views: readonly NodeView[] = []): readonly Finding[] {
+  const found = compilerFindings(policies, views);
   return policies.flatMap((policy) => {
-    const title = policyTitle(policy);
-    const notes = policy.specs.flatMap((spec) => [
-      ...specNotes(policy, spec),
-      ...spec.rules.flatMap((rule) => ruleNotes(rule)),
-      ...(views.length === 0 ? [] : worldNotes(policy, spec, views)),
-    ]);
-    return notes.map((note) => ({ ...note, policy: title }));
+    const notes: readonly Note[] = [
+      ...policy.specs.flatMap((spec) => [
+        ...specNotes(policy, spec),
+        ...spec.rules.flatMap((rule) => ruleNotes(rule)),
+        ...(views.length === 0 ? [] : worldNotes(policy, spec, views)),
+      ]),
+      ...(found.get(policy.key) ?? []),
+    ];
+    const byText = new Map(notes.map((note) => [JSON.stringify(note), note]));
+    return [...byText.values()].map((note) => ({ ...note, policy: policyTitle(policy) }));
   });
+}
+
+/** What the compiler says, by policy. Without a world in one that the policies themselves describe. */
+function compilerFindings(
+  policies: readonly Policy[],
+  views: readonly NodeView[],
+): ReadonlyMap<string, readonly Note[]> {
+  const seen =
+    views.length > 0
+      ? views
+      : representativeWorlds(policies, {
+          config: STANDALONE_POLICY_CONFIG,
+          facts: NO_FACTS,
+          endpoints: [],
+        }).worlds.map((world) => viewOf({ ...world, policies }));
+  const notes = new Map<string, Note[]>();
+  for (const { world, compiled } of seen) {
+    for (const { policy, ...note } of findingsOf({ ...world, compiled, hasProxy: false, hasAuth: false })) {
+      notes.set(policy, [...(notes.get(policy) ?? []), note]);
+    }
+  }
+  return notes;
 }
 
 function specNotes(policy: Policy, spec: PolicySpec): readonly Note[] {

@@ -159,5 +159,10 @@ function sideText(side: ResultView['sides'][number]): string {
   lines.push(`  otherwise: ${verdict}${by.length === 0 ? '' : `, says ${by.join(', ')}`}`);
   const decided = side.decidedBy.map(({ id, at }) => (at === undefined ? id : `${id} (${at})`)).join(', ');
   lines.push(`  ${side.verdict}${decided === '' ? '' : ` by ${decided}`}`);
+  if (side.proxy !== undefined) {
+    const { parser, letsAllPass } = side.proxy;
+    lines.push(`  to the proxy for ${parser}${letsAllPass ? ', which lets every request pass' : ''}`);
+  }
+  if (side.auth !== undefined) lines.push(`  once both ends are authenticated: ${side.auth}`);
   return `${lines.join('\n')}\n`;
 }

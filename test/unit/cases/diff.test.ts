@@ -39,8 +39,9 @@ test(`diff – reports a tuple exactly when its verdict differs (seed ${seed})`,
       for (let i = 0; i < FLOWS_A_WORLD; i++) {
         const { subject, direction, peer, protocol, port } = randomFlow(world, worldSeed + 7919 * i);
         const { identity } = a.identityOf(peer);
-        const was = a.judge(subject, direction, identity, protocol, port).verdict;
-        const is = b.judge(subject, direction, identity, protocol, port).verdict;
+        const [cellA, cellB] = [a, b].map((view) => view.judge(subject, direction, identity, protocol, port));
+        const [was, is] = [cellA?.verdict ?? '', cellB?.verdict ?? ''];
+        const isEqual = was === is && cellA?.auth === cellB?.auth && cellA?.proxy?.id === cellB?.proxy?.id;
         const index = portIndex(protocol, port);
         const reports = found.filter(
           ({ direction: d, exact }) =>
@@ -49,7 +50,7 @@ test(`diff – reports a tuple exactly when its verdict differs (seed ${seed})`,
             exact.identities.includes(identity) &&
             exact.ranges.some(([first, last]) => first <= index && index <= last),
         );
-        const want = isOpen(was) === isOpen(is) && (was === is || !isOpen(was)) ? 0 : 1;
+        const want = isOpen(was) === isOpen(is) && (isEqual || !isOpen(was)) ? 0 : 1;
         if (want === 1) differing++;
         else same++;
         if (

@@ -74,6 +74,22 @@ const cases: readonly [text: string, want: readonly string[]][] = [
     `${head}spec: {${web}, ingress: [{fromEndpoints: [{matchLabels: {app: database}}]}], ingressDeny: [{fromEntities: [cluster]}]}`,
     ['never-decides'],
   ],
+  [
+    `${head}spec: {${web}, ingress: [{fromEntities: [world], toPorts: [{ports: [{port: "80", protocol: TCP}], rules: {http: [{method: GET}]}}]}]}`,
+    ['proxy-unavailable'],
+  ],
+  [
+    `${head}spec: {${web}, ingress: [{fromEntities: [world], toPorts: [{ports: [{port: "80", protocol: TCP}], rules: {http: [{method: GET}]}}, {ports: [{port: "80", protocol: TCP}], rules: {kafka: [{topic: a}]}}]}]}`,
+    ['proxy-unavailable', 'proxy-conflict'],
+  ],
+  [
+    `${head}spec: {${web}, ingress: [{fromEntities: [world], authentication: {mode: required}}]}`,
+    ['auth-unavailable'],
+  ],
+  [
+    `${head}spec: {${web}, egress: [{toFQDNs: [{matchName: a.io}]}]}`,
+    ['never-decides', 'fqdn-without-dns-rule'],
+  ],
 ];
 
 for (const [text, want] of cases) {
