@@ -38,6 +38,8 @@ export interface DatapathOptions {
   readonly sizes?: Partial<Record<MapName, number>>;
   readonly ringBytes?: number;
   readonly xdpMode?: XdpMode;
+  /** `clsact` even where the kernel has tcx: for tests of what older kernels get. */
+  readonly attach?: 'clsact';
   /** Interface number of a device name, for failsafe entries. */
   readonly ifindexOf: (device: string) => number | undefined;
   /** Event records of 96 bytes each (`struct event`), back to back. */

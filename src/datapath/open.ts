@@ -61,7 +61,7 @@ export async function openParts(opts: DatapathOptions, stack: AsyncDisposableSta
   programs.load('pod', maps, settings, folder);
   if (opts.xdpMode !== 'off') programs.load('xdp', maps, settings, { ...folder, isOptional: true });
   programs.load('gc', maps, settings, { ...folder, isOptional: true });
-  const attachments = new Attachments(bpfRoot, instance.id, probeTcx());
+  const attachments = new Attachments(bpfRoot, instance.id, opts.attach !== 'clsact' && probeTcx());
   const grace = createGraceMap();
   const setup = { grace, rings: maps.rings.map(({ fd, maxEntries }) => ({ fd, bytes: maxEntries })) };
   const live = maps.view('live');

@@ -3,10 +3,11 @@
  * with one line. Started inside the namespace it is to enforce in.
  *
  * Usage: node datapath-process.ts BPF_ROOT STATE_DIR [OPTIONS]     options of `openDatapath` as JSON
+ *        node datapath-process.ts --uninstall BPF_ROOT  takes everything off, prints how many filters
  *        node datapath-process.ts --hooks IFINDEX    prints the programs at the device's tcx hooks
  */
 import { createInterface } from 'node:readline';
-import { openDatapath } from '#datapath';
+import { openDatapath, uninstall } from '#datapath';
 import { ATTACH, closeFd, fdById, mapDelete, mapUpdate, progInfo, progQuery } from '#native';
 import type { Identity } from '#model';
 import { readEvent } from '#wire/bpf';
@@ -14,6 +15,10 @@ import { errorCode, errorMessage } from '#kit/errors';
 import { compileTwin, type World } from '../unit/datapath/policy-model.ts';
 
 const [bpfRoot = '', stateDir = '', more = '{}'] = process.argv.slice(2);
+if (bpfRoot === '--uninstall') {
+  console.log(uninstall({ bpfRoot: stateDir }).filters);
+  process.exit(0);
+}
 if (bpfRoot === '--hooks') {
   const names = [ATTACH.tcxIngress, ATTACH.tcxEgress].flatMap((hook) =>
     progQuery(Number(stateDir), hook).programs.map(({ progId }) => {
@@ -46,12 +51,13 @@ const SIZES = {
   identity_class: (8 << 12) / 4,
 } as const;
 
-type Plain = Omit<World, 'endpoints'>;
-const world = (plain: Plain): World => ({ ...plain, endpoints: new Map() });
-const row = ([prefix, identity]: readonly [string, number]) => ({
+/** `endpoints`: id and index of its rules. */
+type Plain = Omit<World, 'endpoints'> & { readonly endpoints?: readonly (readonly [number, number])[] };
+const world = (plain: Plain): World => ({ ...plain, endpoints: new Map(plain.endpoints ?? []) });
+const row = ([prefix, identity, isEndpoint]: readonly [string, number, boolean?]) => ({
   prefix,
   identity: identity as Identity,
-  isEndpoint: false,
+  isEndpoint: isEndpoint === true,
   isNode: false,
 });
 
@@ -150,6 +156,20 @@ const calls: Record<string, (arg: never) => unknown> = {
       linkKind: 'veth',
       allowSelfSource: false,
       endpoint: 0,
+      vlan: undefined,
+    }),
+  endpoints: (rows: never) => datapath.endpoints.prune(rows),
+  pod: ([ifindex, endpoint]: readonly [number, number]) =>
+    datapath.devices.update({
+      ifindex,
+      name: `if${ifindex}`,
+      linkKind: 'veth',
+      kind: 'pod',
+      selected: true,
+      reason: '',
+      isLayer3: false,
+      allowSelfSource: false,
+      endpoint,
       vlan: undefined,
     }),
   deleteDevice: (ifindex: number) => datapath.devices.delete({ ifindex }),

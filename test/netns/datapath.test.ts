@@ -4,140 +4,30 @@
  *
  *   node ── eth0 ── peer
  */
-import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import { uninstall } from '#datapath';
 import { until } from '#kit/async';
-import { type Host, topology } from '#lab';
+import type { Host } from '#lab';
 import { closeFd, mapLookup, mapUpdate, objGet } from '#native';
 import { DROP_REASON, INSTANCE, INSTANCE_SIZE, MERLON_SCHEMA } from '#wire/bpf';
 
-const PROCESS = fileURLToPath(new URL('./datapath-process.ts', import.meta.url));
+import {
+  bed,
+  enforce,
+  judgesAsToldBy,
+  NODE,
+  opened,
+  PEER,
+  PROCESS,
+  Process,
+  programsOn,
+  start,
+  WORLD,
+} from './datapath-bed.ts';
+
 const signal = AbortSignal.timeout(180_000);
-
-interface Reply {
-  readonly ok?: unknown;
-  readonly error?: string;
-  readonly message?: string;
-}
-
-/** The other end of `datapath-process.ts`. */
-class Process {
-  readonly child: ChildProcess;
-  readonly #lines: AsyncIterator<string>;
-
-  constructor(child: ChildProcess) {
-    this.child = child;
-    if (child.stdout === null) throw new Error('no stdout');
-    this.#lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  }
-
-  async reply(): Promise<Reply> {
-    const { value, done } = await this.#lines.next();
-    if (done === true) throw new Error('the datapath process has ended');
-    return JSON.parse(value) as Reply;
-  }
-
-  async call<T = unknown>(name: string, arg: unknown = null): Promise<T> {
-    this.child.stdin?.write(`${JSON.stringify([name, arg])}\n`);
-    const { ok, error, message } = await this.reply();
-    if (error !== undefined) throw new Error(`${error}: ${message}`);
-    return ok as T;
-  }
-
-  async kill(how: NodeJS.Signals = 'SIGKILL'): Promise<void> {
-    const ended = once(this.child, 'exit');
-    this.child.kill(how);
-    await ended;
-  }
-}
-
-async function start(host: Host, options: object = {}): Promise<Process> {
-  const { bpfRoot, stateDir } = host.dirs as NonNullable<Host['dirs']>;
-  const child = host.spawn(
-    process.execPath,
-    ['--disable-warning=ExperimentalWarning', PROCESS, bpfRoot, stateDir, JSON.stringify(options)],
-    {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    },
-  );
-  return new Process(child);
-}
-
-async function opened(host: Host, options: object = {}): Promise<Process> {
-  const started = await start(host, options);
-  const { ok, error, message } = await started.reply();
-  if (ok !== 'open') throw new Error(`${error}: ${message}`);
-  return started;
-}
-
-/** Peers are identity 4; 8080 is open to them, everything else is refused. */
-const WORLD = {
-  identities: [1, 2, 4, 9, 10],
-  rules: [[{ labels: [4], ports: [8080, 8080], verdict: 'allow' }]],
-};
-const NODE = { 4: '192.0.2.1', 6: '2001:db8::1' } as const;
-const PEER = { 4: '192.0.2.2', 6: '2001:db8::2' } as const;
-
-async function bed() {
-  const net = await topology({
-    name: 'datapath',
-    hosts: { node: { isNode: true }, peer: { isNode: true } },
-    links: [
-      {
-        ends: [
-          { host: 'node', addresses: [`${NODE[4]}/24`, `${NODE[6]}/64`] },
-          { host: 'peer', addresses: [`${PEER[4]}/24`, `${PEER[6]}/64`] },
-        ],
-      },
-    ],
-  });
-  const { node, peer } = net.hosts;
-  const [link] = await node.ipJson<{ ifindex: number }>('link', 'show', 'dev', 'eth0');
-  const ifindex = link?.ifindex ?? 0;
-  const stack = new AsyncDisposableStack();
-  stack.use(net);
-  const bpfRoot = (node.dirs as NonNullable<Host['dirs']>).bpfRoot;
-  for (const port of [8080, 8081]) await node.serveTcp(port);
-  return { net, node, peer, ifindex, bpfRoot, [Symbol.asyncDispose]: () => stack.disposeAsync() };
-}
-
-/** Everything that makes the node enforce WORLD. */
-async function enforce(datapath: Process, ifindex: number) {
-  const local = [NODE[4], NODE[6]].map((address) => ({ address, ifindex }));
-  await datapath.call('addresses', local);
-  await datapath.call('ipcache', [
-    [`${NODE[4]}/32`, 1],
-    [`${NODE[6]}/128`, 1],
-    [`${PEER[4]}/32`, 4],
-    [`${PEER[6]}/128`, 4],
-  ]);
-  await datapath.call('apply', WORLD);
-  await datapath.call('device', ifindex);
-}
-
-/** Names of the programs at the device's hooks, whoever attached them. */
-async function programsOn({ node, ifindex }: { node: Host; ifindex: number }): Promise<string[]> {
-  const args = ['--disable-warning=ExperimentalWarning', PROCESS, '--hooks', `${ifindex}`];
-  return JSON.parse(await node.mustExec(process.execPath, args)) as string[];
-}
-
-async function judgesAsToldBy(t: ExecutionContext, { peer }: { peer: Host }) {
-  const attempts = [NODE[4], NODE[6]].flatMap((to) =>
-    [8080, 8081].map((port) => ({ proto: 'tcp' as const, to, port, timeoutMs: 400 })),
-  );
-  const outcomes = (await peer.attempts(attempts)).map((r) => `${r.to}:${r.port} ${r.outcome}`);
-  t.deepEqual(outcomes, [
-    `${NODE[4]}:8080 open`,
-    `${NODE[4]}:8081 timeout`,
-    `${NODE[6]}:8080 open`,
-    `${NODE[6]}:8081 timeout`,
-  ]);
-}
 
 test('datapath – judges, outlives SIGKILL, is taken over without a switch, goes without a trace', async (t) => {
   await using b = await bed();
