@@ -4,8 +4,11 @@
  * out.
  */
 import type { SourceAt } from '#kit/errors';
+import { type Cidr, cidrCovers, formatCidr, parseCidrOrIp } from '#kit/ip';
+import { Lpm } from '#kit/lpm';
 import { type Policy, type PolicySpec, policyTitle, type Rule } from '#model';
 import type { CompiledPolicy } from './compiled.ts';
+import { portNamesOf, portsOfSubject } from './named-ports.ts';
 import { selectionsOf, type SubjectInput } from './subjects.ts';
 
 /** Every code and what it is about. */
@@ -14,6 +17,10 @@ export const FINDING_CODES = {
   'proxy-conflict': 'Two rules ask for what no proxy can do together: their traffic is refused.',
   'auth-unavailable':
     'A rule asks for authentication, and nobody can prove who they are: its traffic is refused.',
+  'deny-only-default-deny': 'A direction with deny rules alone still switches to default deny.',
+  'named-port-ambiguous': 'A port name stands for several numbers, so at egress for none.',
+  'cidr-covers-nodes': 'A prefix covers nodes, which prefixes do not mean here.',
+  'never-decides': 'A rule decides nothing: denies or nobody leave it without effect.',
   'fqdn-without-dns-rule':
     'A rule selects by DNS name, but no DNS rule of its subjects lets names be learnt.',
 } as const;
@@ -31,6 +38,8 @@ export interface PolicyFinding {
 
 export interface FindingInput extends SubjectInput {
   readonly compiled: CompiledPolicy;
+  /** Addresses of this node and of all others that are known. */
+  readonly nodeAddresses?: readonly string[];
   /** Whether a proxy serves what the rules ask for. */
   readonly hasProxy: boolean;
   /** Whether anybody authenticates pairs of identities. */
@@ -40,8 +49,17 @@ export interface FindingInput extends SubjectInput {
 /** Findings on all policies, in their order. */
 export function findingsOf(input: FindingInput): readonly PolicyFinding[] {
   const known = namesKnown(input);
+  const context = contextOf(input);
+  const selected = selectedSpecs(input);
   return input.policies.flatMap((policy) => [
-    ...policy.specs.flatMap((spec) => spec.rules.flatMap((rule) => ruleFindings(policy, rule, input))),
+    ...policy.specs.flatMap((spec) => denyOnly(policy, spec)),
+    ...policy.specs.flatMap((spec) =>
+      spec.rules.flatMap((rule) => [
+        ...ruleFindings(policy, rule, input),
+        ...meaningFindings(policy, rule, context),
+        ...(selected.has(spec) ? shadowed(policy, rule, context) : []),
+      ]),
+    ),
     ...conflicts(policy, input.compiled),
     ...policy.specs.flatMap((spec) => fqdnFindings(policy, spec, input, known)),
   ]);
@@ -132,4 +150,111 @@ function fqdnFindings(
       hint: `allow DNS at egress with ${port}`,
     },
   ];
+}
+
+/** What rules are held against, computed once. */
+interface Context {
+  readonly ambiguous: ReadonlyMap<string, readonly number[]>;
+  /** Undefined where prefixes mean nodes. */
+  readonly nodes: Lpm<string> | undefined;
+  /** Ids of rules that decide a cell; undefined where nothing is enforced. */
+  readonly deciding: ReadonlySet<string> | undefined;
+}
+
+function contextOf({ config, compiled, endpoints, nodeAddresses = [] }: FindingInput): Context {
+  const all = portsOfSubject(endpoints.flatMap(({ namedPorts }) => namedPorts ?? []));
+  const nodes = new Lpm<string>();
+  for (const text of nodeAddresses) {
+    const cidr = parseCidrOrIp(text);
+    if (cidr !== undefined) nodes.set(cidr, text);
+  }
+  const images = [compiled.host, ...compiled.ruleSets].flatMap(({ directions }) => [
+    directions.ingress,
+    directions.egress,
+  ]);
+  return {
+    ambiguous: new Map([...all].filter(([, numbers]) => numbers.length > 1)),
+    nodes: config.cidrMatchNodes ? undefined : nodes,
+    deciding:
+      config.enforcement === 'never'
+        ? undefined
+        : new Set(images.flatMap(({ cells }) => cells.flatMap((cell) => cell.origin))),
+  };
+}
+
+function denyOnly(policy: Policy, spec: PolicySpec): PolicyFinding[] {
+  return (['ingress', 'egress'] as const).flatMap((direction): PolicyFinding[] => {
+    const rules = spec.rules.filter((rule) => rule.direction === direction);
+    const isDenyOnly = rules.length > 0 && rules.every((rule) => rule.verdict === 'deny');
+    if (!isDenyOnly || !spec.defaultDeny[direction]) return [];
+    return [
+      {
+        code: 'deny-only-default-deny',
+        policy: policy.key,
+        message: `${direction} of ${policyTitle(policy)} has deny rules alone, and so denies everything else too`,
+        at: rules[0]?.at ?? policy.at,
+        hint: `write enableDefaultDeny: {${direction}: false}, or allow what shall pass`,
+      },
+    ];
+  });
+}
+
+function meaningFindings(policy: Policy, rule: Rule, context: Context): PolicyFinding[] {
+  const found: PolicyFinding[] = [];
+  const add = (code: FindingCode, message: string, hint: string) =>
+    found.push({ code, policy: policy.key, message: `${rule.id}: ${message}`, at: rule.at, hint });
+  for (const name of rule.direction === 'egress' ? portNamesOf(rule) : []) {
+    const numbers = context.ambiguous.get(name)?.join(', ');
+    if (numbers === undefined) continue;
+    const [port] = name.split('/');
+    add(
+      'named-port-ambiguous',
+      `the port name ${port} stands for ${numbers}, so at egress it means nothing`,
+      'write the number',
+    );
+  }
+  const selectors = rule.peers.kind === 'any' ? [] : rule.peers.selectors;
+  const covering = selectors.find(
+    (s) => s.kind === 'cidr' && s.cidr.length > 0 && coversNode(s.cidr, s.except, context.nodes),
+  );
+  if (covering?.kind === 'cidr') {
+    const message = `${formatCidr(covering.cidr)} covers addresses of nodes, but prefixes do not mean nodes here`;
+    add(
+      'cidr-covers-nodes',
+      message,
+      'use the entities host and remote-node, or policy-cidr-match-mode nodes',
+    );
+  }
+  return found;
+}
+
+function coversNode(cidr: Cidr, except: readonly Cidr[], nodes: Lpm<string> | undefined): boolean {
+  for (const node of nodes?.covered(cidr) ?? []) {
+    if (!except.some((one) => cidrCovers(one, node.cidr))) return true;
+  }
+  return false;
+}
+
+/** Specs that select a subject of this node: of others nothing is decided here. */
+function selectedSpecs(input: FindingInput): ReadonlySet<PolicySpec> {
+  const single = input.policies.flatMap((policy) =>
+    policy.specs.map((spec) => ({ ...policy, specs: [spec] })),
+  );
+  const selections = selectionsOf({ ...input, policies: single });
+  const chosen = single.filter(
+    (_, i) => selections[i]?.node === true || (selections[i]?.endpoints.length ?? 0) > 0,
+  );
+  return new Set(chosen.flatMap(({ specs }) => specs));
+}
+
+/** An allow rule that nothing is left of; one whose peers or ports are still to be learnt is no such rule. */
+function shadowed(policy: Policy, rule: Rule, { deciding }: Context): PolicyFinding[] {
+  const { peers, ports } = rule;
+  const isOpen = ports.kind === 'any' || (ports.matches.length > 0 && portNamesOf(rule).length === 0);
+  const isFixed =
+    peers.kind === 'any' ||
+    peers.selectors.some(({ kind }) => kind === 'labels' || kind === 'entity' || kind === 'cidr');
+  if (rule.verdict !== 'allow' || !isOpen || !isFixed || deciding?.has(rule.id) !== false) return [];
+  const message = `${rule.id} decides nothing: denies cover it, or it means nobody`;
+  return [{ code: 'never-decides', policy: policy.key, message, at: rule.at, hint: 'see who its peers are' }];
 }

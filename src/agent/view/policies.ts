@@ -76,12 +76,9 @@ function findingTexts(enforced: Enforced | undefined): ReadonlyMap<string, reado
   const texts = new Map<string, string[]>();
   if (enforced === undefined) return texts;
   const { input, compiled } = enforced;
-  for (const { policy, message, hint } of findingsOf({
-    ...input,
-    compiled,
-    hasProxy: false,
-    hasAuth: false,
-  })) {
+  const nodeAddresses = [...input.localAddresses, ...input.nodes.flatMap((node) => node.addresses)];
+  const found = findingsOf({ ...input, compiled, nodeAddresses, hasProxy: false, hasAuth: false });
+  for (const { policy, message, hint } of found) {
     const text = hint === undefined ? message : `${message} (${hint})`;
     texts.set(policy, [...(texts.get(policy) ?? []), text]);
   }

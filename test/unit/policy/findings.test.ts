@@ -41,11 +41,52 @@ const cases: readonly [what: string, text: string, has: boolean, codes: readonly
   ],
   ['names of subjects that are not there', policy(fqdn).replace('app: web', 'app: none'), true, []],
 ];
-for (const [what, text, has, codes] of cases) {
+const worldCases: typeof cases = [
+  ['deny rules alone', policy('egressDeny: [{toEntities: [world]}]'), true, ['deny-only-default-deny']],
+  [
+    'nothing when default deny is off',
+    policy('enableDefaultDeny: {egress: false}, egressDeny: [{toEntities: [world]}]'),
+    true,
+    [],
+  ],
+  [
+    'a port name with two numbers',
+    policy('egress: [{toPorts: [{ports: [{port: shared, protocol: TCP}]}]}]'),
+    true,
+    ['named-port-ambiguous'],
+  ],
+  [
+    'nothing at ingress',
+    policy('ingress: [{toPorts: [{ports: [{port: shared, protocol: TCP}]}]}]'),
+    true,
+    [],
+  ],
+  ['a prefix over nodes', policy('egress: [{toCIDR: [10.0.0.0/24]}]'), true, ['cidr-covers-nodes']],
+  [
+    'nothing when they are cut out',
+    policy('egress: [{toCIDRSet: [{cidr: 10.0.0.0/24, except: [10.0.0.0/29]}]}]'),
+    true,
+    [],
+  ],
+  [
+    'a rule that a deny covers',
+    policy('ingress: [{fromEndpoints: [{}]}], ingressDeny: [{fromEntities: [cluster]}]'),
+    true,
+    ['never-decides'],
+  ],
+  ['nothing of an empty rule', policy('ingress: [{}]'), true, []],
+];
+for (const [what, text, has, codes] of [...cases, ...worldCases]) {
   test(`findings – ${what}`, (t) => {
-    const given = world(text);
+    const given = world(text, { cidrMatchNodes: false });
     const { compiled } = compileWorld(given);
-    const found = findingsOf({ ...given, compiled, hasProxy: has, hasAuth: has });
+    const found = findingsOf({
+      ...given,
+      compiled,
+      nodeAddresses: ['10.0.0.1', '10.0.0.2'],
+      hasProxy: has,
+      hasAuth: has,
+    });
     t.deepEqual(
       found.map((finding) => finding.code),
       codes,
