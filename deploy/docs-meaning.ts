@@ -17,8 +17,9 @@ export const KEY_MEANING: Readonly<Partial<Record<ConfigKey, string>>> = {
   'devices.patterns':
     'Devices to attach to: `eth+`, `!eth3`. Empty: those that carry traffic to other machines.',
   'devices.requireAll': 'Refuse the configuration when a pattern matches no device, instead of saying so.',
-  'enable-ipv4': 'Judge IPv4.',
-  'enable-ipv6': 'Judge IPv6.',
+  'enable-ipv4': 'Off: the node takes no IPv4 but answers, failsafe and DHCP, whatever policy says.',
+  'enable-ipv6':
+    'Off: the node takes no IPv6 but answers, failsafe, DHCP and what ICMPv6 needs, whatever policy says.',
   'enable-policy':
     'Whether an endpoint that no policy selects is open (`default`, `never`) or closed (`always`).',
   'policy-cidr-match-mode': 'What a CIDR in a policy matches besides addresses outside the cluster.',
@@ -31,6 +32,8 @@ export const KEY_MEANING: Readonly<Partial<Record<ConfigKey, string>>> = {
   'hostfw.mode': 'What the host firewall does: enforce, only report, only failsafe, nothing.',
   'hostfw.guard': 'Whether a change that could lock you out waits for confirmation.',
   'hostfw.allowSelfSource': "Devices on which packets may arrive from the node's own addresses.",
+  'hostfw.strictEthertypes':
+    'Ethertypes besides IP that pass, by name (`lldp`) or number (`0x88cc`). ARP and frames in 802.3 length format always do. Empty: all pass.',
   'hostfw.builtin.dhcp': 'Let the node get its address by DHCP whatever policy says.',
   'hostfw.builtin.icmp6Redirect': 'What to do with ICMPv6 redirects.',
   'hostfw.ct.maxTCP': 'Size of the flow table for TCP, per family. Unset: a share of memory.',

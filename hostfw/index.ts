@@ -10,3 +10,4 @@ export {
   sshWarning,
 } from './failsafe.ts';
 export { readFacts, watchResolvers } from './facts.ts';
+export { readUdpServers } from './udp-servers.ts';

@@ -6,13 +6,13 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { serveApi } from '#api';
-import { Datapath } from '#datapath';
+import { Datapath, UdpServers } from '#datapath';
 import { Endpoints, type StateFile, stateFile } from '#endpoint';
 import { ManifestSource } from '#files';
 import { EventLog } from '#flow';
 import { systemClock } from '#kit/clock';
 import { errorMessage, MerlonError } from '#kit/errors';
-import { readFacts, watchResolvers } from '#hostfw';
+import { readFacts, readUdpServers, watchResolvers } from '#hostfw';
 import type { EndpointRow, Identity } from '#model';
 import type { NodeConfig } from '#model/config';
 import { NetdevSource } from '#netdev';
@@ -51,6 +51,8 @@ export interface AgentOptions {
 const EVENTS_KEPT = 65_536;
 /** How often the ports of sshd are looked up again. */
 const FACTS_INTERVAL_MS = 60_000;
+/** How often it is looked at which UDP ports the node serves; only datagrams without a record ask. */
+const UDP_SERVERS_INTERVAL_MS = 5_000;
 
 /** Runs the agent until `signal` aborts. Resolves with 0; throws what keeps it from starting. */
 export async function runAgent(options: AgentOptions): Promise<number> {
@@ -78,6 +80,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   const log = new EventLog({ capacity: EVENTS_KEPT, firstSeq: await reserveSequence(stateDir) });
   const datapath = stack.use(await openDatapath(options, config, tables, log, degraded, logger));
   applyMode(datapath, config);
+  startUdpServers(datapath, stack);
   const started = Promise.withResolvers<PolicyLoop>();
   const beforeUp = async (row: EndpointRow, ending: AbortSignal): Promise<void> =>
     untilJudged(row, { db, datapath, loop: await started.promise }, ending);
@@ -159,6 +162,14 @@ function startFacts(db: Database, tables: AgentTables, stack: AsyncDisposableSta
   read();
   stack.use(watchResolvers(read));
   const timer = setInterval(read, FACTS_INTERVAL_MS);
+  stack.defer(() => clearInterval(timer));
+}
+
+function startUdpServers(datapath: Datapath, stack: AsyncDisposableStack): void {
+  const servers = new UdpServers(datapath.maps);
+  const read = (): void => servers.set(readUdpServers());
+  read();
+  const timer = setInterval(read, UDP_SERVERS_INTERVAL_MS);
   stack.defer(() => clearInterval(timer));
 }
 

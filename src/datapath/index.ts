@@ -28,6 +28,7 @@ export { RULESET_HOST } from './layout.ts';
 export type { Applied, PolicyReading } from './policy.ts';
 export type { CellReading, DirectionReading, PortRuns, RulesetReading } from './reading.ts';
 export { SLOT_BYTES as EVENT_SLOT_BYTES } from './ring.ts';
+export { UdpServers } from './udp-servers.ts';
 export { type Uninstalled, uninstall } from './uninstall.ts';
 
 /** Opens the datapath of this network namespace; see {@link Datapath.open}. */

@@ -4,10 +4,16 @@
  * numbers that were never used, the longest rested first, because events in memory, live flows and counters
  * still name it; its counters are cleared when it gets a new meaning. At the bound sets share `other`.
  */
+import { ORIGIN_NO_IPV4, ORIGIN_NO_IPV6 } from '#wire/bpf';
 
 /** Number of the empty set, and of all sets beyond the bound. */
 export const ORIGIN_NONE = 0;
 export const ORIGIN_OTHER = 1;
+/** What the node's own settings refuse (HF-2.1), in the place of rules. */
+const SETTINGS: ReadonlyMap<number, readonly string[]> = new Map([
+  [ORIGIN_NO_IPV4, ['enable-ipv4=false']],
+  [ORIGIN_NO_IPV6, ['enable-ipv6=false']],
+]);
 const FIRST = 2;
 
 /** What is written to the state directory. */
@@ -71,7 +77,7 @@ export class Origins {
 
   /** The rules behind a number; undefined for `other` and for numbers without a meaning. */
   rulesOf(id: number): readonly string[] | undefined {
-    return id === ORIGIN_NONE ? [] : this.#byId.get(id)?.rules;
+    return id === ORIGIN_NONE ? [] : (SETTINGS.get(id) ?? this.#byId.get(id)?.rules);
   }
 
   /** A slot holds these numbers from now on. */

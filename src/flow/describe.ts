@@ -31,6 +31,8 @@ export interface EventDescription {
   readonly source: EndDescription;
   readonly destination: EndDescription;
   readonly proto: string;
+  /** Of a frame that carries no IP. */
+  readonly ethertype?: string;
   readonly icmpType?: number;
   readonly icmpCode?: number;
   readonly tcpFlags?: string;
@@ -71,7 +73,8 @@ const DENIED = new Set<number>([
 export function describe(view: DataView, seq: number, names: Names): EventDescription {
   const e = readEvent(view);
   const isIcmp = e.proto === PROTO_ICMP || e.proto === PROTO_ICMP6;
-  const hasPorts = e.sport !== 0 || e.dport !== 0;
+  const isOther = e.reason === DROP_REASON.UNSUPPORTED_L2;
+  const hasPorts = !isOther && (e.sport !== 0 || e.dport !== 0);
   const [source, destination] = addresses(e);
   const end = (ip: string, port: number, identity: number): EndDescription => ({
     ip,
@@ -90,6 +93,7 @@ export function describe(view: DataView, seq: number, names: Names): EventDescri
     source: end(source, e.sport, e.src_identity),
     destination: end(destination, e.dport, e.dst_identity),
     proto: protocolName(e.proto),
+    ...(isOther ? { ethertype: `0x${e.dport.toString(16).padStart(4, '0')}` } : {}),
     // The type stands in the low byte of the source port's place, the code in its high byte.
     ...(isIcmp ? { icmpType: e.sport & 0xff, icmpCode: e.sport >> 8 } : {}),
     ...(e.tcp_flags === 0 ? {} : { tcpFlags: tcpFlags(e.tcp_flags) }),

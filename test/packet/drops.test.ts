@@ -5,12 +5,15 @@ import * as wire from '#wire/bpf';
 import { icmp, type Layer, tcp, udp } from './builder.ts';
 import { Fixture, type Outcome, prepare, tcpPort } from './fixture.ts';
 import { FAMILIES, inbound } from './kit.ts';
+import { ageDrops } from './memories.ts';
 
 const WINDOW_SECONDS = 5;
 /** As many as some share a place in the table. */
 const SOURCES = 120;
 let node: Fixture;
 let generation = 7000;
+
+const age = (seconds: number): void => ageDrops(node.map('drop_reports'), seconds);
 
 function enforce(): void {
   node.setSlot(0, 0, {
@@ -58,9 +61,9 @@ for (const v of FAMILIES) {
         [refuse(syn(1)), refuse(syn(1)), refuse(syn(1)), refuse(syn(1))],
         [0, 'none', 'none', 'none'],
       );
-      node.ageDrops(WINDOW_SECONDS - 1);
+      age(WINDOW_SECONDS - 1);
       t.is(refuse(syn(1)), 'none');
-      node.ageDrops(1);
+      age(1);
       t.is(refuse(syn(1)), 4);
       t.is(refuse(syn(1)), 'none');
     },
@@ -93,7 +96,7 @@ for (const v of FAMILIES) {
           if (count === 'none') withheld++;
           else told += count as number;
         }
-    node.ageDrops(WINDOW_SECONDS);
+    age(WINDOW_SECONDS);
     for (let src = 1; src <= SOURCES; src++) told += refuse(syn(src)) as number;
     const last = node.entries('event_limits', 4, wire.EVENT_LIMIT_SIZE)[0]?.value as Uint8Array;
     const at = wire.EVENT_LIMIT.suppressed + 2 * wire.DROP_REASON.POLICY_DENIED;

@@ -41,53 +41,29 @@ import {
 import * as wire from '#wire/bpf';
 import { compileAddon, compileBpf } from '../../deploy/compile.ts';
 import { address } from './builder.ts';
+import { forgetDrops } from './memories.ts';
 import { buildNetwork } from './network.ts';
 import { RingReader } from './ring.ts';
 import { ARENA_WORDS, PolicyTables } from './policy-tables.ts';
-import { FLOW_TABLES, FRAG_TABLES, IDENTITY, NODE, PEER, POD, type Slot } from './world.ts';
+import {
+  type Outcome,
+  type ProgramName,
+  type RunOptions,
+  FLOW_TABLES,
+  OBJECTS,
+  FRAG_TABLES,
+  IDENTITY,
+  NODE,
+  PEER,
+  POD,
+  type Slot,
+} from './world.ts';
 
 export * from './world.ts';
 
 const RING_SIZE = 1 << 20;
 const RING_TYPE = 27;
 const SLOT = { wire: 1, pod: 2 } as const;
-
-export type ProgramName =
-  | 'host_ingress'
-  | 'host_egress'
-  | 'host_ingress_l3'
-  | 'host_egress_l3'
-  | 'pod_ingress'
-  | 'pod_egress'
-  | 'xdp_host';
-
-export interface RunOptions {
-  /** Device the packet came in by before this hook: 0 = made here. Ingress hooks: their own. */
-  readonly cameBy?: number;
-  readonly gsoSize?: number;
-  readonly gsoSegs?: number;
-  readonly mark?: number;
-  readonly repeat?: number;
-  /** Refusals told of before are remembered: only the first of a tuple makes an event. */
-  readonly remembersDrops?: boolean;
-}
-
-/** What one run did. */
-export interface Outcome {
-  readonly verdict: 'pass' | 'drop';
-  /** Reason and number of drops counted on the device, by catalogue name. */
-  readonly drops: Readonly<Record<string, number>>;
-  /** Counters that moved, by name. */
-  readonly stats: Readonly<Record<string, number>>;
-  readonly events: readonly wire.Event[];
-  readonly isUnchanged: boolean;
-  /** Of the packet afterwards; 0 from XDP. */
-  readonly mark: number;
-  readonly durationNs: number;
-}
-
-/** Objects compiled elsewhere, for tests of the tests. */
-const OBJECTS = process.env['MERLON_OBJECTS'];
 
 /** Compiles what the fixture loads. */
 export async function prepare(): Promise<void> {
@@ -396,28 +372,8 @@ export class Fixture {
 
   /** What was told of refusals: the next one of each tuple makes an event again. */
   forgetDrops(): void {
-    const empty = new Uint8Array(possibleCpus() * wire.DROP_REPORT_SIZE);
-    for (let i = 0; i < wire.DROP_REPORTS; i++) mapUpdate(this.map('drop_reports'), u32(i), empty);
+    forgetDrops(this.map('drop_reports'));
     this.#hasDropped = false;
-  }
-
-  /** All refusals told of become so many seconds older. */
-  ageDrops(seconds: number): void {
-    const all = new Uint8Array(possibleCpus() * wire.DROP_REPORT_SIZE);
-    for (let i = 0; i < wire.DROP_REPORTS; i++) {
-      mapLookup(this.map('drop_reports'), u32(i), all);
-      const view = new DataView(all.buffer);
-      for (let at = wire.DROP_REPORT.since; at < all.length; at += wire.DROP_REPORT_SIZE)
-        view.setUint32(at, view.getUint32(at, true) - seconds, true);
-      mapUpdate(this.map('drop_reports'), u32(i), all);
-    }
-  }
-
-  /** Sockets that wait for anybody at these ports. */
-  setUdpServers(ports: readonly number[]): void {
-    const bits = this.view('udp_servers', 8192);
-    new Uint8Array(bits.buffer).fill(0);
-    for (const port of ports) bits.setUint8(port >> 3, bits.getUint8(port >> 3) | (1 << (port & 7)));
   }
 
   /** Sum over CPUs of a counter. */

@@ -7,9 +7,12 @@ import * as wire from '#wire/bpf';
 import { ethernet, fragment6, frame, ipv4, ipv6, type Layer, raw, tcp, udp } from './builder.ts';
 import { Fixture, IDENTITY, NODE, OTHER, PEER, prepare, tcpPort, udpPort } from './fixture.ts';
 import { echo, expect, FAMILIES, type Family, inbound, outbound } from './kit.ts';
+import { setUdpServers } from './memories.ts';
 
 let node: Fixture;
 let generation = 5000;
+
+const serve = (ports: readonly number[]): void => setUdpServers(node.view('udp_servers', 8192), ports);
 
 /** Peer may reach TCP 80, UDP 53 and echo; nothing may leave but to UDP 123. */
 function rules(slot = 0): void {
@@ -426,21 +429,21 @@ for (const v of FAMILIES) {
     };
     enforce('ALLOW', 'DEFAULT_DENY');
     expect(t, 'a client asks', node.run('host_egress', outgoing()), 'drop POLICY_DENIED');
-    node.setUdpServers([own]);
+    serve([own]);
     const answered = node.run('host_egress', outgoing());
     expect(t, 'a server answers', answered, 'pass PASS_NEW');
     t.is(answered.events[0]?.origin, 21, 'by the rule for the way in');
     t.not((answered.events[0]?.flags ?? 0) & wire.EVENT_F_REPLY, 0);
     enforce('DEFAULT_DENY', 'ALLOW');
     expect(t, 'a server nobody may ask', node.run('host_egress', outgoing()), 'drop POLICY_DENIED');
-    node.setUdpServers([own + 1]);
+    serve([own + 1]);
     node.reset();
     expect(t, 'a client beside a server', node.run('host_egress', outgoing()), 'pass PASS_NEW');
-    node.setUdpServers([own]);
+    serve([own]);
     node.reset();
     const stranger = outbound(v, udp({ src: own, dst: peer === 9 ? 10 : 9 }), NODE[v]);
     expect(t, 'to another than its peer', node.run('host_egress', stranger), 'pass PASS_NEW');
-    node.setUdpServers([]);
+    serve([]);
     mine.close();
     theirs.close();
   });

@@ -59,3 +59,40 @@ export const FRAG_TABLES: typeof FLOW_TABLES = [
   ['frag4', wire.FRAG4_KEY_SIZE, wire.FRAG_VALUE_SIZE],
   ['frag6', wire.FRAG6_KEY_SIZE, wire.FRAG_VALUE_SIZE],
 ];
+
+export type ProgramName =
+  | 'host_ingress'
+  | 'host_egress'
+  | 'host_ingress_l3'
+  | 'host_egress_l3'
+  | 'pod_ingress'
+  | 'pod_egress'
+  | 'xdp_host';
+
+export interface RunOptions {
+  /** Device the packet came in by before this hook: 0 = made here. Ingress hooks: their own. */
+  readonly cameBy?: number;
+  readonly gsoSize?: number;
+  readonly gsoSegs?: number;
+  readonly mark?: number;
+  readonly repeat?: number;
+  /** Refusals told of before are remembered: only the first of a tuple makes an event. */
+  readonly remembersDrops?: boolean;
+}
+
+/** What one run did. */
+export interface Outcome {
+  readonly verdict: 'pass' | 'drop';
+  /** Reason and number of drops counted on the device, by catalogue name. */
+  readonly drops: Readonly<Record<string, number>>;
+  /** Counters that moved, by name. */
+  readonly stats: Readonly<Record<string, number>>;
+  readonly events: readonly wire.Event[];
+  readonly isUnchanged: boolean;
+  /** Of the packet afterwards; 0 from XDP. */
+  readonly mark: number;
+  readonly durationNs: number;
+}
+
+/** Objects compiled elsewhere, for tests of the tests. */
+export const OBJECTS = process.env['MERLON_OBJECTS'];

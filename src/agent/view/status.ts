@@ -160,6 +160,12 @@ function notEnforced(context: ViewContext, devices: StatusView['devices']): Stat
   if (values['hostfw.enabled'] === false && hostPolicies(context) > 0) {
     rows.push({ what: 'host policies', why: 'hostfw.enabled is false' });
   }
+  for (const family of ['ipv4', 'ipv6'] as const) {
+    if (values[`enable-${family}`] !== false || values['hostfw.enabled'] === false) continue;
+    const spelled = family.replace('ip', 'IP');
+    const why = `enable-${family} is false: the node takes no ${spelled} but answers and built-ins`;
+    rows.push({ what: `policies for ${spelled} to the node`, why });
+  }
   for (const pattern of unmatchedPatterns(tables.netdev.links.all(), values['devices.patterns'] ?? [])) {
     rows.push({ what: `devices.patterns ${pattern}`, why: 'it matches no device' });
   }

@@ -4,6 +4,7 @@
  * Invariants: a key that would do nothing is never accepted; a configuration with any problem does not exist.
  */
 export { errorFromProblem, type Problem } from '../document/index.ts';
+export { ETHERTYPES } from './ethertypes.ts';
 export type { Key, Support } from './key.ts';
 export * from './keys.ts';
 export * from './read.ts';

@@ -1,4 +1,5 @@
 /** Keys of the host firewall, its failsafe, its early drops and the flow tables. */
+import { ethertypes } from './ethertypes.ts';
 import { key, partly, reserved } from './key.ts';
 import {
   bool,
@@ -50,7 +51,7 @@ export const HOSTFW_KEYS = {
   'hostfw.rejectWorld': reserved(bool, false, 'HF-5.6'),
   'hostfw.foreignDnat': reserved(word('enforce', 'exempt'), 'enforce', 'HF-1.11'),
   'hostfw.allowSelfSource': key(list(devicePattern), [], 'HF-1.5'),
-  'hostfw.strictEthertypes': reserved(list(text), [], 'HF-2.1', { restart: true }),
+  'hostfw.strictEthertypes': key(ethertypes, [], 'HF-2.1', { restart: true }),
   'hostfw.builtin.dhcp': key(bool, true, 'HF-2.2', { restart: true }),
   'hostfw.builtin.icmp6Redirect': key(word('drop', 'pass'), 'drop', 'HF-2.3', { restart: true }),
   'hostfw.learnWindow': reserved(duration(0, 60_000), 2000, 'HF-3.8'),

@@ -29,6 +29,12 @@ const values: readonly [what: string, body: string, key: ConfigKey, want: unknow
   ['a word', 'enable-policy: always', 'enable-policy', 'always'],
   ['a text that fits', 'cluster-name: dc-1', 'cluster-name', 'dc-1'],
   ['a number', 'hostfw: {ct: {maxTCP: 4096}}', 'hostfw.ct.maxTCP', 4096],
+  [
+    'ethertypes by name, number and hexadecimal',
+    'hostfw: {strictEthertypes: [lldp, 35063, "0x8892", 0x88a4]}',
+    'hostfw.strictEthertypes',
+    ['lldp', 35063, 0x8892, 0x88a4],
+  ],
   ['seconds', 'bpf-ct-timeout-regular-tcp: 600', 'bpf-ct-timeout-regular-tcp', 600],
   ['a duration', 'sources: {syncTimeout: 1m30s}', 'sources.syncTimeout', 90_000],
   ['a list of paths', 'sources: {directory: {paths: [/a, /b]}}', 'sources.directory.paths', ['/a', '/b']],
