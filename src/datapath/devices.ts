@@ -6,7 +6,7 @@
 import { formatHex } from '#kit/bytes';
 import { errorMessage, MerlonError } from '#kit/errors';
 import type { DeviceRow } from '#model';
-import { BPF_NOEXIST, mapDelete, mapUpdate } from '#native';
+import { BPF_NOEXIST, mapDelete, mapLookup, mapUpdate } from '#native';
 import {
   DEVICE_ALLOW_SELF_SOURCE,
   DEVICE_KIND,
@@ -65,6 +65,11 @@ export class Devices {
       if (this.#words[ifindex * 2] === 0n) continue;
       this.#slotOf.set(ifindex, readDevice(this.#view, ifindex * DEVICE_SIZE).slot);
     }
+    const high = this.#deps.maps.fd('devices_high');
+    const record = new DataView(new ArrayBuffer(DEVICE_SIZE));
+    for (const key of keysOf(high, 4))
+      if (mapLookup(high, key, record))
+        this.#slotOf.set(new DataView(key.buffer).getUint32(0, true), readDevice(record).slot);
     this.#slots.reserve([...this.#slotOf.values()].filter((slot) => slot !== 0));
   }
 
@@ -200,8 +205,11 @@ export class Devices {
     const [low, high] = new BigUint64Array(image.buffer);
     if (row.ifindex >= ARRAY_END) {
       const fd = this.#deps.maps.fd('devices_high');
-      if (!mapUpdate(fd, Uint32Array.of(row.ifindex), image, BPF_NOEXIST))
-        mapUpdate(fd, Uint32Array.of(row.ifindex), image);
+      const key = Uint32Array.of(row.ifindex);
+      const present = new BigUint64Array(DEVICE_SIZE / 8);
+      const isPresent = mapLookup(fd, key, present);
+      // While a present key is written over, a packet may miss it: only when something has changed.
+      if (!isPresent || present[0] !== low || present[1] !== high) mapUpdate(fd, key, image);
       return;
     }
     Atomics.store(this.#words, row.ifindex * 2 + 1, high as bigint);

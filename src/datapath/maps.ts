@@ -63,7 +63,7 @@ const layoutTogether = createHash('sha256')
   .slice(0, 8);
 
 /** Pin of a map under `<bpf-root>/maps`. */
-export function mapPin(name: MapName): string {
+function mapPin(name: MapName): string {
   return `${name}@${TOGETHER.has(name) ? layoutTogether : MAPS[name].layout}`;
 }
 

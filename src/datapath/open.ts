@@ -65,18 +65,17 @@ export async function openParts(opts: DatapathOptions, stack: AsyncDisposableSta
   const grace = createGraceMap();
   const setup = { grace, rings: maps.rings.map(({ fd, maxEntries }) => ({ fd, bytes: maxEntries })) };
   const live = maps.view('live');
-  let flowTables: FlowTables | undefined;
   const background = stack.use(
     new Background(
       { ...setup, walks: walksOf(maps, programs) },
       {
         onEvents: opts.onEvents,
         onProblem: opts.onProblem,
-        onPass: (pass) => flowTables?.note(pass),
+        onPass: (pass) => flowTables.note(pass),
       },
     ),
   );
-  flowTables = new FlowTables({
+  const flowTables = new FlowTables({
     live,
     fd: (table) => maps.fd(table),
     grace: background,

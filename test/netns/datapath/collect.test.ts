@@ -18,11 +18,11 @@ import {
 } from '#native';
 import * as wire from '#wire/bpf';
 import { FLOW, LIVE_STATE, MAPS, type MapName, TABLE_USE } from '#wire/bpf';
-import { FLOW_TABLES, FlowTables } from '../../src/datapath/flow-tables.ts';
-import { kernelHz } from '../../src/datapath/hz.ts';
-import { Programs } from '../../src/datapath/load.ts';
-import { DatapathMaps } from '../../src/datapath/maps.ts';
-import { mapSizes } from '../../src/datapath/sizes.ts';
+import { FLOW_TABLES, FlowTables } from '../../../src/datapath/flow-tables.ts';
+import { kernelHz } from '../../../src/datapath/hz.ts';
+import { Programs } from '../../../src/datapath/load.ts';
+import { DatapathMaps } from '../../../src/datapath/maps.ts';
+import { mapSizes } from '../../../src/datapath/sizes.ts';
 
 const TCP = 6;
 const UDP = 17;
@@ -186,7 +186,7 @@ function flowTables(b: Bed, during: () => void, warnings: string[] = []) {
 
 const USE = LIVE_STATE.unproven_used / 4;
 
-async function usedAfter(t: ExecutionContext, during: (b: Bed) => void): Promise<number> {
+async function usedAfter(t: ExecutionContext, during: (b: Bed) => void): Promise<number | undefined> {
   using b = await bed();
   b.words[USE] = TABLE_USE.USED;
   b.put('unproven4', 1, TCP, 100);
@@ -199,7 +199,7 @@ async function usedAfter(t: ExecutionContext, during: (b: Bed) => void): Promise
   });
   await tables.checkEmpty('unproven4', USE);
   t.is(seen, TABLE_USE.CHECKING, 'packets still ask the table');
-  return b.words[USE] as number;
+  return b.words[USE];
 }
 
 test('FlowTables – a table found empty is not asked any more', async (t) => {

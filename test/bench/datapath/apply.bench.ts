@@ -1,14 +1,14 @@
 /**
  * What a change of one rule set costs among a thousand: the datapath's half, over plain memory, in
- * milliseconds of CPU. Run with `node test/bench/apply.bench.ts`.
+ * milliseconds of CPU. Run with `node test/bench/datapath/apply.bench.ts`.
  */
 import type { Policy } from '#model';
 import { CompileMemo, compile } from '#policy';
-import { policyMemory } from '../../src/datapath/memory.ts';
-import { Origins } from '../../src/datapath/origins.ts';
-import { PolicyTables } from '../../src/datapath/policy.ts';
-import { plainBuffers, TwinEndpoints } from '../unit/datapath/policy-model.ts';
-import { input } from './policy.bench.ts';
+import { policyMemory } from '../../../src/datapath/memory.ts';
+import { Origins } from '../../../src/datapath/origins.ts';
+import { PolicyTables } from '../../../src/datapath/policy.ts';
+import { plainBuffers, TwinEndpoints } from '../../unit/datapath/policy-model.ts';
+import { input } from '../policy.bench.ts';
 
 const ENDPOINTS = 9000;
 const ROUNDS = 12;
