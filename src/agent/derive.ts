@@ -8,8 +8,15 @@ import { type AgentTables, configOf } from './tables.ts';
 
 const isExternal = ({ kind }: DeviceRow): boolean => kind === 'external';
 
-/** Starts them; what they make follows its inputs from now on. */
-export function deriveTables(db: Database, tables: AgentTables): Disposable {
+/**
+ * Starts them; what they make follows its inputs from now on. `adopted`: devices that carried programs of ours
+ * before this start.
+ */
+export function deriveTables(
+  db: Database,
+  tables: AgentTables,
+  adopted: () => readonly number[],
+): Disposable {
   using running = new DisposableStack();
   const { links, addresses, routes } = tables.netdev;
   const devices = (): ReturnType<typeof selectDevices> => {
@@ -19,7 +26,11 @@ export function deriveTables(db: Database, tables: AgentTables): Disposable {
       patterns: values['devices.patterns'] ?? [],
       allowSelfSource: values['hostfw.allowSelfSource'] ?? [],
       endpoints,
-      attached: new Set([...tables.devices.all()].filter(isExternal).map(({ ifindex }) => ifindex)),
+      attached: new Set(
+        tables.devices.size === 0
+          ? adopted()
+          : [...tables.devices.all()].filter(isExternal).map(({ ifindex }) => ifindex),
+      ),
     });
   };
   running.use(

@@ -70,7 +70,9 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   const tables = agentTables(db);
   setOne(db, tables.settings, 'config', { config });
   startFacts(db, tables, stack);
-  stack.use(deriveTables(db, tables));
+  // Devices are derived once the datapath is open: what it adopted keeps its programs.
+  let adopted: readonly number[] = [];
+  stack.use(deriveTables(db, tables, () => adopted));
   stack.use(
     new NetdevSource({ db, tables: tables.netdev, onResync: (error) => degraded.resync('netlink', error) }),
   );
@@ -79,6 +81,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
 
   const log = new EventLog({ capacity: EVENTS_KEPT, firstSeq: await reserveSequence(stateDir) });
   const datapath = stack.use(await openDatapath(options, config, tables, log, degraded, logger));
+  adopted = datapath.attachments.pinned().map(({ ifindex }) => ifindex);
   applyMode(datapath, config);
   startUdpServers(datapath, stack);
   const started = Promise.withResolvers<PolicyLoop>();
