@@ -71,11 +71,7 @@ const RECORDS: readonly Mutation[] = [
 ];
 
 const DECISIONS: readonly Mutation[] = [
-  [
-    'lib/decide.h',
-    'refusal = judge_all(pkt, is_reply);\n\t\tif (refusal && answers',
-    'refusal = 0;\n\t\tif (refusal && answers',
-  ],
+  ['lib/decide.h', 'refusal = judge_all(pkt, is_reply);\n\t\tif ((refusal', 'refusal = 0;\n\t\tif ((refusal'],
   ['lib/decide.h', 'if (is_towards_owner == is_reply)', 'if (is_towards_owner != is_reply)'],
   ['lib/decide.h', 'return !is_reply && unproven->flow.flags & FLOW_SEEN_REPLY;', 'return !is_reply;'],
   ['lib/decide.h', 'if (before != VERDICT_NONE && !must_judge &&', 'if (before != VERDICT_NONE &&'],
@@ -115,7 +111,6 @@ const NODE: readonly Mutation[] = [
   ['lib/icmp.h', 'ICMP6_BIT(138) | ', ''],
   ['lib/icmp.h', ' && pkt->icmp_code == ICMP_FRAG_NEEDED', ''],
   ['lib/icmp.h', 'return address_equal(own, outer) || address_is_local(own, pkt->family);', 'return true;'],
-  ['lib/icmp.h', 'if (flow->flags & FLOW_REVOKED)\n\t\treturn false;', ''],
   [
     'lib/icmp.h',
     'return pkt->icmp_type == ND_REDIRECT ? DROP_FORBIDDEN_ICMP6 : ICMP_JUDGE;',
@@ -133,7 +128,7 @@ const NODE: readonly Mutation[] = [
   ['host.bpf.c', ' || skb->pkt_type == PKT_TYPE_OTHERHOST', ''],
   ['host.bpf.c', 'return DROP_SPOOFED_LOCAL_SOURCE;', 'return 0;'],
   ['host.bpf.c', 'pkt->flags & PKT_SRC_ENDPOINT && ', '0 && '],
-  ['host.bpf.c', 'skb->mark &= ~cfg_mark_mask;', ';'],
+  ['lib/device.h', 'skb->mark &= ~cfg_mark_mask;', ';'],
   ['host.bpf.c', 'if (!address_is_local(&pkt->saddr, pkt->family))', 'if (1)'],
   ['host.bpf.c', 'if (vlan_has_program(pkt))', 'if (0)'],
   ['pod.bpf.c', 'if (!(endpoint->flags & ENDPOINT_PREFIXES))\n\t\treturn false;', 'return false;'],
@@ -145,7 +140,7 @@ const NODE: readonly Mutation[] = [
   ['lib/fast.h', ' || !ip->ttl ||', ' ||'],
   ['lib/fast.h', '(flow->verdict[cell] & 0xf) == VERDICT_ALLOW &&', '1 &&'],
   ['lib/fast.h', '(bytes[13] & TCP_STATE_FLAGS) == TCP_ACK', '1'],
-  ['lib/event.h', 'count(STAT_EVENT_SUPPRESSED, 1);', ''],
+  ['lib/event.h', 'event_withhold(limit, reason, 1);\n\tcount(STAT_EVENT_SUPPRESSED, 1);', ''],
   ['lib/event.h', 'state->interest & 1U << (type & 0xf) &&', '1 &&'],
   ['lib/control.h', 'bpf_ktime_get_boot_ns() > deadline', 'bpf_ktime_get_boot_ns() < deadline'],
   ['lib/control.h', 'mode_until && bpf_ktime_get_boot_ns() > mode_until', 'mode_until'],

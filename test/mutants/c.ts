@@ -1,6 +1,6 @@
 /**
  * Seeded mutants of the C: the sources with one fault each, compiled into a folder of their own and run against
- * the packet tests, first the tables of cases, then a short run against the oracle. What the compiler or the
+ * the packet tests: the tables of cases, a short run against the oracle, then the fuzzer. What the compiler or the
  * verifier refuses could never have run, and counts as found.
  */
 import { execFile } from 'node:child_process';
@@ -19,12 +19,15 @@ const TABLES = ['host', 'pod', 'state', 'edges', 'corners', 'corners-pod'].map(
 );
 const ORACLE = 'test/packet/oracle.test.ts';
 const ORACLE_WORLDS = 25;
+const FUZZ_RUNS = 500_000;
 
 export interface CMutantOptions {
   readonly count: number;
   readonly seed: number;
   /** Only mutants whose name contains this. */
   readonly only?: string;
+  /** For a sample in the tests, which have just run without a fault: the tables of packets alone. */
+  readonly isSample?: boolean;
   readonly onResult: (line: string) => void;
 }
 
@@ -49,16 +52,17 @@ export interface CMutantReport {
 }
 
 /** Makes and runs `count` mutants, fewer when there are not as many. */
-export async function cMutants({ count, seed, only = '', onResult }: CMutantOptions): Promise<CMutantReport> {
+export async function cMutants(options: CMutantOptions): Promise<CMutantReport> {
+  const { count, seed, only = '', isSample = false, onResult } = options;
   const fitting = MUTATIONS.filter((one) => mutantName(one).includes(only));
   const chosen = new Random(seed).shuffle(fitting).slice(0, count);
   const survivors: string[] = [];
   const folder = join(ROOT, 'build', 'mutants', `${process.pid}`);
   try {
-    const before = await finderOf(undefined, folder);
+    const before = isSample ? undefined : await finderOf(undefined, folder, false);
     if (before !== undefined) throw new Error(`without any mutant the packet tests fail: ${before}`);
     for (const mutation of chosen) {
-      const finder = await finderOf(mutation, folder);
+      const finder = await finderOf(mutation, folder, isSample);
       onResult(`${finder === undefined ? 'SURVIVES' : `found by ${finder}`}: ${mutantName(mutation)}`);
       if (finder === undefined) survivors.push(mutantName(mutation));
     }
@@ -69,7 +73,11 @@ export async function cMutants({ count, seed, only = '', onResult }: CMutantOpti
 }
 
 /** Who notices the mutant; undefined: nobody. Without one the sources are run as they are. */
-async function finderOf(mutation: Mutation | undefined, folder: string): Promise<string | undefined> {
+async function finderOf(
+  mutation: Mutation | undefined,
+  folder: string,
+  isSample: boolean,
+): Promise<string | undefined> {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   const sources = join(folder, 'bpf');
@@ -80,7 +88,25 @@ async function finderOf(mutation: Mutation | undefined, folder: string): Promise
   } catch {
     return 'the compiler';
   }
-  return (await failureOf(TABLES, folder)) ?? (await failureOf([ORACLE], folder));
+  if (isSample) return failureOf(TABLES.slice(0, 1), folder);
+  return (await failureOf(TABLES, folder)) ?? (await failureOf([ORACLE], folder)) ?? (await fuzz(folder));
+}
+
+/** Ways that test runs cannot take (tags that a driver took off) the fuzzer does. */
+async function fuzz(folder: string): Promise<string | undefined> {
+  const program = join(folder, 'paths');
+  const { stdout } = await run('cc', ['-print-multiarch']);
+  const checks = ['-fsanitize=fuzzer,address,undefined', '-fno-sanitize=alignment'];
+  const headers = [`-I${join(folder, 'bpf')}`, `-I/usr/include/${stdout.trim()}`];
+  const flags = ['-O1', ...checks, '-fno-sanitize-recover=undefined', '-w', ...headers];
+  await run('clang-19', [...flags, join(ROOT, 'test/fuzz/paths.c'), '-o', program]);
+  const corpus = join(folder, 'corpus');
+  cpSync(join(ROOT, 'test/fuzz/corpus/paths'), corpus, { recursive: true });
+  const limits = [`-runs=${FUZZ_RUNS}`, '-seed=1', '-max_len=512', `-artifact_prefix=${folder}/`];
+  return run(program, [...limits, corpus], { maxBuffer: 1 << 26 }).then(
+    () => undefined,
+    () => 'the fuzzer',
+  );
 }
 
 function mutate(sources: string, [file, from, to]: Mutation): void {

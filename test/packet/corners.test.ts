@@ -133,6 +133,17 @@ for (const v of FAMILIES) {
     expect(t, 'the last', node.run('host_ingress', to(v, 60_999, 53)), 'pass PASS_FAILSAFE');
   });
 
+  test.serial(`corners – ${v}: failsafe for our questions covers no answer of ours`, (t) => {
+    const port = wire.FAILSAFE_PORT_UDP + 53;
+    node.setFailsafe({ inbound: false, port, group: 4, peer: PEER[v], length: bits(v) });
+    const question = () => node.run('host_ingress', to(v, 53, 40_000));
+    const answer = () => node.run('host_egress', outbound(v, udp({ src: 53, dst: 40_000 })));
+    for (const run of [question, answer, question]) run();
+    rules({ allowed: false });
+    expect(t, 'revoked', answer(), 'drop FLOW_REVOKED');
+    t.is(node.run('host_egress', outbound(v, udp({ src: 2000, dst: 53 }))).verdict, 'pass');
+  });
+
   test.serial(`corners – ${v}: a failsafe entry of a device holds there alone`, (t) => {
     const port = wire.FAILSAFE_PORT_UDP + 162;
     node.setFailsafe({ inbound: true, port, group: 3, peer: PEER[v], length: bits(v) });
@@ -238,11 +249,34 @@ for (const v of FAMILIES) {
     expect(t, 'late', late, 'pass PASS_NEW');
   });
 
+  test.serial(`corners – ${v}: the number of a reset, which the peer chose, proves nothing`, (t) => {
+    node.run('host_ingress', inbound(v, tcp({ src: 1000, dst: 80, flags: 'S', seq: 9 })));
+    node.run('host_egress', outbound(v, tcp({ src: 80, dst: 1000, flags: 'SA', seq: 500 })));
+    node.run('host_egress', outbound(v, tcp({ src: 80, dst: 1000, flags: 'R', seq: 9000 })));
+    const chosen = node.run('host_ingress', inbound(v, tcp({ src: 1000, dst: 80, seq: 10, ack: 9000 })));
+    t.is(chosen.stats['FLOW_PROVEN'], undefined);
+    const honest = node.run('host_ingress', inbound(v, tcp({ src: 1000, dst: 80, seq: 10, ack: 501 })));
+    t.is(honest.stats['FLOW_PROVEN'], 1);
+  });
+
+  test.serial(`corners – ${v}: a connection that was reset is forgotten in seconds`, (t) => {
+    establish(v);
+    node.run('host_egress', outbound(v, tcp({ src: 80, dst: 1000, flags: 'R', seq: 501 })));
+    const record = node.flows().find(({ table }) => table === `flow_tcp${v.slice(1)}`);
+    if (record === undefined) return t.fail('no record');
+    new DataView(record.value.buffer).setUint32(wire.FLOW.last_seen, record.flow.last_seen - 11, true);
+    node.patchFlow(record.table, record.key, record.value);
+    const late = node.run('host_ingress', inbound(v, tcp({ src: 1000, dst: 80, ack: 501 })));
+    expect(t, 'late', late, 'pass PASS_NEW');
+  });
+
   test.serial(`corners – ${v}: a record begun by its answer knows who is who, and counts both sides`, (t) => {
     node.run('host_egress', outbound(v, tcp({ src: 80, dst: 1000, flags: 'SA', seq: 900 })));
     const { identity, packets } = node.flows()[0]?.flow ?? { identity: [], packets: [] };
     t.deepEqual([...identity], [IDENTITY.peer, IDENTITY.host]);
     t.deepEqual([...packets], [0, 1]);
+    const verdicts = node.flows()[0]?.flow.verdict ?? [];
+    t.deepEqual([...verdicts], [wire.VERDICT.NONE, wire.VERDICT.ALLOW, wire.VERDICT.NONE]);
     const bytes = node.flows()[0]?.flow.bytes ?? [];
     t.is(bytes[0], 0n);
     t.true((bytes[1] ?? 0n) > 0n);

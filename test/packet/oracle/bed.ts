@@ -28,6 +28,8 @@ export type Program = 'host_ingress' | 'host_egress' | 'pod_ingress' | 'pod_egre
 export const ENDPOINTS = [1, 2, 3, 4];
 /** Of every prefix that random worlds give to endpoints: not by the wire. */
 const POD_ROUTES = ['10.244.0.0/16 dev eth1', '-6 fd00:244::/64 dev eth1'];
+/** Of the node, in every random world. */
+export const WIRE_ADDRESSES = ['10.0.0.1/32', '192.168.7.1/32', 'fd00:10::1/128'];
 const WIRE_ROUTES = ['default dev eth0', '-6 default dev eth0'];
 
 /** Small: runs stand beside each other. Origins must not run out: events are read later. */
@@ -46,6 +48,11 @@ const SIZES = {
   overflow6: 4096,
   identity_class: (8 << 12) / 4,
 } as const;
+
+export interface Families {
+  readonly ipv4: boolean;
+  readonly ipv6: boolean;
+}
 
 export interface RunOptions {
   /** Endpoint whose device it is; 0 = the wire. */
@@ -89,30 +96,29 @@ export class Bed implements AsyncDisposable {
   }
 
   /** Moves this process into the node's namespace: one bed a process. `families`: as in a NodeConfig. */
-  static async open(
-    families: { readonly ipv4: boolean; readonly ipv6: boolean },
-    objects?: string,
-  ): Promise<Bed> {
+  static async open(families: Families, objects?: string): Promise<Bed> {
     await using stack = new AsyncDisposableStack();
-    const devices = [0, ...ENDPOINTS];
+    const end = (at: number) => (at === 0 ? { addresses: WIRE_ADDRESSES } : {});
     const net = stack.use(
       await topology({
         name: 'oracle',
         hosts: { node: { isNode: true, forward: true, routes: [...WIRE_ROUTES, ...POD_ROUTES] }, peer: {} },
-        links: devices.map((at) => ({
+        links: [0, ...ENDPOINTS].map((at) => ({
           name: `link${at}`,
-          ends: [
-            {
-              host: 'node' as const,
-              mac: MAC_OWN,
-              ...(at === 0 ? { addresses: ['10.0.0.1/32', '192.168.7.1/32', 'fd00:10::1/128'] } : {}),
-            },
-            { host: 'peer' as const },
-          ],
+          ends: [{ host: 'node', mac: MAC_OWN, ...end(at) }, { host: 'peer' }] as const,
         })),
       }),
     );
-    const { node } = net.hosts;
+    return Bed.on(net.hosts.node, families, stack.move(), objects);
+  }
+
+  /**
+   * The same on a node whose devices are `eth0` to `eth4`. What stands on the stack goes with the bed.
+   */
+  static async on(node: Host, families: Families, net: AsyncDisposableStack, objects?: string): Promise<Bed> {
+    await using stack = new AsyncDisposableStack();
+    stack.use(net);
+    const devices = [0, ...ENDPOINTS];
     const links = await node.ipJson<{ ifname: string; ifindex: number }>('link');
     const ifindex = devices.map((at) => links.find(({ ifname }) => ifname === `eth${at}`)?.ifindex ?? 0);
     const fd = openFd(node.netns, 0);
