@@ -36,7 +36,7 @@ export class PolicyLoop {
   #numbering: Numbering;
   #enforced: Enforced | undefined;
   #revision = 0;
-  #error: unknown;
+  #error: Error | undefined;
   #dirtySinceMs: number | undefined;
   #wake: (() => void) | undefined;
 
@@ -116,7 +116,7 @@ export class PolicyLoop {
       this.#options.onEnforced(done);
     } catch (err) {
       if (signal.aborted) return;
-      this.#error = err;
+      this.#error = err instanceof Error ? err : new Error(errorMessage(err));
       logger.error({ err, rev: revision, reason: errorMessage(err) }, 'a policy change is not enforced');
     }
     for (const wake of this.#waiting) wake();

@@ -18,7 +18,7 @@ function value<K extends keyof NodeConfig['values']>(
 ): NonNullable<NodeConfig['values'][K]> {
   const found = config.values[key];
   if (found === undefined || found === null) throw new Error(`configuration key ${key} has no value`);
-  return found as NonNullable<NodeConfig['values'][K]>;
+  return found;
 }
 
 /** What policy means on this node. */

@@ -3,7 +3,7 @@
  * what it throws into one sentence and an exit code of the catalogue.
  */
 import { constants } from 'node:os';
-import { ERRORS, type ErrorCode, formatError, MerlonError } from '#kit/errors';
+import { ERRORS, formatError, MerlonError } from '#kit/errors';
 import { buildProgram } from './program.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -24,7 +24,7 @@ async function main(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<nu
     if (stop.signal.aborted) return 128 + (constants.signals[stop.signal.reason as NodeJS.Signals] ?? 0);
     process.stderr.write(`merlon: ${formatError(error)}\n`);
     if (env['MERLON_DEBUG'] !== undefined && error instanceof Error) process.stderr.write(`${error.stack}\n`);
-    return error instanceof MerlonError ? ERRORS[error.code as ErrorCode].exit : 1;
+    return error instanceof MerlonError ? ERRORS[error.code].exit : 1;
   }
 }
 

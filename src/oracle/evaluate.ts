@@ -79,7 +79,7 @@ function allowed(rules: readonly Rule[], flow: Flow, isOpen: boolean, isWaived: 
     rules: ids(rules),
     enforced: true,
     ...(auth === undefined ? {} : { auth }),
-    ...(answer ?? {}),
+    ...answer,
   };
 }
 

@@ -211,7 +211,7 @@ export interface Tcp {
 }
 
 export function tcp(o: Tcp): Layer {
-  const flags = [...(o.flags ?? 'A')].reduce(
+  const flags = (o.flags ?? 'A').split('').reduce(
     (sum, letter) => sum | (Object.entries(TCP_FLAG).find(([name]) => name.startsWith(letter))?.[1] ?? 0),
     0,
   );

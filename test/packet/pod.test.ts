@@ -139,7 +139,7 @@ for (const v of FAMILIES) {
     const both = node.run('pod_egress', fromPod(v, tcp({ src: 2000, dst: 10250, flags: 'S' }), NODE[v]));
     expect(t, 'both allow', both, 'pass PASS_NEW');
     t.is(both.stats['FLOW_NEW'], 2);
-    t.deepEqual(both.events.map(({ origin }) => origin).sort(), [1, 13]);
+    t.deepEqual(new Set(both.events.map(({ origin }) => origin)), new Set([1, 13]));
     expect(
       t,
       'the node refuses',

@@ -15,7 +15,7 @@ export const run: Run = async (context, _args, options) => {
   const verdicts = list(options, 'verdict').map(verdictWord);
   const last = lastOf(text(options, 'last'), options['follow'] === true);
   const kept: (EventView | LostView)[] = [];
-  for await (const row of stream<EventView | LostView>(`/v1/events?${query}`, context)) {
+  for await (const row of stream<EventView | LostView>(`/v1/events?${query.toString()}`, context)) {
     if (!('lost' in row) && verdicts.length > 0 && !verdicts.includes(row.verdict)) continue;
     if (last === undefined) await print(context.output, row);
     else {

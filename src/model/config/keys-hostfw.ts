@@ -13,7 +13,6 @@ import {
   list,
   matching,
   seconds,
-  text,
   word,
 } from './types.ts';
 import { failsafeEntries } from './values.ts';

@@ -24,7 +24,7 @@ function inputOf(world: World): ControlInput {
     localAddresses: world.localAddresses,
     nodeLabels: world.nodeLabels,
     config: world.config,
-  } as ControlInput;
+  };
 }
 
 /** Addresses in and beside every prefix that the generator knows, and those of pods and nodes. */
