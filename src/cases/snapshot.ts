@@ -8,7 +8,7 @@ import { nearest } from '#kit/nearest';
 import { PROTOCOL_ICMP6, RESERVED_IDENTITY, type Policy } from '#model';
 import type { ParseOptions } from '#model/parse';
 import { CASE_ENTITIES, type CaseFlow, type CaseParty } from './case.ts';
-import { combined, type FlowResult, type FlowWorld, type Side } from './flow.ts';
+import { combined, describedParty, proxied, type FlowResult, type FlowWorld, type Side } from './flow.ts';
 import { type Known, type NodeView, type NodeWorld, type Subject, viewOf, worldIdentity } from './view.ts';
 
 /** What the agent of a node sends. */
@@ -97,6 +97,8 @@ export class SnapshotRun implements FlowWorld {
     const { endpoints, nodes, node } = this.#snapshot.world;
     const ip = parseIp(text);
     if (ip !== undefined) return { kind: 'ip', ip: formatIp(ip) };
+    const described = describedParty(text, this.#snapshot.world);
+    if (described !== undefined) return described;
     const [, kind, name = ''] = /^(node|entity):(.*)$/.exec(text) ?? [];
     const entity = CASE_ENTITIES.find((one) => one === name);
     if (kind === 'entity' && entity !== undefined) return { kind, entity };
@@ -138,7 +140,7 @@ export class SnapshotRun implements FlowWorld {
     const cell = view.judge(own.subject, direction, peer.identity, protocol, port);
     const isRefused = cell.verdict === 'deny' || cell.verdict === 'default-deny' || cell.verdict === 'auth';
     const refused = own.subject === 'host' && this.#snapshot.hostAudit ? 'audit' : 'deny';
-    const verdict = isRefused ? refused : cell.verdict === 'redirect' ? 'redirect' : 'allow';
+    const verdict = isRefused ? refused : proxied(cell, flow);
     const names = { subjectName: own.name, peerName: other.name };
     return { direction, view, subject: own.subject, ...names, peer, protocol, port, cell, verdict };
   }

@@ -5,6 +5,9 @@ import type { Verb } from './verb.ts';
 const explained = [
   { flags: '--protocol <name>', what: 'TCP, UDP, SCTP, ICMP, ICMPv6, VRRP, IGMP' },
   { flags: '--icmp-type <type>', what: 'number or name; default EchoRequest' },
+  { flags: '--http <request>', what: "also judge a request, as 'GET /v1/orders'" },
+  { flags: '--dns <name>', what: 'also judge the question for a name' },
+  { flags: '--sni <name>', what: 'also judge the server name of TLS' },
   { flags: '--world <file>', what: 'ask in the world of this case file, without an agent' },
   {
     flags: '--candidate <file>',
@@ -14,7 +17,10 @@ const explained = [
 ];
 
 const explainOptions = [
-  { flags: '--from <party>', what: 'namespace/name, address, node:NAME or entity:NAME' },
+  {
+    flags: '--from <party>',
+    what: 'namespace/name, address, node:NAME, entity:NAME, labels:KEY=VALUE,… or fqdn:NAME',
+  },
   { flags: '--to <party>', what: 'the same, with :PORT/PROTOCOL or /icmp; service:NAMESPACE/NAME too' },
   { flags: '--dport <port>', what: 'destination port, as 8080 or 53/UDP' },
   { flags: '--dir <direction>', what: 'in or out: only the receiver’s or the sender’s policy' },

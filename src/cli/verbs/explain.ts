@@ -66,9 +66,27 @@ function flowOf(world: FlowWorld, from: string, to: string, options: Options): C
     port: target.port,
     icmpCode: undefined,
     ct: 'new',
-    request: undefined,
+    request: requestOf(options),
     direction: direction === undefined ? 'both' : direction === 'in' ? 'ingress' : 'egress',
   };
+}
+
+/** What a proxy would see, of the flags; a server name may be empty: none is sent. */
+function requestOf(options: Options): CaseFlow['request'] {
+  const http = /^(?:(\w+) )?(?:https?:\/\/([^/]*))?(\/.*)$/.exec(text(options, 'http') ?? '');
+  if (http !== null) {
+    const [, method = 'GET', host = '', path = '/'] = http;
+    return { kind: 'http', method, host, path, headers: {} };
+  }
+  if (options['http'] !== undefined) {
+    throw new MerlonError('USAGE', `--http ${text(options, 'http')} is no request`, {
+      hint: "write it as 'GET /v1/orders' or 'GET http://shop.example/v1/orders'",
+    });
+  }
+  const dns = text(options, 'dns');
+  if (dns !== undefined) return { kind: 'dns', name: dns };
+  const sni = text(options, 'sni');
+  return sni === undefined ? undefined : { kind: 'sni', name: sni };
 }
 
 interface Target {
@@ -79,7 +97,7 @@ interface Target {
 
 /** `shop/backend:8080/TCP`, `10.0.0.1:53/udp`, `[fd00::1]:80`, `shop/backend/icmp`; options fill what is missing. */
 function targetOf(to: string, options: Options): Target {
-  const [, prefix = '', rest = to] = /^((?:node|entity|service):)?(.*)$/.exec(to) ?? [];
+  const [, prefix = '', rest = to] = /^((?:node|entity|service|labels|fqdn):)?(.*)$/.exec(to) ?? [];
   const isBareIpv6 = /^[^[]*:[^[]*:/.test(rest);
   const [, plain = rest, digits, word] =
     (isBareIpv6 ? null : /^(.+):(\d{1,5})(?:\/(\w+))?$/.exec(rest)) ??

@@ -114,6 +114,24 @@ test('explain – 0 allowed, 1 denied, with the field that failed', async (t) =>
   t.is((JSON.parse(json.out) as { results: readonly { verdict: string }[] }).results[0]?.verdict, 'deny');
 });
 
+test('explain – a party may be described by labels or by a name that was learnt', async (t) => {
+  const flow = ['explain', '--from', 'labels:app=checkout', '--to', 'fqdn:api.payments.example:443/TCP'];
+  const got = await merlon(...flow, '--world', `${examples}/external-apis.case.yaml`);
+  t.is(got.code, 0);
+  t.true(got.out.startsWith('shop/checkout → 198.51.100.10 TCP/443'));
+  const nobody = ['explain', '--from', 'labels:app=nobody', '--to', '10.0.0.1:80'];
+  t.is((await merlon(...nobody, '--world', `${examples}/external-apis.case.yaml`)).code, 2);
+});
+
+test('explain – a request is judged as the proxy would', async (t) => {
+  const flow = ['explain', '--from', 'shop/frontend', '--to', 'shop/api:8080/TCP'];
+  const world = ['--world', `${examples}/api-methods.case.yaml`];
+  const got = await merlon(...flow, '--http', 'GET /v1/products/7', ...world);
+  t.is(got.code, 0);
+  t.regex(got.out, /to the proxy for http/);
+  t.is((await merlon(...flow, '--http', 'DELETE http://shop.example/v1/products/7', ...world)).code, 1);
+});
+
 test('policy diff – 0 the same, 1 differs', async (t) => {
   t.is((await merlon('policy', 'diff', '--from', examples, examples)).code, 0);
   const { code, out } = await merlon(
