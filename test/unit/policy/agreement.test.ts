@@ -12,6 +12,8 @@ import { Random } from './random.ts';
 
 const WORLDS = 150;
 const FLOWS_A_WORLD = 20;
+/** Constructs are in every hundredth pair at least; what comes of a request is asked of fewer. */
+const leastOf = (kind: string) => (/^request|^unauth/.test(kind) ? 0.005 : 0.01);
 const seed = Number(process.env['MERLON_SEED'] ?? Date.now() % 2 ** 31);
 
 test(`agreement – compiled tables and the oracle give the same verdict and name the same rules (seed ${seed})`, (t) => {
@@ -52,7 +54,7 @@ test(`agreement – compiled tables and the oracle give the same verdict and nam
   );
   t.log([...rare].map(([kind, n]) => `${kind} ${((100 * n) / pairs).toFixed(1)} %`).join(', '));
   for (const [kind, n] of rare)
-    t.true(n >= 0.01 * pairs, `${kind}: only ${n} of ${pairs} pairs (seed ${seed})`);
+    t.true(n >= leastOf(kind) * pairs, `${kind}: only ${n} of ${pairs} pairs (seed ${seed})`);
   for (const [kind, n] of counts)
     t.true(n >= 0.05 * pairs, `${kind}: only ${n} of ${pairs} pairs (seed ${seed})`);
 });

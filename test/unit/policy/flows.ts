@@ -51,7 +51,7 @@ function aimOf(world: World, random: Random): Aim {
     const direction = random.pick(['ingress', 'egress'] as const);
     const rules = involvedRules(world, subject, direction);
     const asking = rules.filter((rule) => rule.proxy !== undefined);
-    const some = asking.length > 0 && random.chance(35) ? asking : rules;
+    const some = asking.length > 0 && random.chance(45) ? asking : rules;
     if (some.length > 0) return { subject, direction, rule: random.pick(some) };
   }
   return { subject: random.pick(subjects), direction: 'ingress', rule: undefined };
@@ -103,7 +103,7 @@ function onePeer(random: Random, world: World, rule: Rule | undefined): Ip {
     [10, () => hostAddress(random, random.pick(world.nodes).addresses)],
     [8, () => hostAddress(random, world.localAddresses)],
     [15, () => edgeOf(random, cidr(random.pick(PREFIXES)))],
-    [25, () => ip(random.pick(ADDRESSES))],
+    [18, () => ip(random.pick(ADDRESSES))],
     [5, () => ip(random.pick(['198.51.100.9', '2001:db8:ffff::9']))],
   );
 }

@@ -62,14 +62,14 @@ export function randomProxy(random: Random, direction: Direction): ProxyRules {
     ],
     [18, () => ({ serverNames: serverNames() })],
     [
-      8,
+      14,
       () => ({
         serverNames: serverNames(),
         l7: { kind: 'http', rules: [randomHttp(random)] },
         terminatingTLS: secret,
       }),
     ],
-    [direction === 'egress' ? 8 : 0, listener],
+    [direction === 'egress' ? 16 : 0, listener],
   );
 }
 

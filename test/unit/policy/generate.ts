@@ -301,8 +301,8 @@ function randomRule(
   tiered: boolean,
 ): Rule {
   const verdict = random.weighted<Rule['verdict']>(
-    [65, () => 'allow'],
-    [35, () => 'deny'],
+    [60, () => 'allow'],
+    [40, () => 'deny'],
     [tiered ? 25 : 0, () => 'pass'],
   );
   const section = verdict === 'deny' ? `${direction}Deny` : direction;
