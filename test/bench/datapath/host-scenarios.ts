@@ -147,11 +147,20 @@ export function beginning(bed: Bed, family: Family): Scenario[] {
       },
     },
     {
+      // Each of another tuple: a repeat is counted, not told.
       ...refused,
       name: label('host_ingress_denied_syn', family),
+      wrapper: wrapperOf(family),
+      walk,
       floor: [...known, ring],
       path: ['JUDGED', 'DROP_POLICY_DENIED', 'EVENT_SENT'],
       target: 220,
+    },
+    {
+      ...refused,
+      name: label('host_ingress_denied_syn_repeated', family),
+      floor: known,
+      path: ['JUDGED', 'DROP_POLICY_DENIED'], // all but the first of each window without an event
     },
     {
       ...refused,
