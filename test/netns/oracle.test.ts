@@ -5,7 +5,7 @@
  *     peer (nodes, prefixes, the world) ── eth0 ── node ── eth1 … eth4 ── pod1 … pod4
  */
 import test from 'ava';
-import { formatIp, type Ip, parseIp } from '#kit/ip';
+import { type Ip, parseIp } from '#kit/ip';
 import { type Attempt, type Host, topology } from '#lab';
 import { evaluate, type Flow, type World } from '#oracle';
 import { Bed, ENDPOINTS, WIRE_ADDRESSES } from '../packet/oracle/bed.ts';
