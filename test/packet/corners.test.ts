@@ -190,6 +190,16 @@ for (const v of FAMILIES) {
     expect(t, 'first', node.run('host_ingress', first(53)), 'pass PASS_NEW');
     expect(t, 'used again', node.run('host_ingress', first(99)), 'drop POLICY_DENIED');
     expect(t, 'its rest', node.run('host_ingress', rest(16)), 'drop POLICY_DENIED');
+    const [kept] = node.entries(
+      `frag${v.slice(1)}`,
+      v === 'v4' ? wire.FRAG4_KEY_SIZE : wire.FRAG6_KEY_SIZE,
+      wire.FRAG_VALUE_SIZE,
+    );
+    if (kept === undefined) return t.fail('no record of the fragment');
+    const view = new DataView(kept.value.buffer);
+    view.setUint32(wire.FRAG_VALUE.seen, view.getUint32(wire.FRAG_VALUE.seen, true) - 31, true);
+    node.patchFlow(`frag${v.slice(1)}`, kept.key, kept.value);
+    expect(t, 'its rest, too late', node.run('host_ingress', rest(16)), 'drop FRAG_NOT_FOUND');
     expect(t, 'eight bytes on is no first one', node.run('host_ingress', rest(8, 9)), 'drop FRAG_NOT_FOUND');
   });
 
@@ -361,6 +371,15 @@ test.serial('corners – extension headers beyond the packet, within the frame',
     udp({ src: 1, dst: 53 }),
   );
   expect(t, 'beyond', node.run('host_ingress', bytes), 'drop INVALID');
+});
+
+test.serial('corners – an option of length 1', (t) => {
+  const bytes = frame(
+    ethernet(),
+    ipv4({ src: PEER.v4, dst: NODE.v4, options: [7, 1, 0, 0] }),
+    udp({ src: 1, dst: 53 }),
+  );
+  expect(t, 'length 1', node.run('host_ingress', bytes), 'drop INVALID');
 });
 
 test.serial('corners – a transport header beyond the packet, within the frame', (t) => {
