@@ -138,5 +138,5 @@ async function nextChange(paths: readonly string[], signal: AbortSignal): Promis
       watchers.defer(() => watcher.close());
     }
   });
-  return Promise.race([change, aborted(signal).then(() => false)]);
+  return await Promise.race([change, aborted(signal).then(() => false)]);
 }

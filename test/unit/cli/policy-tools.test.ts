@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { until } from '#kit/async';
 import { exitCode, formatError } from '#kit/errors';
 import { buildProgram } from '../../../src/cli/program.ts';
 
@@ -74,6 +75,33 @@ test('policy test – what is unsure never fails the run', async (t) => {
     const { code, out } = await merlon('policy', 'test', file);
     t.is(code, 0);
     t.true(out.includes('1 unsure and different'));
+  });
+});
+
+test('policy test – with --watch it runs again when a file changes, until it is stopped', async (t) => {
+  await withFile(wrong, async (file) => {
+    const stop = new AbortController();
+    const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+    let out = '';
+    stdout.on('data', (chunk) => (out += String(chunk)));
+    stderr.resume();
+    const streams = { stdout, stderr } as unknown as Record<'stdout' | 'stderr', NodeJS.WriteStream>;
+    const end = buildProgram({ env: {}, signal: stop.signal, ...streams }, [
+      'policy',
+      'test',
+      '--watch',
+      file,
+    ]);
+    const { signal } = new AbortController();
+    await until(() => out.includes('1 failed'), { signal, timeoutMs: 20_000, what: 'the first run' });
+    await writeFile(file, wrong.replace('deny', 'allow'));
+    await until(() => out.includes('1 expectations met, 0 failed'), {
+      signal,
+      timeoutMs: 20_000,
+      what: 'the second run',
+    });
+    stop.abort();
+    t.is(await end, 0);
   });
 });
 
