@@ -211,10 +211,12 @@ export interface Tcp {
 }
 
 export function tcp(o: Tcp): Layer {
-  const flags = (o.flags ?? 'A').split('').reduce(
-    (sum, letter) => sum | (Object.entries(TCP_FLAG).find(([name]) => name.startsWith(letter))?.[1] ?? 0),
-    0,
-  );
+  const flags = (o.flags ?? 'A')
+    .split('')
+    .reduce(
+      (sum, letter) => sum | (Object.entries(TCP_FLAG).find(([name]) => name.startsWith(letter))?.[1] ?? 0),
+      0,
+    );
   return {
     protocol: 6,
     encode: (payload) =>

@@ -12,13 +12,7 @@ import { parseCidrOrIp } from '#kit/ip';
 import { type Host, topology } from '#lab';
 import { type DeviceRow, type EndpointRow, type Identity, RESERVED_IDENTITY } from '#model';
 import type { World } from '#oracle';
-import {
-  type CompiledPolicy,
-  compile,
-  EMPTY_NUMBERING,
-  type Numbering,
-  prefixIdentities,
-} from '#policy';
+import { type CompiledPolicy, compile, EMPTY_NUMBERING, type Numbering, prefixIdentities } from '#policy';
 import { type Event, readEvent, STAT } from '#wire/bpf';
 import { MAC_OWN } from '../builder.ts';
 
@@ -164,7 +158,9 @@ export class Bed implements AsyncDisposable {
     this.compiled = compile({ ...world, identities: wanted.identities });
     const local = world.localAddresses.map((address) => ({ address, ifindex: this.#ifindex[0] ?? 0 }));
     datapath.addresses.prune(local);
-    datapath.endpoints.prune(world.endpoints.map((e, i) => this.#endpoint(e, wanted.endpoints[i] ?? (0 as Identity))));
+    datapath.endpoints.prune(
+      world.endpoints.map((e, i) => this.#endpoint(e, wanted.endpoints[i] ?? (0 as Identity))),
+    );
     await datapath.applyPolicy(this.compiled);
     datapath.ipcache.prune(wanted.ipcache);
     for (const { id } of world.endpoints) datapath.devices.update(this.#device(id));
