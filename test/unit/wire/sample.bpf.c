@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /* Source of sample.bpf.o, which the tests of the BTF reader read:
- * clang-19 --target=bpf -mcpu=v3 -g -O2 -I/usr/include/x86_64-linux-gnu -c sample.bpf.c -o sample.bpf.o
+ * clang-19 --target=bpf -mcpu=v3 -g -O2 -I/usr/include/x86_64-linux-gnu -fdebug-compilation-dir=. -c sample.bpf.c -o sample.bpf.o
  * llvm-strip-19 -g sample.bpf.o */
 #include <linux/bpf.h>
 #include <linux/types.h>
