@@ -78,8 +78,10 @@ export async function enforce(
   if (before !== undefined && both.length > before.identities.length) {
     await sink.applyPolicy(compileFor(before.input, both, memo));
   }
-  await sink.updateIpcache(changedRows(before?.ipcache, ipcache));
+  // Programs take an endpoint's own identity from its record. The ipcache comes after it, since the epochs that it
+  // advances have flows judged again: a flow judged in between by the old record would keep that verdict.
   await sink.updateEndpoints(endpoints);
+  await sink.updateIpcache(changedRows(before?.ipcache, ipcache));
   let compiled = compileFor(input, both, memo);
   await sink.applyPolicy(compiled);
   if (before === undefined || isRepair) await sink.pruneIpcache(wanted.ipcache);

@@ -5,6 +5,7 @@
  */
 import test from 'ava';
 import { formatIp, type Ip, parseCidr, parseIp } from '#kit/ip';
+import { labelSet } from '#kit/labels';
 import { Lpm } from '#kit/lpm';
 import { type EndpointRow, type Identity, type IpcacheRow, RESERVED_IDENTITY } from '#model';
 import type { World } from '#oracle';
@@ -165,4 +166,36 @@ test('enforce – nodes that come, go and change their addresses move from one i
     const to = { ...from, nodes: randomWorld(seed + 20_000).nodes };
     t.deepEqual(await strangers(from, to), [], `seed ${seed}`);
   }
+});
+
+test('enforce – an endpoint’s record changes before the address that has its flows judged again', async (t) => {
+  const said: string[] = [];
+  const note =
+    (what: string) =>
+    async (rows: object): Promise<void> => {
+      if (!Array.isArray(rows) || rows.length > 0) said.push(what);
+    };
+  const sink: PolicySink = {
+    applyPolicy: note('policy'),
+    updateIpcache: note('ipcache'),
+    removeIpcache: note('remove'),
+    pruneIpcache: note('prune'),
+    updateEndpoints: note('endpoints'),
+  };
+  const input = inputOf(randomWorld(1));
+  const memo = new CompileMemo();
+  const first = await enforce(input, undefined, EMPTY_NUMBERING, sink, memo, false);
+  said.length = 0;
+  const [one, ...others] = input.endpoints;
+  if (one === undefined) return t.fail('the world has no endpoint');
+  const labels = labelSet([...one.labels.labels, { source: 'k8s', key: 'colour', value: 'green' }]);
+  await enforce(
+    { ...input, endpoints: [{ ...one, labels }, ...others] },
+    first,
+    first.numbering,
+    sink,
+    memo,
+    false,
+  );
+  t.deepEqual(said.slice(0, 4), ['policy', 'endpoints', 'ipcache', 'policy']);
 });
