@@ -1,4 +1,4 @@
-/** What the parts are told of the node's configuration. Pure: NodeConfig in, settings out. */
+/** What the parts are told of the node's configuration: NodeConfig in, settings out, but for the host's name. */
 import { hostname } from 'node:os';
 import { type Label, type LabelSet, labelSet } from '#kit/labels';
 import { formatCidr } from '#kit/ip';

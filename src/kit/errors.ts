@@ -53,11 +53,9 @@ const catalogue = {
   USAGE: invalid('see `merlon help`'),
   NOT_SUPPORTED_YET: kind(EXIT.input, GRPC.unimplemented),
   NOT_FOUND: kind(EXIT.failed, GRPC.notFound),
-  ALREADY_EXISTS: kind(EXIT.failed, GRPC.exists),
   FAILED: kind(EXIT.failed, GRPC.precondition),
   PERMISSION: kind(EXIT.failed, GRPC.denied, 'run as root, or as a member of the group merlon'),
   TIMEOUT: kind(EXIT.timeout, GRPC.deadline),
-  CANCELLED: kind(EXIT.failed, GRPC.cancelled),
   INTERNAL: kind(EXIT.failed, GRPC.internal, 'this is a defect in merlon; please report it'),
 
   // NodeConfig
@@ -67,7 +65,6 @@ const catalogue = {
   CONFIG_UNKNOWN_KEY: invalid(),
   CONFIG_VALUE: invalid(),
   CONFIG_CONFLICT: invalid(),
-  CONFIG_NOT_RELOADABLE: kind(EXIT.input, GRPC.precondition, 'restart the agent to apply it'),
   CONFIG_NO_DEVICE: invalid('run `merlon devices` to see which devices there are'),
 
   // Manifest directories
@@ -99,7 +96,6 @@ const catalogue = {
   POLICY_DNS: invalid(),
   POLICY_LISTENER: invalid(),
   POLICY_REMOVED_FIELD: invalid(),
-  POLICY_NOT_SUPPORTED_YET: kind(EXIT.input, GRPC.unimplemented),
   POLICY_NO_ROOM: kind(EXIT.failed, GRPC.exhausted, 'the last complete rule set stays enforced'),
   POLICY_VERIFY_FAILED: kind(EXIT.failed, GRPC.dataLoss, 'the previous generation stays enforced'),
 
@@ -107,7 +103,6 @@ const catalogue = {
   CASE_SCHEMA: invalid(),
   CASE_UNKNOWN_KEY: invalid(),
   CASE_REFERENCE: invalid(),
-  CASE_POLICY: invalid('a policy that must be refused stands in the list `reject`'),
 
   // Labels, addresses
   LABEL_SYNTAX: invalid('labels are written source:key=value'),
@@ -136,10 +131,8 @@ const catalogue = {
   ),
   STATE_CORRUPT: kind(EXIT.failed, GRPC.dataLoss),
   STATE_WRITE: kind(EXIT.failed, GRPC.unavailable, 'check free space and permissions of --state-dir'),
-  TRANSACTION_PENDING: kind(EXIT.pending, GRPC.aborted),
 
   // Kernel
-  KERNEL_TOO_OLD: kind(EXIT.failed, GRPC.precondition, 'merlon needs Linux 5.15 or newer'),
   KERNEL_FEATURE: kind(EXIT.failed, GRPC.precondition),
   KERNEL_NO_BPFFS: kind(EXIT.failed, GRPC.precondition, 'mount -t bpf bpf /sys/fs/bpf'),
   KERNEL_PERMISSION: kind(EXIT.failed, GRPC.denied, 'run as root'),
@@ -149,7 +142,6 @@ const catalogue = {
   KERNEL_MAP_FULL: kind(EXIT.failed, GRPC.exhausted),
   KERNEL_MEMORY: kind(EXIT.failed, GRPC.exhausted),
   NETLINK_REQUEST: kind(EXIT.failed, GRPC.internal),
-  NETLINK_OVERRUN: kind(EXIT.failed, GRPC.unavailable),
   NETNS_NOT_FOUND: kind(EXIT.input, GRPC.notFound, 'see `ip netns list`'),
 
   // Endpoints
@@ -165,7 +157,6 @@ const catalogue = {
   TABLE_COMPACTED: kind(EXIT.failed, GRPC.aborted, 'list again from the start'),
 
   // Set-up
-  SETUP_INCOMPLETE: kind(EXIT.failed, GRPC.precondition, 'run ./deploy/setup.sh'),
 } as const satisfies Record<string, ErrorKind>;
 
 /** Code of an error; a key of the catalogue. */
