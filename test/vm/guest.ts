@@ -5,6 +5,7 @@
  *   node ── eth0, eth0.5, eth0.7.9 ── peer
  *     └──── bond0 (eth1, eth2) ─────────┘
  */
+import { until } from '#kit/async';
 import { type LabAgent, startAgent, type Topology, topology } from '#lab';
 
 const PROGRAM = '/merlon/build/bin/merlon';
@@ -73,6 +74,22 @@ async function devices(agent: LabAgent): Promise<readonly DeviceRow[]> {
   return agent.json<readonly DeviceRow[]>(['devices']);
 }
 
+interface BondLink {
+  readonly operstate: string;
+  readonly linkinfo: { readonly info_data: { readonly active_slave?: string } };
+}
+
+/** A bond looks at its ports every 100 ms (miimon); both ends must have come to use the same link. */
+async function bondIsUp(host: Net['hosts']['node' | 'peer']): Promise<void> {
+  await until(
+    async () => {
+      const [link] = await host.ipJson<BondLink>('link', 'show', 'dev', 'bond0');
+      return link?.operstate === 'UP' && link.linkinfo.info_data.active_slave === 'eth1';
+    },
+    { signal: AbortSignal.timeout(20_000), timeoutMs: 10_000, what: 'bond0 uses eth1' },
+  );
+}
+
 async function run(net: Net): Promise<void> {
   const { node, peer } = net.hosts;
   await Promise.all([node.serveTcp(80), node.serveTcp(81)]);
@@ -113,10 +130,13 @@ async function run(net: Net): Promise<void> {
     'link set bond0 up',
     `addr add 10.8.0.${n}/24 dev bond0`,
     `addr add fd08::${n}/64 dev bond0 nodad`,
+    // Each end would keep whichever port came up first, and drop what comes in by the other one.
+    'link set bond0 type bond primary eth1',
   ];
   await judge('bond traffic is judged, once, on the bond and not on its ports', async () => {
     await node.ip(...bond(1));
     await peer.ip(...bond(2));
+    await Promise.all([node, peer].map(bondIsUp));
     const seen = await onlyPort80(net, ['10.8.0.1', 'fd08::1']);
     const rows = await devices(agent);
     const hooks = (name: string): number => rows.find((d) => d.name === name)?.hooks.length ?? 0;
