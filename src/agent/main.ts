@@ -26,6 +26,7 @@ import { RunDirLock } from './lock.ts';
 import { agentLogger } from './logger.ts';
 import { ManifestReport } from './manifest-report.ts';
 import { PolicyLoop } from './policy-loop.ts';
+import type { AgentOptions } from './options.ts';
 import { untilJudged } from './protect.ts';
 import { startReconcilers } from './reconcilers.ts';
 import { reserveSequence } from './sequence.ts';
@@ -34,18 +35,6 @@ import { datapathSettings } from './datapath-settings.ts';
 import { datapathSink } from './sink.ts';
 import { type AgentTables, agentTables, configOf, setOne } from './tables.ts';
 import { AgentView } from './view/index.ts';
-
-export interface AgentOptions {
-  readonly configFile: string;
-  /** Whether somebody named the file; a default path may be missing. */
-  readonly isConfigNamed: boolean;
-  readonly stateDir: string;
-  readonly runDir: string;
-  readonly bpfRoot: string;
-  readonly cgroupRoot: string | undefined;
-  readonly isForeground: boolean;
-  readonly signal: AbortSignal;
-}
 
 /** Events that are kept in memory; the older ones are gone. */
 const EVENTS_KEPT = 65_536;

@@ -1,13 +1,13 @@
 /** Opens the datapath: locks, pins, programs, worker; hands out its parts. Closing detaches nothing. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { monotonicNs } from '#native';
-import { EVENT_TYPE, LIVE_STATE, type MapName, RULESET_HOST } from '#wire/bpf';
+import { EVENT_TYPE, LIVE_STATE, RULESET_HOST } from '#wire/bpf';
 import { LocalAddresses } from './addrs.ts';
 import type { Attachments } from './attach.ts';
 import type { Background } from './background.ts';
 import type { CompiledPolicy } from './compiled.ts';
 import { Counters } from './counters.ts';
-import { Devices, type XdpMode } from './devices.ts';
+import { Devices } from './devices.ts';
 import { Endpoints } from './endpoints.ts';
 import { Epochs } from './epoch.ts';
 import { Failsafe } from './failsafe.ts';
@@ -16,41 +16,15 @@ import { type FlowRecord, type FlowTimeouts, listFlows } from './flows.ts';
 import type { Instance } from './instance.ts';
 import { Ipcache } from './ipcache.ts';
 import { CONTROL_MODE, type Control, controlFromWord, wordFromControl } from './layout.ts';
-import type { Programs, Settings } from './load.ts';
+import type { Programs } from './load.ts';
 import type { DatapathMaps } from './maps.ts';
 import { policyMemory } from './memory.ts';
 import { feederOf, type Opened, openParts } from './open.ts';
+import type { DatapathOptions } from './options.ts';
 import { Origins } from './origins.ts';
 import { OriginsStore } from './origins-store.ts';
 import { type Applied, PolicyTables } from './policy.ts';
 import type { Upgrade } from './upgrade.ts';
-
-export interface DatapathOptions {
-  readonly bpfRoot: string;
-  readonly stateDir: string;
-  /** Settings of bpf/config.h beyond the defaults and what is found out. */
-  readonly settings?: Settings;
-  readonly timeouts?: Partial<FlowTimeouts>;
-  /** `hostfw.ct.maxTCP`, `hostfw.ct.maxOther`. */
-  readonly maxTcp?: number;
-  readonly maxOther?: number;
-  /** Entries of maps by name, where the usual size does not fit. */
-  readonly sizes?: Partial<Record<MapName, number>>;
-  readonly ringBytes?: number;
-  readonly xdpMode?: XdpMode;
-  /** `clsact` even where the kernel has tcx: for tests of what older kernels get. */
-  readonly attach?: 'clsact';
-  /** Interface number of a device name, for failsafe entries. */
-  readonly ifindexOf: (device: string) => number | undefined;
-  /** Event records of 96 bytes each (`struct event`), back to back. */
-  readonly onEvents: (records: Uint8Array, count: number) => void;
-  /** Something went wrong in the background; what was enforced still is. */
-  readonly onProblem: (sentence: string, err?: unknown) => void;
-  /** What an operator should know, and status says for as long as it lasts. */
-  readonly onWarning?: (sentence: string) => void;
-  /** Folder of the built objects, where it is not the build's own. */
-  readonly objects?: string;
-}
 
 export type HostMode = keyof typeof CONTROL_MODE;
 

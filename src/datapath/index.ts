@@ -16,11 +16,13 @@
  * - One agent a bpf-root (lock), one network namespace an instance; ours are the programs that carry our
  *   instance id.
  */
-import { Datapath, type DatapathOptions } from './datapath.ts';
+import { Datapath } from './datapath.ts';
+import type { DatapathOptions } from './options.ts';
 
 export type { Attached } from './attach.ts';
 export type { DropCounter, OriginCounter } from './counters.ts';
-export { Datapath, type DatapathOptions, type DatapathStatus, type HostMode } from './datapath.ts';
+export { Datapath, type DatapathStatus, type HostMode } from './datapath.ts';
+export type { DatapathOptions } from './options.ts';
 export type { XdpMode } from './devices.ts';
 export type { FlowEnd, FlowRecord, FlowTimeouts, FlowVerdict } from './flows.ts';
 export type { IpcacheValue } from './ipcache.ts';

@@ -6,7 +6,7 @@ import type { EventLog } from '#flow';
 import type { Database } from '#table';
 import type { ConfigFiles } from '../config-files.ts';
 import type { Degraded } from '../degraded.ts';
-import type { AgentOptions } from '../main.ts';
+import type { AgentOptions } from '../options.ts';
 import type { ManifestReport } from '../manifest-report.ts';
 import type { PolicyLoop } from '../policy-loop.ts';
 import type { Reconcilers } from '../reconcilers.ts';

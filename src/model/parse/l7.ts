@@ -16,7 +16,7 @@ import type { L7Rules, ListenerRef, ProxyRules, TlsContext } from '../l7.ts';
 import type { PortMatch } from '../policy.ts';
 import { protocolName } from '../protocol.ts';
 import { readDnsRule, readHttpRule, readKafkaRule, readNamedRule, readSecret } from './l7-rules.ts';
-import type { PortScope } from './ports.ts';
+import type { PortScope } from './scope.ts';
 
 const RULE_LISTS = ['http', 'kafka', 'dns', 'l7'] as const;
 

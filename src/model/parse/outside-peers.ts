@@ -4,7 +4,7 @@ import { canonicalName, nameFault, patternFault } from '../fqdn.ts';
 import type { PeerSelector } from '../policy.ts';
 import { selectorOf } from '../selector.ts';
 import { readLabelMap } from './metadata.ts';
-import type { PeerScope } from './peers.ts';
+import type { PeerScope } from './scope.ts';
 import { readSelector } from './selector.ts';
 
 /** One entry of `toServices`. */

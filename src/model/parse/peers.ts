@@ -17,6 +17,7 @@ import type { Direction, Entity, Peers, PeerSelector, Requirement } from '../pol
 import { equals, exists, type Scope, scopePeer, selectorOf } from '../selector.ts';
 import { LABEL_CIDR_GROUP_NAME } from '../facts.ts';
 import { readCloudGroup, readFqdn, readService } from './outside-peers.ts';
+import type { PeerScope } from './scope.ts';
 import { readSelector } from './selector.ts';
 
 /** Entities in the order of the reference. */
@@ -38,12 +39,6 @@ export const ENTITIES: readonly Entity[] = [
 
 /** Names of the peer fields in messages, as the reference spells them. */
 const FIELDS = ['Endpoints', 'CIDR', 'CIDRSet', 'Entities', 'Nodes', 'Groups'] as const;
-
-/** What peers take from the object and the configuration. */
-export interface PeerScope extends Scope {
-  readonly nodeSelectorLabels?: boolean | undefined;
-  readonly cloudGroupProviders?: readonly string[] | undefined;
-}
 
 /** Keys of peer fields in a rule of this direction. */
 export function peerKeys(direction: Direction, isDeny: boolean): readonly string[] {

@@ -13,7 +13,7 @@ import {
   warn,
 } from '../document/index.ts';
 import type { ProxyRules } from '../l7.ts';
-import type { Direction, PortMatch, Ports } from '../policy.ts';
+import type { PortMatch, Ports } from '../policy.ts';
 import {
   HOST_PROTOCOLS,
   hasPorts,
@@ -23,20 +23,10 @@ import {
   PORTLESS_PROTOCOLS,
 } from '../protocol.ts';
 import { checkProxyPorts, readProxyRules } from './l7.ts';
+import type { PortScope } from './scope.ts';
 
 /** Most entries of one list of ports or ICMP types. */
 const MAX_ENTRIES = 40;
-
-/** What reading ports needs to know of the rule around them. */
-export interface PortScope {
-  readonly direction: Direction;
-  readonly isDeny: boolean;
-  readonly isHost: boolean;
-  readonly extendedIpProtocols: boolean;
-  /** Of a policy with a namespace. */
-  readonly isNamespaced: boolean;
-  readonly l7Proxy?: boolean | undefined;
-}
 
 /** Ports, and what a proxy is asked about what goes there. */
 export interface PortPart {

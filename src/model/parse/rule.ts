@@ -1,7 +1,8 @@
 /** One item of `ingress`, `ingressDeny`, `egress` or `egressDeny` → one internal rule. */
 import { fail, type Place, placeAt, readMap, readWord } from '../document/index.ts';
 import type { AuthMode, Direction, Peers, Rule } from '../policy.ts';
-import { type PeerScope, peerKeys, readPeers } from './peers.ts';
+import { peerKeys, readPeers } from './peers.ts';
+import type { PeerScope } from './scope.ts';
 import { readPorts } from './ports.ts';
 
 /** Names of the four lists, in the order in which their rules stand in a spec. */

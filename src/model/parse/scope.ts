@@ -1,0 +1,20 @@
+/** What the readers of a rule's parts need to know of the rule and the object around them. */
+import type { Direction } from '../policy.ts';
+import type { Scope } from '../selector.ts';
+
+/** What reading ports needs to know of the rule around them. */
+export interface PortScope {
+  readonly direction: Direction;
+  readonly isDeny: boolean;
+  readonly isHost: boolean;
+  readonly extendedIpProtocols: boolean;
+  /** Of a policy with a namespace. */
+  readonly isNamespaced: boolean;
+  readonly l7Proxy?: boolean | undefined;
+}
+
+/** What peers take from the object and the configuration. */
+export interface PeerScope extends Scope {
+  readonly nodeSelectorLabels?: boolean | undefined;
+  readonly cloudGroupProviders?: readonly string[] | undefined;
+}
