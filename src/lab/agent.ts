@@ -18,7 +18,7 @@ export interface AgentOptions {
   readonly manifests?: Readonly<Record<string, string>>;
   /** More flags of `merlon agent`. */
   readonly args?: readonly string[];
-  /** Default 30. */
+  /** Default 120. */
   readonly readySeconds?: number;
   readonly signal?: AbortSignal;
 }
@@ -104,11 +104,11 @@ export class LabAgent {
     this.#child.kill(signal);
   }
 
-  /** SIGTERM; its exit code. SIGKILL after ten seconds. */
+  /** SIGTERM; its exit code. SIGKILL after a minute. */
   async stop(): Promise<number> {
     const end = ended(this.#child);
     this.#child.kill('SIGTERM');
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), 10_000);
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), 60_000);
     return end.finally(() => clearTimeout(timer));
   }
 
@@ -141,7 +141,7 @@ export async function startAgent(host: Host, options: AgentOptions): Promise<Lab
   const args = ['agent', ...Object.entries(flags).flat(), '--foreground', ...(options.args ?? [])];
   const child = host.spawn(options.program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const agent = new LabAgent(host, options.program, child);
-  const seconds = options.readySeconds ?? 30;
+  const seconds = options.readySeconds ?? 120;
   const gone = once(child, 'exit').then(() => undefined);
   const run = {
     timeoutMs: (seconds + 10) * 1000,

@@ -17,7 +17,7 @@ export interface Attempt {
   readonly port?: number;
   readonly from?: string;
   readonly fromPort?: number;
-  /** Default 1,000. A silent drop costs the whole of it. */
+  /** Default 10,000. A silent drop costs the whole of it: who expects one says less. */
   readonly timeoutMs?: number;
   /** TCP: also send this and wait for its echo before calling it open. UDP: what is sent. */
   readonly payload?: string;
@@ -74,7 +74,7 @@ export interface StreamSpec {
   readonly push?: boolean;
   /** Default 5. */
   readonly intervalMs?: number;
-  /** Of one new attempt; default 1,000. */
+  /** Of one new attempt, or of a connection's beginning; default 10,000. */
   readonly timeoutMs?: number;
 }
 

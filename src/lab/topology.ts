@@ -4,6 +4,7 @@
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { until } from '#kit/async';
 import { MerlonError } from '#kit/errors';
 import { Host, type NodeDirs } from './host.ts';
 import { Link, type Tap } from './link.ts';
@@ -153,7 +154,25 @@ function lanLines(ports: readonly Port[]): readonly string[] {
 /**
  * Both ends of every link are up before any has an address: a device that gets its IPv6 address before its
  * carrier has no multicast route until a second later, and does not answer neighbour solicitations.
+ * The kernel itself hears of a carrier by and by, later when it has much to do; a bridge forwards from then on.
  */
+async function linksAreUp(
+  netns: string,
+  devices: readonly string[],
+  options: { signal?: AbortSignal },
+): Promise<void> {
+  const isUp = async () => {
+    const text = await mustRun(inside(netns, 'ip', '-j', 'link'), options);
+    const links = JSON.parse(text) as readonly { ifname: string; operstate: string }[];
+    return devices.every((name) =>
+      links.some(({ ifname, operstate }) => ifname === name && operstate === 'UP'),
+    );
+  };
+  const { signal = new AbortController().signal } = options;
+  await until(isUp, { signal, timeoutMs: 60_000, what: `${devices.join(', ')} of ${netns} have a carrier` });
+}
+
+/** What `linksAreUp` waits for. */
 function upLines(plan: Plan, name: string): readonly string[] {
   const ports = plan.links.flatMap((link) => link.ports.filter((port) => port.host === name));
   return ['lo', ...ports.map(({ device }) => device)].map((device) => `link set ${device} up`);
@@ -223,6 +242,18 @@ async function build(plan: Plan, dir: string, options: { signal?: AbortSignal })
   await Promise.all([
     ...lans.map(({ name, ports }) => ipBatch(netnsOf(plan, lanName(name)), lanLines(ports), options)),
     ...[...plan.hosts.keys()].map((name) => ipBatch(netnsOf(plan, name), upLines(plan, name), options)),
+  ]);
+  const devicesOf = (name: string) =>
+    plan.links.flatMap((link) => link.ports.filter((port) => port.host === name)).map(({ device }) => device);
+  await Promise.all([
+    ...lans.map(({ name, ports }) =>
+      linksAreUp(
+        netnsOf(plan, lanName(name)),
+        ports.map((_, at) => `p${at}`),
+        options,
+      ),
+    ),
+    ...[...plan.hosts.keys()].map((name) => linksAreUp(netnsOf(plan, name), devicesOf(name), options)),
   ]);
   const addressed = [...plan.hosts].map(([name, host]) =>
     ipBatch(netnsOf(plan, name), hostLines(plan, name, host), options),

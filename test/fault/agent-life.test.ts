@@ -27,7 +27,7 @@ import {
 import { linkOf, sealed, Wire } from '../netns/proof/raw.ts';
 import { type Kind, traffic } from '../netns/proof/traffic.ts';
 
-const limits = { signal: testSignal(), timeoutMs: 10_000, intervalMs: 20 };
+const limits = { signal: testSignal(), timeoutMs: 60_000, intervalMs: 20 };
 
 const RACK = ['192.0.2.0/24', '2001:db8::/64'];
 
@@ -329,7 +329,7 @@ test('instances – a second agent on one run directory is refused with a senten
         '--bpf-root',
         root,
       ]),
-      { timeoutMs: 20_000 },
+      { timeoutMs: 120_000 },
     );
   await all.through('a second agent, same run directory', async () => {
     const { code, stderr } = await start(runDir, `${bpfRoot}-other`);

@@ -254,7 +254,7 @@ async function secondAgent(text: string, runDir?: string): Promise<Finished> {
     `${node.dirs?.bpfRoot}-second`,
   ];
   return node.exec(PROGRAM, ['agent', ...flags, '--run-dir', runDir ?? join(own, 'run')], {
-    timeoutMs: 20_000,
+    timeoutMs: 60_000,
   });
 }
 

@@ -120,9 +120,10 @@ export async function programsOn({ node, ifindex }: { node: Host; ifindex: numbe
 }
 
 export async function judgesAsToldBy(t: ExecutionContext, { peer }: { peer: Host }) {
-  const attempts = [NODE[4], NODE[6]].flatMap((to) =>
-    [8080, 8081].map((port) => ({ proto: 'tcp' as const, to, port, timeoutMs: 400 })),
-  );
+  const attempts = [NODE[4], NODE[6]].flatMap((to) => [
+    { proto: 'tcp' as const, to, port: 8080 },
+    { proto: 'tcp' as const, to, port: 8081, timeoutMs: 400 },
+  ]);
   const outcomes = (await peer.attempts(attempts)).map((r) => `${r.to}:${r.port} ${r.outcome}`);
   t.deepEqual(outcomes, [
     `${NODE[4]}:8080 open`,

@@ -27,7 +27,7 @@ export const u32 = (...n: number[]) => Uint32Array.of(...n);
 export const u64 = (...n: bigint[]) => BigUint64Array.of(...n);
 
 /** Bounds of `until` here. */
-export const waiting = { signal: new AbortController().signal, timeoutMs: 5000 };
+export const waiting = { signal: new AbortController().signal, timeoutMs: 60_000 };
 
 /** Compiles what is needed. */
 export async function prepare(): Promise<void> {

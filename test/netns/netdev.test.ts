@@ -12,9 +12,9 @@ import { localAddresses, NetdevSource, type NetdevTables, netdevTables, selectDe
 import { openNetlink } from '#netlink';
 import { Database, systemClock } from '#table';
 
-const signal = AbortSignal.timeout(60_000);
+const signal = AbortSignal.timeout(900_000);
 const soon = <T>(what: string, check: () => T | undefined | false) =>
-  until(check, { signal, timeoutMs: 5000, what, intervalMs: 2 });
+  until(check, { signal, timeoutMs: 60_000, what, intervalMs: 2 });
 
 interface World extends AsyncDisposable {
   readonly node: Host;

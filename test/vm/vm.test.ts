@@ -32,8 +32,8 @@ async function runGuest(signal: AbortSignal): Promise<Run> {
 }
 
 test('the datapath on Debian’s 6.1 kernel – loads, attaches by clsact, judges VLAN and bond traffic', async (t) => {
-  t.timeout(180_000);
-  const { cases, exit, console: lines } = await runGuest(AbortSignal.timeout(170_000));
+  t.timeout(600_000);
+  const { cases, exit, console: lines } = await runGuest(AbortSignal.timeout(590_000));
   for (const { name, ok, detail } of cases) {
     t.log(`${ok ? 'ok ' : 'NOT'} ${name}: ${detail}`);
     t.true(ok, `${name}: ${detail}`);

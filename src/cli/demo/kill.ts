@@ -75,12 +75,12 @@ export async function throughEvent(world: World, event: () => Promise<void>): Pr
   );
 }
 
-function start(world: World, { from, to, kind, port }: Kind, family: 4 | 6): Promise<LabStream> {
+function start(world: World, { from, to, kind, port, expect }: Kind, family: 4 | 6): Promise<LabStream> {
   const spec: StreamSpec = {
     kind,
     to: world.address(to, family),
     intervalMs: kind === 'tcp' ? 5 : 20,
-    timeoutMs: 500,
+    timeoutMs: expect === 'open' ? 5000 : 500,
     ...(port === undefined ? {} : { port }),
   };
   return world.host(from).stream(spec);

@@ -3,7 +3,7 @@ import { type EventView, type LostView, stream } from '#api/client';
 import type { EventSource } from './observe.ts';
 
 /** An event reaches the API some ten milliseconds after its packet; this bounds the waiting for one that never comes. */
-const SETTLE_MS = 3000;
+const SETTLE_MS = 10_000;
 
 export class Watcher implements EventSource, AsyncDisposable {
   readonly #events: EventView[] = [];

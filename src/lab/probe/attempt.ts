@@ -8,7 +8,8 @@ import net from 'node:net';
 import type { Attempt, AttemptResult, Outcome } from '../protocol.ts';
 import { echo } from './ping.ts';
 
-const TIMEOUT_MS = 1000;
+/** Long, since only silence costs it: a machine with much to do may take seconds to answer. */
+export const TIMEOUT_MS = 10_000;
 
 const OUTCOME: Readonly<Record<string, Outcome>> = {
   ECONNREFUSED: 'refused',

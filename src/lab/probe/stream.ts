@@ -5,11 +5,17 @@
 import dgram from 'node:dgram';
 import net from 'node:net';
 import type { Outcome, StreamReport, StreamSpec } from '../protocol.ts';
-import { attempt, endingOf, somePort, sourceFor } from './attempt.ts';
+import { attempt, endingOf, somePort, sourceFor, TIMEOUT_MS } from './attempt.ts';
 import { RECORD_BYTES, record, seqOf } from './record.ts';
 
 const KEPT = 100;
 const GAP_MS = 100;
+/** Records under way at most, while echoes come: who has no time to read must not lose what waits for him. */
+const WINDOW = 64;
+/** What did not come back within this after the last that did, is lost. */
+const LOST_AFTER_MS = 5000;
+/** The same once the last record sent is back: records hardly overtake one another. */
+const OVERTAKEN_AFTER_MS = 300;
 
 interface Carrier {
   readonly source: string;
@@ -37,7 +43,7 @@ async function tcpCarrier(
   await new Promise<void>((resolve, reject) => {
     const timer = setTimeout(
       () => reject(Object.assign(new Error(), { code: 'ETIMEDOUT' })),
-      spec.timeoutMs ?? 1000,
+      spec.timeoutMs ?? TIMEOUT_MS,
     );
     socket
       .once('connect', resolve)
@@ -94,6 +100,7 @@ class RecordStream {
   #sent = 0;
   #duplicates = 0;
   #lastMs = performance.now();
+  #lastSentMs = 0;
   #lastSeq = -1;
   #longestGapMs = 0;
   #error: string | undefined;
@@ -117,6 +124,9 @@ class RecordStream {
     this.#carrier = carrier;
     this.#lastMs = performance.now();
     const send = () => {
+      const isSilent = performance.now() - this.#lastSentMs > GAP_MS;
+      if (this.#sent - this.#lastSeq > WINDOW && !isSilent) return;
+      this.#lastSentMs = performance.now();
       // To a push server one record says who we are; over TCP the connection does.
       carrier.send(record(this.#sent));
       if (!this.#push) this.#sent++;
@@ -151,8 +161,11 @@ class RecordStream {
     this.#endMs = performance.now();
   }
 
+  /** Nothing is under way any more. */
   get isComplete(): boolean {
-    return this.#push || this.#seen.size >= this.#sent || this.#error !== undefined;
+    if (this.#push || this.#seen.size >= this.#sent || this.#error !== undefined) return true;
+    const patienceMs = this.#seen.has(this.#sent - 1) ? OVERTAKEN_AFTER_MS : LOST_AFTER_MS;
+    return performance.now() > Math.max(this.#lastMs, this.#endMs ?? Infinity) + patienceMs;
   }
 
   close(): void {
@@ -198,7 +211,7 @@ class AttemptStream {
       const result = await attempt({
         proto,
         to: spec.to,
-        timeoutMs: spec.timeoutMs ?? 1000,
+        timeoutMs: spec.timeoutMs ?? TIMEOUT_MS,
         ...(spec.port === undefined ? {} : { port: spec.port }),
         ...(spec.from === undefined ? {} : { from: spec.from }),
       });
@@ -217,6 +230,7 @@ class AttemptStream {
     clearInterval(this.#timer);
   }
 
+  /** Each attempt ends by itself. */
   get isComplete(): boolean {
     return this.#pending === 0;
   }
@@ -258,17 +272,18 @@ export class Streams {
     return stream;
   }
 
-  report(id: number): StreamReport {
+  /** What had come in when it was asked for, though this process may not have had the time to read it. */
+  async report(id: number): Promise<StreamReport> {
+    // The rest of this turn of the event loop, and a whole turn more, which reads from every socket.
+    for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
     return this.#get(id).report(id);
   }
 
-  /** Stops sending, gives what is under way at most 1.2 s, and reports. */
+  /** Stops sending, waits for what is under way, and reports. */
   async stop(id: number): Promise<StreamReport> {
     const stream = this.#get(id);
     stream.stop();
-    const endMs = performance.now() + 1200;
-    while (!stream.isComplete && performance.now() < endMs)
-      await new Promise((resolve) => setTimeout(resolve, 5));
+    while (!stream.isComplete) await new Promise((resolve) => setTimeout(resolve, 5));
     const report = stream.report(id);
     stream.close();
     this.#running.delete(id);

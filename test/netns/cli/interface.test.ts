@@ -107,7 +107,7 @@ for (const family of [4, 6] as const) {
       );
       return events.find((e) => e.source.ip === open.source && e.source.port === port);
     };
-    const wait = { signal, timeoutMs: 5000, what: 'the event', intervalMs: 50 };
+    const wait = { signal, timeoutMs: 60_000, what: 'the event', intervalMs: 50 };
     const allowed = await until(() => find(open.sourcePort), wait);
     const denied = await until(() => find(closed.sourcePort), wait);
     t.like(allowed, { verdict: 'ALLOWED', direction: 'ingress', destination: { ip: to, port: 22 } });
@@ -136,9 +136,9 @@ test.serial('events – following goes on with what comes, until it is ended', a
   child.stdout?.on('data', (chunk: Buffer) => {
     text += chunk.toString();
   });
-  await until(() => text !== '', { signal, timeoutMs: 5000, what: 'the first event' });
+  await until(() => text !== '', { signal, timeoutMs: 60_000, what: 'the first event' });
   const { sourcePort } = await peer.attempt({ proto: 'tcp', to: node.ipv4, port: 22 });
-  await until(() => text.includes(`"port":${sourcePort}`), { signal, timeoutMs: 5000, what: 'the event' });
+  await until(() => text.includes(`"port":${sourcePort}`), { signal, timeoutMs: 60_000, what: 'the event' });
   const ended = new Promise((resolve) => child.once('exit', resolve));
   child.kill('SIGTERM');
   t.is(await ended, 0, 'a stream that its reader ends is no error');

@@ -147,7 +147,7 @@ test.serial('agent – a hang-up reads the configuration again, and it goes on',
     const entries = await bed.agent.json<readonly { key: string; value: unknown }[]>(['config', 'view']);
     return JSON.stringify(entries.find((e) => e.key === 'labels')?.value) === '{"role":"db"}';
   };
-  await until(hasLabel, { signal, timeoutMs: 5000, what: 'the new label' });
+  await until(hasLabel, { signal, timeoutMs: 60_000, what: 'the new label' });
   t.true(bed.agent.isRunning);
 });
 

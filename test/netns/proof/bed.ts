@@ -43,7 +43,7 @@ const ADDRESS = {
 export const address = (host: HostName, family: Family): string => ADDRESS[host][family];
 
 /** Everything a test does has to end by then. */
-export const testSignal = (): AbortSignal => AbortSignal.timeout(150_000);
+export const testSignal = (): AbortSignal => AbortSignal.timeout(900_000);
 
 export interface Manifest {
   readonly apiVersion: string;
@@ -180,7 +180,7 @@ export class Bed {
   api<T>(path: string, method: 'GET' | 'POST' | 'DELETE' = 'GET', body?: unknown): Promise<T> {
     const { runDir } = this.dirs;
     const more = body === undefined ? {} : { body };
-    return call<T>(path, { runDir, method, signal: AbortSignal.timeout(30_000), ...more });
+    return call<T>(path, { runDir, method, signal: AbortSignal.timeout(120_000), ...more });
   }
 
   status(): Promise<StatusView> {
@@ -202,7 +202,7 @@ export class Bed {
   /** Flow records for which `wanted` holds. */
   async flows(wanted: (flow: FlowView) => boolean = () => true): Promise<readonly FlowView[]> {
     const found: FlowView[] = [];
-    const options = { runDir: this.dirs.runDir, signal: AbortSignal.timeout(30_000) };
+    const options = { runDir: this.dirs.runDir, signal: AbortSignal.timeout(120_000) };
     for await (const flow of stream<FlowView>('/v1/ct', options)) if (wanted(flow)) found.push(flow);
     return found;
   }
@@ -308,7 +308,7 @@ export async function carried(
   const from = (await s.report()).received;
   await until(async () => (await s.report()).received >= from + count || undefined, {
     signal: testSignal(),
-    timeoutMs: 20_000,
+    timeoutMs: 60_000,
     intervalMs: 20,
     what: `${count} more ${what}`,
   });

@@ -10,7 +10,7 @@ import { merlon } from '#lab';
 import { address, bed, type Bed, carried, FAMILIES, hostPolicy, ports, PROGRAM, testSignal } from './bed.ts';
 import { type Kind, traffic } from './traffic.ts';
 
-const limits = { signal: testSignal(), timeoutMs: 10_000, intervalMs: 10 };
+const limits = { signal: testSignal(), timeoutMs: 60_000, intervalMs: 10 };
 
 const EIGHTY = hostPolicy('eighty', {
   ingress: [{ fromEntities: ['all'], toPorts: ports('80/TCP', '80/UDP') }],
@@ -127,8 +127,12 @@ test('hot-plug – a device has programs before it has addresses, and each time 
       'link set eth7 up',
       ...FAMILIES.map((f) => `addr add ${ends[f][0]}/${f === 4 ? '24' : '64 nodad'} dev eth7`),
     );
+    // Its neighbour had an IPv6 address before there was a carrier, and may be deaf to solicitations a while.
     for (const family of FAMILIES)
-      t.is(await far.probeTcp(ends[family][0], 80, { timeoutMs: 5000, payload: 'x' }), 'open');
+      await until(async () => (await far.probeTcp(ends[family][0], 80, { payload: 'x' })) === 'open', {
+        ...limits,
+        what: `port 80 of ${ends[family][0]} answers`,
+      });
     for (const stream of trying) {
       const { phases, received } = await stream.stop();
       const seen = new Set(phases.map(({ outcome }) => outcome));
@@ -175,7 +179,7 @@ test('patterns – one that matches nothing is told; with requireAll it is an er
         '--bpf-root',
         bpfRoot,
       ]),
-      { timeoutMs: 20_000 },
+      { timeoutMs: 120_000 },
     );
     t.not(code, 0);
     t.regex(stderr, /no device matches nic7; there are .*eth0/);
@@ -218,7 +222,7 @@ test('instances – an agent of another namespace is refused the pins of the fir
     const { code, stderr } = await b.peer.exec(
       PROGRAM,
       [...words, '--run-dir', `${runDir}-2`, '--bpf-root', bpfRoot, '--foreground'],
-      { timeoutMs: 20_000 },
+      { timeoutMs: 120_000 },
     );
     t.not(code, 0);
     t.regex(stderr, /these pins enforce in another network namespace/);

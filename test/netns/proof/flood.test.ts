@@ -31,7 +31,7 @@ import {
   Wire,
 } from './raw.ts';
 
-const limits = { signal: testSignal(), timeoutMs: 20_000, intervalMs: 5 };
+const limits = { signal: testSignal(), timeoutMs: 60_000, intervalMs: 5 };
 
 /** 80 and 53 are open to everybody; the node may begin nothing. */
 const SERVER = hostPolicy('server', {
@@ -208,6 +208,17 @@ async function connectMany(host: Host, to: string, port: number, count: number):
   return kept;
 }
 
+/** Sends a datagram, unless the socket has to tell of an ICMP error first: it tells of each by failing once. */
+function isSent(socket: Socket, to: string, port: number): boolean {
+  try {
+    socket.send(Uint8Array.of(1), [to, port]);
+    return true;
+  } catch (e) {
+    if ((e as NodeJS.ErrnoException).code !== 'ECONNREFUSED') throw e;
+    return false;
+  }
+}
+
 for (const family of FAMILIES) {
   test(`full tables – the agent dead, ten times their size of TCP connections, none refused, IPv${family}`, async (t) => {
     await using b = await bed({
@@ -224,7 +235,7 @@ for (const family of FAMILIES) {
     t.is(mapCount(b.dirs.bpfRoot, `flow_tcp${family}`), SIZE, 'the table is full');
     t.true(mapCount(b.dirs.bpfRoot, `overflow${family}`) > SIZE / 2, 'and has overflowed');
     for (const socket of kept) socket.send(Uint8Array.of(9));
-    const answers = await Promise.all(kept.map((socket) => socket.next(3000)));
+    const answers = await Promise.all(kept.map((socket) => socket.next()));
     t.is(answers.filter((a) => a?.[0] !== 9).length, 0, 'those that stayed open are still answered');
     for (const socket of kept) socket[Symbol.dispose]();
     const { lost, error } = await early.stop();
@@ -250,13 +261,7 @@ for (const family of FAMILIES) {
     const name = family === 4 ? 'Udp.NoPorts' : 'Udp6NoPorts';
     const before = (await snmp(b.peer))[name] ?? 0;
     for (let port = 1024; port < 1024 + MANY; port++) {
-      try {
-        socket.send(Uint8Array.of(1), [to, port]);
-      } catch (e) {
-        // The answers are ICMP errors, and the socket tells of each by failing once.
-        if ((e as NodeJS.ErrnoException).code !== 'ECONNREFUSED') throw e;
-        socket.send(Uint8Array.of(1), [to, port]);
-      }
+      while (!isSent(socket, to, port));
     }
     t.is(((await snmp(b.peer))[name] ?? 0) - before, MANY, 'every one has arrived');
     t.is(mapCount(b.dirs.bpfRoot, `flow_any${family}`), SIZE);

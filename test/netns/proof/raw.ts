@@ -36,6 +36,8 @@ export const SO_BROADCAST = 6;
 export const SO_BINDTODEVICE = 25;
 const SO_LINGER = 13;
 const SO_RCVBUFFORCE = 33;
+/** How long what must come may take; only what does not come costs it. */
+export const PATIENCE_MS = 15_000;
 const TCP_INFO = 11;
 const TCP_ESTABLISHED = 1;
 const MSG_TRUNC = 0x20;
@@ -96,8 +98,11 @@ export class Socket implements Disposable {
     return this.set(SOL_SOCKET, SO_LINGER, new Uint8Array(Int32Array.of(1, 0).buffer));
   }
 
-  send(data: Uint8Array, to?: readonly [address: string, port: number, scope?: number]): number {
-    return send(this.fd, data, to === undefined ? undefined : sockaddr(...to));
+  /** Sends, again while the socket has no room. */
+  send(data: Uint8Array, to?: readonly [address: string, port: number, scope?: number]): void {
+    const endMs = performance.now() + PATIENCE_MS;
+    while (send(this.fd, data, to === undefined ? undefined : sockaddr(...to)) < 0)
+      if (performance.now() > endMs) throw new Error(`${data.length} bytes find no room`);
   }
 
   /** What has come, or undefined. */
@@ -108,7 +113,7 @@ export class Socket implements Disposable {
   }
 
   /** The next message for which `wanted` holds; undefined when none comes in time. */
-  async next(timeoutMs = 1000, wanted: (m: Uint8Array) => boolean = () => true, size = 65_536) {
+  async next(timeoutMs = PATIENCE_MS, wanted: (m: Uint8Array) => boolean = () => true, size = 65_536) {
     const endMs = performance.now() + timeoutMs;
     for (;;) {
       for (let m = this.receive(size); m !== undefined; m = this.receive(size)) if (wanted(m)) return m;
@@ -196,7 +201,7 @@ export async function setBigTcp(host: Host, bytes: number, device = 'eth0'): Pro
   }
   using socket = new Socket(host, AF_NETLINK, SOCK_RAW);
   socket.send(message);
-  const answer = await socket.next(1000);
+  const answer = await socket.next();
   const reply = new DataView(answer?.buffer ?? new ArrayBuffer(20));
   if (reply.getUint16(4, true) !== NLMSG_ERROR || reply.getInt32(16, true) !== 0)
     throw new Error(`${host.name} takes no segments of ${bytes} bytes: ${reply.getInt32(16, true)}`);
@@ -300,7 +305,7 @@ export async function snmp(host: Host): Promise<Readonly<Record<string, number>>
 export async function bulk(host: Host, to: string, port: number, bytes: number): Promise<void> {
   using socket = new Socket(host, to.includes(':') ? AF_INET6 : AF_INET, SOCK_STREAM);
   socket.connect(to, port);
-  const limits = { signal: AbortSignal.timeout(60_000), timeoutMs: 5000, intervalMs: 1 };
+  const limits = { signal: AbortSignal.timeout(900_000), timeoutMs: 5000, intervalMs: 1 };
   await until(() => socket.isEstablished || undefined, { ...limits, what: `a connection to ${to}` });
   const piece = new Uint8Array(1 << 20);
   const room = new Uint8Array(1 << 20);

@@ -21,7 +21,7 @@ import {
   Wire,
 } from './raw.ts';
 
-const limits = { signal: testSignal(), timeoutMs: 5000, intervalMs: 20 };
+const limits = { signal: testSignal(), timeoutMs: 60_000, intervalMs: 20 };
 
 /** Closed both ways, but for echo servers on 80. */
 const CLOSED = hostPolicy('closed', {

@@ -35,7 +35,7 @@ function specOf({ from: _, name: __, expect, to, intervalMs, ...rest }: Kind, fa
     to: address(to, family),
     intervalMs: intervalMs ?? (isNew ? 40 : 10),
     // A machine with much to do may take its time to answer; silence is told by its end.
-    timeoutMs: expect === 'open' ? 5000 : 500,
+    timeoutMs: expect === 'open' ? 15_000 : 500,
   };
 }
 
@@ -83,7 +83,7 @@ export class Traffic {
     };
     let last: readonly Running[] = [];
     const check = async () => (last = await behind()).length === 0 || undefined;
-    await until(check, { signal: testSignal(), timeoutMs: 15_000, intervalMs: 50, what: 'traffic' }).catch(
+    await until(check, { signal: testSignal(), timeoutMs: 60_000, intervalMs: 50, what: 'traffic' }).catch(
       (cause: unknown) => {
         const names = last.map(({ name }) => name).join(', ');
         throw new Error(`${this.#events.at(-1) ?? 'at the start'}: no progress of ${names}`, { cause });
@@ -94,8 +94,9 @@ export class Traffic {
   /** Ends it; everything has to have come out as expected. */
   async judge(t: ExecutionContext): Promise<void> {
     const wrong: string[] = [];
-    for (const { name, kind, stream } of this.#running) {
-      const what = mismatch(kind, await stream.stop());
+    const reports = await Promise.all(this.#running.map(({ stream }) => stream.stop()));
+    for (const [at, { name, kind }] of this.#running.entries()) {
+      const what = mismatch(kind, reports[at] as StreamReport);
       if (what !== '') wrong.push(`${name}: ${what}`);
     }
     t.deepEqual(wrong, [], `events: ${this.#events.join(', ')}`);

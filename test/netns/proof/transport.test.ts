@@ -25,6 +25,7 @@ import {
   AF_INET6,
   bulk,
   linkOf,
+  PATIENCE_MS,
   setBigTcp,
   SOCK_DGRAM,
   SOCK_RAW,
@@ -33,7 +34,7 @@ import {
   Wire,
 } from './raw.ts';
 
-const limits = { signal: testSignal(), timeoutMs: 15_000, intervalMs: 20 };
+const limits = { signal: testSignal(), timeoutMs: 60_000, intervalMs: 20 };
 
 /** 80 both ways, echo both ways, the rest closed. */
 const EIGHTY = hostPolicy('eighty', {
@@ -50,7 +51,12 @@ const EIGHTY = hostPolicy('eighty', {
 let nextId = 1000;
 
 /** An echo request of `size` bytes; whether all of them came back. */
-async function pings(host: Host, to: string, size: number, id = nextId++): Promise<boolean> {
+async function pings(
+  host: Host,
+  to: string,
+  size: number,
+  { id = nextId++, patienceMs = PATIENCE_MS } = {},
+): Promise<boolean> {
   const isV6 = to.includes(':');
   using socket = new Socket(host, isV6 ? AF_INET6 : AF_INET, SOCK_RAW, isV6 ? 58 : 1);
   const request = Uint8Array.from({ length: size }, (_, at) => at & 0xff);
@@ -63,7 +69,7 @@ async function pings(host: Host, to: string, size: number, id = nextId++): Promi
   }
   socket.send(request, [to, 0]);
   const [type, at] = isV6 ? [129, 0] : [0, 20];
-  const reply = await socket.next(1000, (m) => m[at] === type && m[at + 5] === (id & 0xff));
+  const reply = await socket.next(patienceMs, (m) => m[at] === type && m[at + 5] === (id & 0xff));
   return reply?.length === size + (isV6 ? 0 : 20);
 }
 
@@ -202,14 +208,10 @@ test('ports – one that is used again at once begins a new connection', async (
     const isV6 = to.includes(':');
     using socket = new Socket(from, isV6 ? AF_INET6 : AF_INET, SOCK_STREAM);
     socket.bind(isV6 ? '::' : '0.0.0.0', 4000).connect(to, 80);
-    await until(() => socket.isEstablished || undefined, {
-      ...limits,
-      timeoutMs: 3000,
-      what: 'a connection',
-    });
+    await until(() => socket.isEstablished || undefined, { ...limits, what: 'a connection' });
     socket.send(request);
     if (isReset) socket.resetOnClose();
-    else await socket.next(3000, (m) => m.length === 0);
+    else await socket.next(PATIENCE_MS, (m) => m.length === 0);
     return true;
   };
   for (const family of FAMILIES)
@@ -234,9 +236,9 @@ test('echo – two that ask each other under one identifier are both answered', 
     },
   });
   for (const family of FAMILIES) {
-    t.true(await pings(b.peer, address('node', family), 64, 1), `IPv${family}: the peer`);
-    t.true(await pings(b.node, address('peer', family), 64, 1), `IPv${family}: the node, meanwhile`);
-    t.true(await pings(b.peer, address('node', family), 64, 1), `IPv${family}: the peer again`);
+    t.true(await pings(b.peer, address('node', family), 64, { id: 1 }), `IPv${family}: the peer`);
+    t.true(await pings(b.node, address('peer', family), 64, { id: 1 }), `IPv${family}: the node, meanwhile`);
+    t.true(await pings(b.peer, address('node', family), 64, { id: 1 }), `IPv${family}: the peer again`);
   }
 });
 
@@ -273,7 +275,8 @@ test('fragments – large pings and datagrams pass where small ones do, both way
       t.is(await host.probeUdp(where, 80, { payload }), 'open', what);
       t.is(await host.probeUdp(where, 81, { payload, timeoutMs: 200 }), 'timeout', `${what}, closed`);
       const isPod = from === 'red' || to === 'red';
-      t.is(await pings(host, where, 20_000), !isPod, `${what}, ping`);
+      const patience = isPod ? { patienceMs: 500 } : {};
+      t.is(await pings(host, where, 20_000, patience), !isPod, `${what}, ping`);
     }
   const { INVALID = 0, INVALID_FRAG = 0 } = await b.drops();
   t.deepEqual([INVALID, INVALID_FRAG], [0, 0]);
@@ -296,7 +299,7 @@ async function learnsMtu(host: Host, to: string, family: Family): Promise<true> 
       return (e as NodeJS.ErrnoException).code === 'EMSGSIZE' || undefined;
     }
   };
-  return await until(isTold, { ...limits, timeoutMs: 3000, what: 'the path MTU' });
+  return await until(isTold, { ...limits, what: 'the path MTU' });
 }
 
 async function errorsReach(t: ExecutionContext, b: Bed, from: 'node' | 'red'): Promise<void> {
@@ -319,7 +322,7 @@ async function errorsReach(t: ExecutionContext, b: Bed, from: 'node' | 'red'): P
     const { outcome, error } = await host.attempt({ proto: 'udp', to: gone[family], port: 80 });
     t.is(outcome, 'unreachable', `${what}: a router in the middle says so (${error})`);
     // The answer may come while connect(2) still holds the socket; the next SYN's answer is heard.
-    t.is(await host.probeTcp(gone[family], 80, { timeoutMs: 5000 }), 'unreachable', `${what}: over TCP`);
+    t.is(await host.probeTcp(gone[family], 80), 'unreachable', `${what}: over TCP`);
     t.true(await learnsMtu(host, address('far', family), family), `${what}: too large for the path`);
   }
   // And a connection over that path carries bulk.

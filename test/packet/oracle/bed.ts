@@ -233,8 +233,8 @@ export class Bed implements AsyncDisposable {
   /** All events up to now, in the order of their runs: there is one ring. */
   async allEvents(): Promise<readonly Event[]> {
     await until(() => this.#events.length >= this.#sent(), {
-      signal: AbortSignal.timeout(20_000),
-      timeoutMs: 10_000,
+      signal: AbortSignal.timeout(120_000),
+      timeoutMs: 60_000,
       what: 'every event that was sent',
     });
     return this.#events;

@@ -93,11 +93,11 @@ test('policy test – with --watch it runs again when a file changes, until it i
       file,
     ]);
     const { signal } = new AbortController();
-    await until(() => out.includes('1 failed'), { signal, timeoutMs: 20_000, what: 'the first run' });
+    await until(() => out.includes('1 failed'), { signal, timeoutMs: 60_000, what: 'the first run' });
     await writeFile(file, wrong.replace('deny', 'allow'));
     await until(() => out.includes('1 expectations met, 0 failed'), {
       signal,
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
       what: 'the second run',
     });
     stop.abort();

@@ -73,5 +73,5 @@ export function bench({ settings, activeBefore = 0, fs: other }: Given = {}) {
 /** Waits, on the real clock, until the fake one has a sleeper: the source has done what it could. */
 export async function idle(b: ReturnType<typeof bench>, wakeMs?: number): Promise<void> {
   const isDone = () => b.clock.sleeping > 0 && (wakeMs === undefined || b.clock.nextWakeMs === wakeMs);
-  await until(isDone, { what: 'the source sleeps', timeoutMs: 5000, signal: never, intervalMs: 1 });
+  await until(isDone, { what: 'the source sleeps', timeoutMs: 60_000, signal: never, intervalMs: 1 });
 }

@@ -108,7 +108,7 @@ for (const [kind, make] of [
     const changed = async (what: string, change: () => void) => {
       const before = count;
       change();
-      await until(() => count > before, { what, timeoutMs: 5000, signal: new AbortController().signal });
+      await until(() => count > before, { what, timeoutMs: 60_000, signal: new AbortController().signal });
     };
     await changed('a new file is told', () => place.write('a', 'x'));
     await changed('a changed file is told', () => place.write('a', 'y'));

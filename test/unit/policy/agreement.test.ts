@@ -17,7 +17,7 @@ const leastOf = (kind: string) => (/^request|^unauth/.test(kind) ? 0.005 : 0.01)
 const seed = Number(process.env['MERLON_SEED'] ?? Date.now() % 2 ** 31);
 
 test(`agreement – compiled tables and the oracle give the same verdict and name the same rules (seed ${seed})`, (t) => {
-  t.timeout(60_000, 'two shared cores');
+  t.timeout(600_000, 'two shared cores');
   const counts = new Map<string, number>(COVERAGE.map((kind) => [kind, 0]));
   const rare = new Map<string, number>(RARE.map((kind) => [kind, 0]));
   let pairs = 0;
@@ -61,7 +61,7 @@ test(`agreement – compiled tables and the oracle give the same verdict and nam
 });
 
 test(`compile – the order of rows changes no byte of the canonical dump (seed ${seed})`, (t) => {
-  t.timeout(60_000, 'two shared cores');
+  t.timeout(600_000, 'two shared cores');
   fc.assert(
     fc.property(fc.integer(), (worldSeed) => {
       const world = randomWorld(worldSeed);
@@ -74,7 +74,7 @@ test(`compile – the order of rows changes no byte of the canonical dump (seed 
 });
 
 test(`compile – another history of numbers changes no byte of the canonical dump (seed ${seed})`, (t) => {
-  t.timeout(60_000, 'two shared cores');
+  t.timeout(600_000, 'two shared cores');
   fc.assert(
     fc.property(fc.integer(), fc.integer(), (before, after) => {
       const history = compileWorld(randomWorld(before)).numbering;

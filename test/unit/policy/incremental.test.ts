@@ -55,7 +55,7 @@ function plain(compiled: CompiledPolicy): unknown {
 }
 
 test(`compile – with a memo every edit gives what a compilation from nothing gives (seed ${seed})`, (t) => {
-  t.timeout(60_000, 'two shared cores');
+  t.timeout(600_000, 'two shared cores');
   let edits = 0;
   fc.assert(
     fc.property(fc.integer(), (worldSeed) => {
