@@ -73,7 +73,7 @@ export class RowComparison {
     const { from, to } = this.#ports;
     for (let i = 0; i < from.length; i++) {
       const before = this.#view.columns[from[i] as number] ?? 0;
-      const after = this.#table.columns[to[i] as number] as number;
+      const after = this.#table.columns[to[i] as number] ?? 0;
       seen.set(before * this.#table.columnCount + after, [before, after]);
     }
     return [...seen.values()];
@@ -86,7 +86,7 @@ export class RowComparison {
     if (this.#view.flags !== this.#table.flags) return false;
     for (let i = 0; i < from.length; i++) {
       const before = rows[from[i] as number] ?? 0;
-      const after = wanted[to[i] as number] as number;
+      const after = wanted[to[i] as number] ?? 0;
       if (!(this.isOwn && before === after) && !this.same(before, after)) return false;
     }
     return true;
@@ -94,7 +94,7 @@ export class RowComparison {
 
   /** A row of memory with the verdicts of a position; undefined when the slot has none. */
   rowFor(position: number): number | undefined {
-    const wanted = this.#table.rows[position] as number;
+    const wanted = this.#table.rows[position] ?? 0;
     if (this.isOwn) return wanted;
     if (this.#rowFor.has(wanted)) return this.#rowFor.get(wanted);
     const row = [...new Set(this.#view.rows)].find((r) => this.same(r, wanted));
@@ -106,7 +106,7 @@ export class RowComparison {
 /** Every port segment has the column in memory that the table has for it. */
 function samePlaces(before: ArrayLike<number>, after: ArrayLike<number>, { from, to }: Pairs): boolean {
   for (let i = 0; i < from.length; i++)
-    if ((before[from[i] as number] ?? 0) !== after[to[i] as number]) return false;
+    if ((before[from[i] as number] ?? 0) !== (after[to[i] as number] ?? 0)) return false;
   return true;
 }
 

@@ -447,7 +447,7 @@ export class PolicyTables {
       if (live === undefined) continue;
       const { active, fallback } = live;
       const isBuilt = built.has(planned);
-      const own = (d: 0 | 1, position: number) => planned.dirs[d].rows[position];
+      const own = (d: 0 | 1, position: number) => planned.dirs[d].rows[position] ?? 0;
       yield { view: active, rowFor: isBuilt ? own : planned.rowFor };
       if (fallback !== undefined) yield { view: fallback };
     }

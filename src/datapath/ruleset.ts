@@ -18,7 +18,7 @@ export const DIRECTIONS: readonly Direction[] = ['egress', 'ingress'];
 /** One direction in the kernel's cells, still by the compiler's positions. */
 export interface DirTable {
   readonly flags: number;
-  /** Row of each identity class, column of each port class. */
+  /** Row of each identity class, column of each port class; 0 beyond the end. */
   readonly rows: ArrayLike<number>;
   readonly columns: ArrayLike<number>;
   readonly columnCount: number;
@@ -121,9 +121,9 @@ export function encodeSlot(shape: SlotShape, dirs: readonly [DirTable, DirTable]
     const columns = rows + quads(shape.classCapacity);
     const cells = columns + quads(shape.portCapacity);
     for (let k = 0; k < shape.classCapacity; k++)
-      halves[rows * 4 + k] = dir.rows[shape.classPosition[k] ?? unknown] as number;
+      halves[rows * 4 + k] = dir.rows[shape.classPosition[k] ?? unknown] ?? 0;
     for (let p = 0; p < shape.portCapacity; p++)
-      halves[columns * 4 + p] = dir.columns[shape.portPosition[p] ?? other] as number;
+      halves[columns * 4 + p] = dir.columns[shape.portPosition[p] ?? other] ?? 0;
     words.set(dir.cells, cells * 2);
     header.set([rows, columns, cells, dir.columnCount | (dir.flags << 16)], 2 + 4 * d);
     at = cells + dir.rowCount * dir.columnCount;

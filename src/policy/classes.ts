@@ -8,6 +8,8 @@ import type { PortClass } from './compiled.ts';
 import { nameOf } from './digest.ts';
 import { LIST_NAME_LIMIT } from './match.ts';
 import { compareText } from '#kit/order';
+import { hasChanges, type RowChanges } from '#kit/rows';
+import { Places, VACANT } from './places.ts';
 import {
   type IndexRange,
   mergeRanges,
@@ -28,10 +30,12 @@ export interface PortList {
   readonly written: readonly IndexRange[];
 }
 
-/** Classes in the order of their names, and for each list (by name) the ascending positions of its classes. */
+/** Classes in their places, and for each list (by name) the places of its classes. */
 export interface Classes<C> {
   readonly classes: readonly C[];
-  readonly ofList: ReadonlyMap<string, readonly number[]>;
+  readonly ofList: ReadonlyMap<string, ReadonlySet<number>>;
+  /** Names of the lists that have classes in other places than before the last change. */
+  readonly changed: ReadonlySet<string>;
 }
 
 /** The list that a rule's ports stand for. */
@@ -72,8 +76,54 @@ function entryText({
   return `${name}:${port ?? '?'}`;
 }
 
+/** A port class with the names of the lists that mean it. */
+interface NamedClass extends PortClass {
+  readonly lists: readonly string[];
+}
+
+/** The port classes, carried from one compilation to the next: while no list comes or goes, they stay. */
+export class PortPartition {
+  readonly #lists = new Map<string, PortList>();
+  readonly #places = new Places();
+  readonly #ofList = new Map<string, ReadonlySet<number>>();
+  #names: ReadonlySet<string> = new Set(['']);
+  #classes: readonly PortClass[] = [{ name: '', ranges: [[0, PORT_CLASS_ENTRIES - 1]] }];
+
+  /** The classes after lists (no wildcards) have come and gone. */
+  update(lists: RowChanges<PortList>): Classes<PortClass> {
+    const changed = new Set<string>();
+    if (hasChanges(lists)) this.#recompute(lists, changed);
+    return { classes: this.#classes, ofList: this.#ofList, changed };
+  }
+
+  #recompute(lists: RowChanges<PortList>, changed: Set<string>): void {
+    for (const { name } of lists.gone) this.#lists.delete(name);
+    for (const list of lists.come) this.#lists.set(list.name, list);
+    const named = portClasses([...this.#lists.values()].sort((a, b) => compareText(a.name, b.name)));
+    const names = new Set(named.map(({ name }) => name));
+    this.#places.update(this.#names.difference(names), names.difference(this.#names));
+    this.#names = names;
+    const vacant: PortClass = { name: VACANT, ranges: [] };
+    const classes = Array.from({ length: this.#places.count }, () => vacant);
+    const ofList = new Map<string, Set<number>>([...this.#lists.keys()].map((name) => [name, new Set()]));
+    for (const { name, ranges, lists: covering } of named) {
+      const place = this.#places.of(name) ?? 0;
+      classes[place] = { name, ranges };
+      for (const list of covering) ofList.get(list)?.add(place);
+    }
+    this.#classes = classes;
+    for (const { name } of lists.gone) this.#ofList.delete(name);
+    for (const [name, places] of ofList) {
+      const before = this.#ofList.get(name);
+      if (before !== undefined && before.symmetricDifference(places).size === 0) continue;
+      this.#ofList.set(name, places);
+      changed.add(name);
+    }
+  }
+}
+
 /** Classes of the flat port index under these lists (sorted by name, no wildcards). */
-export function portClasses(lists: readonly PortList[]): Classes<PortClass> {
+function portClasses(lists: readonly PortList[]): readonly NamedClass[] {
   const edges: { readonly at: number; readonly list: number; readonly opens: boolean }[] = [];
   lists.forEach((list, number) => {
     for (const [first, last] of list.ranges) {
@@ -100,17 +150,10 @@ export function portClasses(lists: readonly PortList[]): Classes<PortClass> {
     else active.delete(edge.list);
   }
   close(PORT_CLASS_ENTRIES);
-  const named = [...groups.values()]
-    .map((group) => {
-      const names = group.lists.map((number) => lists[number]?.name ?? '');
-      return { names, value: { name: className(names), ranges: mergeRanges(group.ranges) } };
-    })
-    .sort((x, y) => compareText(x.value.name, y.value.name));
-  const ofList = new Map<string, number[]>(lists.map((list) => [list.name, []]));
-  named.forEach(({ names }, position) => {
-    for (const name of names) ofList.get(name)?.push(position);
+  return [...groups.values()].map((group) => {
+    const names = group.lists.map((number) => lists[number]?.name ?? '');
+    return { name: className(names), ranges: mergeRanges(group.ranges), lists: names };
   });
-  return { classes: named.map(({ value }) => value), ofList };
 }
 
 /** Name of the class that lists with these names (sorted) mean. */

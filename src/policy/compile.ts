@@ -1,91 +1,112 @@
 /** The whole compiler: subjects, then classes, then matrices. */
-import { compareText } from '#kit/order';
+import { deepEqual } from '#kit/equal';
+import { rowChanges } from '#kit/rows';
 import { type IdentityRow, NO_FACTS, type PolicyConfig } from '#model';
-import { portClasses } from './classes.ts';
+import { type PortList, PortPartition } from './classes.ts';
 import type { CompiledPolicy, RuleSetImage } from './compiled.ts';
-import { expandPolicies, type PlainPolicies } from './expand.ts';
-import { type ImageMemo, ruleSetImage } from './matrix.ts';
+import type { ResolvedRule } from './decide.ts';
+import { Expansion } from './expand.ts';
+import { Images } from './images.ts';
+import { ListsInUse } from './lists.ts';
+import type { PeerList } from './match.ts';
 import { IdentityPartition } from './partition.ts';
-import type { ProxyRuleSet } from './proxy.ts';
-import { type RuleSet, type RuleSetMemo, type SubjectInput, subjectsOf } from './subjects.ts';
+import type { RuleSet } from './ruleset.ts';
+import type { SubjectInput } from './selection.ts';
+import { type Subjects, SubjectTable } from './subjects.ts';
 
-/** Everything that compiled policy depends on. Order does not matter anywhere. */
+/** Everything that compiled policy depends on. Order does not matter anywhere; each row stands in a list once. */
 export interface CompileInput extends SubjectInput {
   /** Every identity in use, the reserved ones too. */
   readonly identities: readonly IdentityRow[];
 }
 
 /**
- * What one compilation leaves for the next, so that the next costs what changed. It changes no result: with
- * any memo, `compile` gives what it gives without one. Belongs to one caller, who hands in the same one.
+ * What one compilation leaves for the next, so that the next costs what changed. It changes no meaning: with any
+ * memo, `compile` gives what it gives without one, but for the places of classes. Belongs to one caller.
  */
 export class CompileMemo {
-  #config: string | undefined;
-  #partition: IdentityPartition | undefined;
-  /** Policies without peers that stand for others. */
-  readonly plain: PlainPolicies = new WeakSet();
-  rules: RuleSetMemo = EMPTY_RULES;
-  images: ImageMemo = new Map();
+  #config: PolicyConfig | undefined;
+  #stages: Stages | undefined;
 
-  /** The classes so far; everything is forgotten when an option changed. */
-  partition(config: PolicyConfig): IdentityPartition {
-    const text = JSON.stringify(Object.entries(config).sort(([a], [b]) => compareText(a, b)));
-    if (this.#partition === undefined || text !== this.#config) {
-      this.#partition = new IdentityPartition(config);
-      this.#config = text;
-      this.rules = EMPTY_RULES;
-      this.images = new Map();
-    }
-    return this.#partition;
+  /** The stages so far; everything is forgotten when an option changed. */
+  stages(config: PolicyConfig): Stages {
+    if (this.#stages === undefined || !deepEqual(config, this.#config)) this.#stages = new Stages(config);
+    this.#config = config;
+    return this.#stages;
+  }
+
+  forget(): void {
+    this.#stages = undefined;
   }
 }
-
-const EMPTY_RULES: RuleSetMemo = { rules: new Map(), ruleSets: new Map() };
 
 /** Compiles everything. Only policies that select a subject of this node count. Throws `POLICY_NO_ROOM`. */
 export function compile(input: CompileInput, memo: CompileMemo = new CompileMemo()): CompiledPolicy {
-  const partition = memo.partition(input.config);
-  const policies = expandPolicies(input.policies, input.facts ?? NO_FACTS, memo.plain);
-  const subjects = subjectsOf({ ...input, policies }, memo.rules);
-  const rules = [subjects.host, ...subjects.ruleSets].flatMap(rulesOf);
-  const axes = {
-    identities: partition.update(distinctLists(rules.map((rule) => rule.peers)), input.identities),
-    ports: portClasses(distinctLists(rules.map((rule) => rule.ports))),
-  };
-  const images = new Map();
-  const image = (ruleSet: RuleSet) => ruleSetImage(ruleSet, axes, memo.images, images);
-  const host = image(subjects.host);
-  const ruleSets = subjects.ruleSets.map(image);
-  const compiled = {
-    identityClasses: axes.identities.classes,
-    portClasses: axes.ports.classes,
-    host,
-    ruleSets,
-    proxyRules: proxyRulesOf([host, ...ruleSets]),
-    endpoints: subjects.endpoints,
-  };
-  memo.rules = subjects.memo;
-  memo.images = images;
-  return compiled;
-}
-
-/** Every proxy rule set that a cell names, by id, in order. */
-function proxyRulesOf(images: readonly RuleSetImage[]): ReadonlyMap<string, ProxyRuleSet> {
-  const found = new Map<string, ProxyRuleSet>();
-  for (const { directions } of images) {
-    for (const cell of [...directions.ingress.cells, ...directions.egress.cells]) {
-      if (cell.proxy !== undefined) found.set(cell.proxy.id, cell.proxy);
-    }
+  try {
+    return memo.stages(input.config).update(input);
+  } catch (e) {
+    memo.forget(); // some stages are a step ahead of the others
+    throw e;
   }
-  return new Map([...found].sort(([a], [b]) => compareText(a, b)));
 }
 
-function rulesOf({ directions }: RuleSet) {
+/** The stages, each with what it remembers; what changed in one is what the next one looks at. */
+class Stages {
+  readonly #expansion = new Expansion();
+  readonly #subjects: SubjectTable;
+  readonly #peers = new ListsInUse<PeerList, RuleSet>();
+  readonly #ports = new ListsInUse<PortList, RuleSet>();
+  readonly #identityClasses: IdentityPartition;
+  readonly #portClasses = new PortPartition();
+  readonly #images = new Images();
+  #identities: readonly IdentityRow[] = [];
+  #compiled: CompiledPolicy | undefined;
+
+  constructor(config: PolicyConfig) {
+    this.#subjects = new SubjectTable(config);
+    this.#identityClasses = new IdentityPartition(config);
+  }
+
+  update(input: CompileInput): CompiledPolicy {
+    const policies = this.#expansion.update(input.policies, input.facts ?? NO_FACTS);
+    const subjects = this.#subjects.update({ ...input, policies });
+    const peers = this.#peers.update(subjects.changes, (ruleSet) =>
+      rulesOf(ruleSet).map((rule) => rule.peers),
+    );
+    const ports = this.#ports.update(subjects.changes, (ruleSet) =>
+      rulesOf(ruleSet).map((rule) => rule.ports),
+    );
+    const axes = {
+      identities: this.#identityClasses.update(peers, rowChanges(this.#identities, input.identities)),
+      ports: this.#portClasses.update(ports),
+    };
+    this.#identities = input.identities;
+    const touched = new Set([
+      ...this.#peers.usersOf(axes.identities.changed),
+      ...this.#ports.usersOf(axes.ports.changed),
+    ]);
+    this.#images.update(subjects.changes, touched, axes);
+    this.#compiled = {
+      identityClasses: axes.identities.classes,
+      portClasses: axes.ports.classes,
+      host: this.#images.of(subjects.host),
+      ruleSets: this.#ruleSets(subjects),
+      proxyRules: this.#images.proxyRules,
+      endpoints: subjects.endpoints,
+    };
+    return this.#compiled;
+  }
+
+  /** The same list while it holds the same. */
+  #ruleSets({ ruleSets }: Subjects): readonly RuleSetImage[] {
+    const before = this.#compiled?.ruleSets ?? [];
+    const images = ruleSets.map((ruleSet) => this.#images.of(ruleSet));
+    return images.length === before.length && images.every((image, i) => image === before[i])
+      ? before
+      : images;
+  }
+}
+
+function rulesOf({ directions }: RuleSet): readonly ResolvedRule[] {
   return [...directions.ingress.rules, ...directions.egress.rules];
-}
-
-/** Each list once, without wildcards, sorted by name. */
-function distinctLists<L extends { readonly name: string; readonly wildcard: boolean }>(lists: L[]): L[] {
-  const byName = new Map(lists.filter((list) => !list.wildcard).map((list) => [list.name, list]));
-  return [...byName.values()].sort((a, b) => compareText(a.name, b.name));
 }

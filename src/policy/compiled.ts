@@ -27,7 +27,7 @@ export interface Cell {
 
 /** Identities that all rule sets treat alike. The class named `''` is that of an unknown identity. */
 export interface IdentityClass {
-  /** Canonical name: equal names in two outputs mean equal membership rules. */
+  /** Canonical name: equal names in two outputs mean equal membership rules. `vacant`: nobody's place now. */
   readonly name: string;
   readonly members: readonly Identity[];
 }
@@ -42,9 +42,9 @@ export interface PortClass {
 /** One direction of a rule set. */
 export interface DirectionImage {
   readonly enforced: boolean;
-  /** Row of each identity class, by position in `CompiledPolicy.identityClasses`. */
+  /** Row of each identity class, by position in `CompiledPolicy.identityClasses`; 0 beyond the end. */
   readonly rows: readonly number[] | Uint16Array;
-  /** Column of each port class, by position in `CompiledPolicy.portClasses`. */
+  /** Column of each port class, by position in `CompiledPolicy.portClasses`; 0 beyond the end. */
   readonly columns: readonly number[] | Uint16Array;
   readonly columnCount: number;
   readonly rowCount: number;

@@ -8,6 +8,7 @@ import { rangeText } from './classes.ts';
 import type { CompiledPolicy, DirectionImage, RuleSetImage } from './compiled.ts';
 import { cellText } from './matrix.ts';
 import { compareText } from '#kit/order';
+import { VACANT } from './places.ts';
 import { type IndexRange, mergeRanges, PORT_CLASS_ENTRIES } from './port-index.ts';
 
 /** The dump; `labelsOf` tells what an identity stands for. */
@@ -16,14 +17,16 @@ export function canonicalDump(
   labelsOf: (identity: Identity) => LabelSet | undefined,
 ): string {
   const lines: string[] = ['identity classes'];
-  const byName = [...compiled.identityClasses].sort((a, b) => compareText(a.name, b.name));
+  const byName = compiled.identityClasses.filter(isTaken).sort((a, b) => compareText(a.name, b.name));
   for (const { name, members } of byName) {
     lines.push(`  [${name}]`);
     const texts = members.map((member) => labelsOf(member)?.key ?? `identity ${member}`).sort(compareText);
     for (const text of texts) lines.push(`    ${text}`);
   }
   lines.push('port classes');
-  for (const { name, ranges } of [...compiled.portClasses].sort((a, b) => compareText(a.name, b.name))) {
+  for (const { name, ranges } of compiled.portClasses
+    .filter(isTaken)
+    .sort((a, b) => compareText(a.name, b.name))) {
     lines.push(`  [${name}] ${ranges.map(rangeLabel).join(' ')}`);
   }
   if (compiled.proxyRules.size > 0) lines.push('proxy rules');
@@ -34,6 +37,9 @@ export function canonicalDump(
   }
   return `${lines.join('\n')}\n`;
 }
+
+/** Not the place of a class that is gone. */
+const isTaken = ({ name }: { readonly name: string }): boolean => name !== VACANT;
 
 /** The last range reaches the end of the index, which needs no name. */
 function rangeLabel(range: readonly [number, number]): string {
@@ -72,7 +78,7 @@ function directionLines(compiled: CompiledPolicy, direction: Direction, image: D
 function rowsByClasses(compiled: CompiledPolicy, image: DirectionImage) {
   const names: string[][] = Array.from({ length: image.rowCount }, () => []);
   compiled.identityClasses.forEach(({ name }, position) => {
-    names[image.rows[position] ?? 0]?.push(name);
+    if (name !== VACANT) names[image.rows[position] ?? 0]?.push(name);
   });
   return names
     .map((list, row) => ({ label: `[${list.sort(compareText).join('] [')}]`, row }))

@@ -10,6 +10,7 @@ import {
   equals,
   LABEL_CLUSTER,
   LABEL_NAMESPACE,
+  NO_FACTS,
   type PeerSelector,
   type Policy,
   type PolicyFacts,
@@ -18,25 +19,44 @@ import {
   type ServiceRow,
   type ServiceSelector,
 } from '#model';
+import { hasChanges, rowChanges } from '#kit/rows';
 import { nameOf } from './digest.ts';
 import { peerListOf, selectorMatches } from './match.ts';
 import { labelSet } from '#kit/labels';
 
-/** Which policies have nothing to expand: remembered, since most have not. */
-export type PlainPolicies = WeakSet<Policy>;
+/** Policies with every peer a label selector, an entity, a prefix, a group of prefixes or a name. */
+export function expandPolicies(policies: readonly Policy[], facts: PolicyFacts): readonly Policy[] {
+  return new Expansion().update(policies, facts);
+}
 
-/** The policies with every peer a label selector, an entity, a prefix, a group of prefixes or a name. */
-export function expandPolicies(
-  policies: readonly Policy[],
-  facts: PolicyFacts,
-  plain: PlainPolicies = new WeakSet(),
-): readonly Policy[] {
-  return policies.map((policy) => {
-    if (plain.has(policy)) return policy;
-    if (policy.specs.some((spec) => spec.rules.some(isIndirect))) return expanded(policy, facts);
-    plain.add(policy);
-    return policy;
-  });
+/** The same, carried from one time to the next: what says the same as before is the same object. */
+export class Expansion {
+  #facts: PolicyFacts = NO_FACTS;
+  #known = new Map<Policy, Policy>();
+
+  update(policies: readonly Policy[], facts: PolicyFacts): readonly Policy[] {
+    const isSame = sameReferred(this.#facts, facts);
+    const before = this.#known;
+    this.#facts = facts;
+    this.#known = new Map(
+      policies.map((policy) => {
+        const old = before.get(policy);
+        if (old !== undefined && (old === policy || isSame)) return [policy, old];
+        const now = policy.specs.some((spec) => spec.rules.some(isIndirect))
+          ? expanded(policy, facts)
+          : policy;
+        return [policy, old?.contentHash === now.contentHash ? old : now];
+      }),
+    );
+    return [...this.#known.values()];
+  }
+}
+
+/** Whether the rows that peers may refer to are the same. */
+function sameReferred(a: PolicyFacts, b: PolicyFacts): boolean {
+  return (['services', 'endpointSlices', 'cloudGroups'] as const).every(
+    (kind) => !hasChanges(rowChanges<unknown>(a[kind], b[kind])),
+  );
 }
 
 function isIndirect({ peers }: Rule): boolean {

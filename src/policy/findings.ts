@@ -9,7 +9,7 @@ import { Lpm } from '#kit/lpm';
 import { type Policy, type PolicySpec, policyTitle, type Rule } from '#model';
 import type { CompiledPolicy } from './compiled.ts';
 import { portNamesOf, portsOfSubject } from './named-ports.ts';
-import { selectionsOf, type SubjectInput } from './subjects.ts';
+import { selectionsOf, type SubjectInput } from './selection.ts';
 
 /** Every code and what it is about. */
 export const FINDING_CODES = {

@@ -40,11 +40,5 @@ export {
   prefixIdentities,
   type PrefixOutput,
 } from './prefixes.ts';
-export {
-  ORIGIN_ALWAYS,
-  ORIGIN_INIT,
-  ORIGIN_LOCALHOST,
-  type PolicySubject,
-  type Selection,
-  selectionsOf,
-} from './subjects.ts';
+export { ORIGIN_ALWAYS, ORIGIN_INIT, ORIGIN_LOCALHOST } from './ruleset.ts';
+export { type PolicySubject, type Selection, selectionsOf } from './selection.ts';

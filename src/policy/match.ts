@@ -8,6 +8,7 @@ import { type Cidr, cidrCovers, formatCidr, parseCidr, parseCidrOrIp } from '#ki
 import type { Label, LabelSet } from '#kit/labels';
 import {
   type Entity,
+  LABEL_CIDR_GROUP_NAME,
   matchesRequirement,
   type Peers,
   type PeerSelector,
@@ -67,7 +68,7 @@ export function selectorText(selector: PeerSelector): string {
       return `fqdn ${selector.pattern}`;
     case 'service':
     case 'cloudGroup':
-      throw new MerlonError('INTERNAL', `a ${selector.kind} was not expanded`);
+      return notExpanded(selector);
     default:
       return assertNever(selector);
   }
@@ -106,6 +107,57 @@ export function selectorMatches(selector: Selector, labels: LabelSet, points: re
       ? prefixRequirementHolds(requirement, points)
       : matchesRequirement(requirement, labels),
   );
+}
+
+/** A label set with the prefixes it stands for. */
+export interface PeerSet {
+  readonly labels: LabelSet;
+  readonly points: readonly Cidr[];
+}
+
+/** Whether a peer selector means a label set. */
+export function peerMatches(
+  selector: PeerSelector,
+  { labels, points }: PeerSet,
+  config: PolicyConfig,
+): boolean {
+  switch (selector.kind) {
+    case 'labels':
+      return selectorMatches(selector.selector, labels, points);
+    case 'entity':
+      return entityLabels(selector.entity, config).some((wanted) =>
+        labels.labels.some((l) => isLabel(l, wanted.source, wanted.key) && l.value === wanted.value),
+      );
+    case 'cidr':
+      return points.some((point) => cidrCovers(selector.cidr, point) && isLeft(point, selector.except));
+    case 'cidrGroup':
+      // Prefixes that are in a group at all, whatever the selector does not ask for.
+      return (
+        labels.labels.some((l) => l.source === 'cidrgroup' && l.key.startsWith(LABEL_CIDR_GROUP_NAME)) &&
+        points.some((point) => isLeft(point, selector.except)) &&
+        selectorMatches(selector.selector, labels, points)
+      );
+    case 'fqdn':
+      return labels.labels.some((l) => isLabel(l, 'fqdn', selector.pattern));
+    case 'service':
+    case 'cloudGroup':
+      return notExpanded(selector);
+    default:
+      return assertNever(selector);
+  }
+}
+
+/** Services and cloud groups are replaced before anything is matched. */
+export function notExpanded({ kind }: PeerSelector): never {
+  throw new MerlonError('INTERNAL', `a ${kind} was not expanded`);
+}
+
+function isLabel(label: Label, source: string, key: string): boolean {
+  return label.source === source && label.key === key;
+}
+
+function isLeft(point: Cidr, except: readonly Cidr[]): boolean {
+  return !except.some((cidr) => cidrCovers(cidr, point));
 }
 
 /** The prefix that a key of source `cidr` names; Cilium writes `-` for the colons of IPv6. */
@@ -161,7 +213,7 @@ export function cidrPoints(labels: LabelSet, config: PolicyConfig): readonly Cid
 }
 
 function hasReserved(labels: LabelSet, key: string | undefined): boolean {
-  return labels.labels.some((label) => label.source === 'reserved' && label.key === key);
+  return key !== undefined && labels.labels.some((label) => isLabel(label, 'reserved', key));
 }
 
 /**

@@ -9,7 +9,7 @@ import { BitSets, Meetings } from './bitset.ts';
 import type { Classes } from './classes.ts';
 import type { Cell, DirectionImage, IdentityClass, PortClass, RuleSetImage } from './compiled.ts';
 import { cellOf, type ResolvedRule, segmentsOf } from './decide.ts';
-import { type DirectionRules, ORIGIN_LOCALHOST, type RuleSet } from './subjects.ts';
+import { type DirectionRules, ORIGIN_LOCALHOST, type RuleSet } from './ruleset.ts';
 
 /** Most places where rows meet columns before equal ones are merged: 64 MiB while compiling. */
 const MAX_CELLS = 1 << 23;
@@ -30,24 +30,21 @@ interface Body {
   readonly table: Pick<DirectionImage, 'cells' | 'matrix' | 'rowCount' | 'columnCount'>;
 }
 
-/** Tables of an earlier compilation, by content of the rule set. */
-export type ImageMemo = ReadonlyMap<string, Readonly<Record<Direction, Body>>>;
+/** The tables of one rule set, to be taken over where the same rules meet again. */
+export type Bodies = Readonly<Record<Direction, Body>>;
 
-/**
- * The matrices of one rule set; those of `memo` are taken over where the same rules meet. What was used is
- * put into `used`. Throws `POLICY_NO_ROOM`.
- */
+/** The matrices of one rule set; `old` is what it had before, where it had. Throws `POLICY_NO_ROOM`. */
 export function ruleSetImage(
   ruleSet: RuleSet,
   axes: Axes,
-  memo: ImageMemo,
-  used: Map<string, Readonly<Record<Direction, Body>>>,
-): RuleSetImage {
-  const old = memo.get(ruleSet.content);
+  old: Bodies | undefined,
+): { readonly image: RuleSetImage; readonly bodies: Bodies } {
   const ingress = directionImage(ruleSet.directions.ingress, axes, old?.ingress);
   const egress = directionImage(ruleSet.directions.egress, axes, old?.egress);
-  used.set(ruleSet.content, { ingress: ingress.body, egress: egress.body });
-  return { key: ruleSet.key, directions: { ingress: ingress.image, egress: egress.image } };
+  return {
+    image: { key: ruleSet.key, directions: { ingress: ingress.image, egress: egress.image } },
+    bodies: { ingress: ingress.body, egress: egress.body },
+  };
 }
 
 function directionImage(
@@ -61,8 +58,8 @@ function directionImage(
   const body = old !== undefined && isSame ? old : bodyOf(rules, rows.sets, columns.sets);
   const image = {
     enforced: rules.enforced,
-    rows: placed(axes.identities.classes.length, rows, body.rowTo),
-    columns: placed(axes.ports.classes.length, columns, body.columnTo),
+    rows: placed(rows, body.rowTo),
+    columns: placed(columns, body.columnTo),
     ...body.table,
   };
   return { image, body };
@@ -159,9 +156,9 @@ function merged(matrix: readonly Uint32Array[], cells: readonly Cell[]): readonl
   return matrix.map((line) => line.map((number) => to[number] ?? 0));
 }
 
-/** Where each of `count` classes stands after merging. */
-function placed(count: number, { named }: Grouping, to: readonly number[]): Uint16Array {
-  const places = new Uint16Array(count).fill(to[0] ?? 0);
+/** Where classes stand after merging, up to the last that is named; the others in place 0, which stays 0. */
+function placed({ named }: Grouping, to: readonly number[]): Uint16Array {
+  const places = new Uint16Array((named.at(-1)?.position ?? -1) + 1);
   for (const { position, place } of named) places[position] = to[place] ?? 0;
   return places;
 }

@@ -1,25 +1,13 @@
 /**
  * First stage: which label sets a selector or a peer list means. Sets are indexed by label and by prefix, so
- * that a selector costs what it matches, not what there is; they come and go one by one.
+ * that a selector costs what it matches, not what there is; they come and go one by one. The other way round,
+ * from a label set to selectors: selector-index.ts.
  */
-import { assertNever, MerlonError } from '#kit/errors';
-import { type Cidr, cidrCovers, formatCidr } from '#kit/ip';
-import type { Label, LabelSet } from '#kit/labels';
+import { assertNever } from '#kit/errors';
+import type { LabelSet } from '#kit/labels';
 import { Lpm } from '#kit/lpm';
-import {
-  LABEL_CIDR_GROUP_NAME,
-  type PeerSelector,
-  type PolicyConfig,
-  type Requirement,
-  type Selector,
-} from '#model';
-import { cidrPoints, entityLabels, type PeerList, selectorMatches } from './match.ts';
-
-/** A label set with the prefixes it stands for. */
-interface IndexedSet {
-  readonly labels: LabelSet;
-  readonly points: readonly Cidr[];
-}
+import type { PeerSelector, PolicyConfig, Requirement, Selector } from '#model';
+import { cidrPoints, entityLabels, notExpanded, peerMatches, type PeerList, type PeerSet } from './match.ts';
 
 /** Where a label key occurs: in any set, and by value. */
 interface Occurrences {
@@ -30,7 +18,7 @@ interface Occurrences {
 /** Label sets by number (of an identity, of an endpoint). */
 export class LabelIndex {
   readonly #config: PolicyConfig;
-  readonly #sets = new Map<number, IndexedSet>();
+  readonly #sets = new Map<number, PeerSet>();
   /** By key, whatever the source. */
   readonly #byLabel = new Map<string, Occurrences>();
   readonly #byPrefix = new Lpm<Set<number>>();
@@ -42,13 +30,6 @@ export class LabelIndex {
   /** The labels of a number, if it is known. */
   get(id: number): LabelSet | undefined {
     return this.#sets.get(id)?.labels;
-  }
-
-  /** An index of these sets only. */
-  alone(rows: readonly { readonly id: number; readonly labels: LabelSet }[]): LabelIndex {
-    const index = new LabelIndex(this.#config);
-    for (const { id, labels } of rows) index.add(id, labels);
-    return index;
   }
 
   /** Adds a number that is not known yet. */
@@ -96,85 +77,60 @@ export class LabelIndex {
   /** The numbers for whose labels all requirements hold, ascending. */
   matching(selector: Selector): readonly number[] {
     const found = new Set<number>();
-    this.#collectLabels(selector, found);
+    this.#collect({ kind: 'labels', selector }, found);
     return [...found].sort((a, b) => a - b);
   }
 
   #collect(selector: PeerSelector, found: Set<number>): void {
+    for (const ids of this.#candidates(selector)) {
+      for (const id of ids) {
+        const set = this.#sets.get(id);
+        if (set !== undefined && peerMatches(selector, set, this.#config)) found.add(id);
+      }
+    }
+  }
+
+  /** Numbers among which all that the selector means are. */
+  #candidates(selector: PeerSelector): Iterable<Iterable<number>> {
     switch (selector.kind) {
       case 'labels':
-        return this.#collectLabels(selector.selector, found);
-      case 'entity':
-        for (const { source, key, value } of entityLabels(selector.entity, this.#config)) {
-          for (const id of this.#byLabel.get(key)?.values.get(value) ?? []) {
-            const labels = this.#sets.get(id)?.labels.labels ?? [];
-            if (labels.some((l) => l.source === source && l.key === key && l.value === value)) found.add(id);
-          }
-        }
-        return;
-      case 'cidr': {
-        const excepted = new Set<string>();
-        for (const except of selector.except) {
-          for (const { cidr } of this.#byPrefix.covered(except)) excepted.add(formatCidr(cidr));
-        }
-        for (const { cidr, value } of this.#byPrefix.covered(selector.cidr)) {
-          if (excepted.size > 0 && excepted.has(formatCidr(cidr))) continue;
-          for (const id of value) found.add(id);
-        }
-        return;
-      }
       case 'cidrGroup':
-        return this.#collectGroups(selector.selector, selector.except, found);
+        return [this.#fewest(selector.selector)];
+      case 'entity':
+        return entityLabels(selector.entity, this.#config).map(({ key, value }) => this.#with(key, value));
+      case 'cidr':
+        return [...this.#byPrefix.covered(selector.cidr)].map(({ value }) => value);
       case 'fqdn':
-        for (const id of this.#byLabel.get(selector.pattern)?.any ?? []) {
-          const labels = this.#sets.get(id)?.labels.labels ?? [];
-          if (labels.some((l) => l.source === 'fqdn' && l.key === selector.pattern)) found.add(id);
-        }
-        return;
+        return [this.#byLabel.get(selector.pattern)?.any ?? []];
       case 'service':
       case 'cloudGroup':
-        throw new MerlonError('INTERNAL', `a ${selector.kind} was not expanded`);
+        return notExpanded(selector);
       default:
-        assertNever(selector);
+        return assertNever(selector);
     }
   }
 
-  /** Prefixes that are in a group at all, whatever the selector does not ask for. */
-  #collectGroups(selector: Selector, except: readonly Cidr[], found: Set<number>): void {
-    const some = new Set<number>();
-    this.#collectLabels(selector, some);
-    for (const id of some) {
-      const set = this.#sets.get(id);
-      const isMember = set?.labels.labels.some(isGroupName) === true;
-      const isLeft = set?.points.some((point) => !except.some((e) => cidrCovers(e, point))) === true;
-      if (isMember && isLeft) found.add(id);
+  /** What the requirement that the fewest satisfy leaves. */
+  #fewest({ requirements }: Selector): Iterable<number> {
+    let fewest: ReadonlySet<number> | undefined;
+    for (const requirement of requirements) {
+      const some = this.#satisfying(requirement);
+      if (some !== undefined && (fewest === undefined || some.size < fewest.size)) fewest = some;
     }
-  }
-
-  #collectLabels(selector: Selector, found: Set<number>): void {
-    let candidates: ReadonlySet<number> | undefined;
-    for (const requirement of selector.requirements) {
-      const some = this.#candidates(requirement);
-      if (some !== undefined && (candidates === undefined || some.size < candidates.size)) candidates = some;
-    }
-    for (const id of candidates ?? this.#sets.keys()) {
-      const set = this.#sets.get(id);
-      if (set !== undefined && selectorMatches(selector, set.labels, set.points)) found.add(id);
-    }
+    return fewest ?? this.#sets.keys();
   }
 
   /** Numbers among which all that satisfy the requirement are; undefined when those may be any. */
-  #candidates(requirement: Requirement): ReadonlySet<number> | undefined {
+  #satisfying(requirement: Requirement): ReadonlySet<number> | undefined {
     if (requirement.source === 'cidr') return undefined;
-    const at = this.#byLabel.get(requirement.key);
     switch (requirement.operator) {
       case 'In': {
         const [only, ...more] = requirement.values;
-        if (only !== undefined && more.length === 0) return at?.values.get(only) ?? NOBODY;
-        return new Set(requirement.values.flatMap((value) => [...(at?.values.get(value) ?? [])]));
+        if (only !== undefined && more.length === 0) return this.#with(requirement.key, only);
+        return new Set(requirement.values.flatMap((value) => [...this.#with(requirement.key, value)]));
       }
       case 'Exists':
-        return at?.any ?? NOBODY;
+        return this.#byLabel.get(requirement.key)?.any ?? NOBODY;
       case 'NotIn':
       case 'DoesNotExist':
         return undefined;
@@ -182,10 +138,10 @@ export class LabelIndex {
         return assertNever(requirement.operator);
     }
   }
-}
 
-function isGroupName({ source, key }: Label): boolean {
-  return source === 'cidrgroup' && key.startsWith(LABEL_CIDR_GROUP_NAME);
+  #with(key: string, value: string): ReadonlySet<number> {
+    return this.#byLabel.get(key)?.values.get(value) ?? NOBODY;
+  }
 }
 
 const NOBODY: ReadonlySet<number> = new Set();
