@@ -8,6 +8,8 @@
  *  3. The new policies are switched to, for old and new identities alike.
  *  4. Addresses that are gone leave the ipcache, then identities nobody has any more leave the classes.
  *
+ * After a start the old policies are what a predecessor left in the kernel (`takeover.ts`); the order is the same.
+ *
  * One change at a time; what comes meanwhile is taken together in the next.
  */
 import type {
@@ -21,7 +23,16 @@ import type {
   PolicyFacts,
 } from '#model';
 import type { LabelSet } from '#kit/labels';
-import { type CompiledPolicy, type CompileMemo, compile, type Numbering, prefixIdentities } from '#policy';
+import {
+  type CompiledPolicy,
+  type CompileMemo,
+  compile,
+  type Numbering,
+  numberingPast,
+  prefixIdentities,
+  type PrefixOutput,
+} from '#policy';
+import { type Adopted, numberingOver, planTakeover } from './takeover.ts';
 
 /** Everything that decides what is enforced, at one moment. */
 export interface ControlInput {
@@ -37,6 +48,10 @@ export interface ControlInput {
 
 /** What the kernel is told. Every call is idempotent; a call that throws has changed nothing that a packet sees. */
 export interface PolicySink {
+  /** What a predecessor left in force; undefined where nothing is. */
+  adopted(): Adopted | undefined;
+  /** Identities that the rule sets in force do not know are judged like these, which they may know. */
+  introduce(pairs: readonly (readonly [identity: Identity, like: number])[]): Promise<void>;
   applyPolicy(compiled: CompiledPolicy): Promise<void>;
   /** Adds and moves; each is judged by its new identity from the moment this resolves. */
   updateIpcache(rows: readonly IpcacheRow[]): Promise<void>;
@@ -71,9 +86,11 @@ export async function enforce(
   memo: CompileMemo,
   isRepair: boolean,
 ): Promise<Enforced> {
+  const adopted = before === undefined ? sink.adopted() : undefined;
+  if (adopted !== undefined) return takeOver(input, adopted, numbering, sink, memo);
   const wanted = prefixIdentities({ ...input, numbering });
   const ipcache = new Map(wanted.ipcache.map((row) => [row.prefix, row]));
-  const endpoints = input.endpoints.map((e, i) => ({ ...e, identity: identityAt(wanted.endpoints, i) }));
+  const endpoints = numbered(input, wanted);
   const both = union(before?.identities ?? [], wanted.identities);
   if (before !== undefined && both.length > before.identities.length) {
     await sink.applyPolicy(compileFor(before.input, both, memo));
@@ -91,6 +108,43 @@ export async function enforce(
     await sink.applyPolicy(compiled);
   }
   return { input, identities: wanted.identities, ipcache, endpoints, compiled, numbering: wanted.numbering };
+}
+
+/** The first change over what a predecessor left: its policies stand in the kernel alone. */
+async function takeOver(
+  input: ControlInput,
+  adopted: Adopted,
+  before: Numbering,
+  sink: PolicySink,
+  memo: CompileMemo,
+): Promise<Enforced> {
+  const wanted = prefixIdentities({ ...input, numbering: numberingOver(before, adopted) });
+  const { identities } = wanted;
+  const endpoints = numbered(input, wanted);
+  const over = planTakeover(adopted, { ...wanted, endpoints, config: input.config });
+  await sink.introduce(over.introduced);
+  await sink.updateEndpoints(over.endpoints);
+  await sink.updateIpcache(over.ipcache);
+  let compiled = compileFor(input, over.identities, memo);
+  await sink.applyPolicy(compiled);
+  await sink.updateEndpoints(endpoints);
+  await sink.pruneIpcache(wanted.ipcache);
+  if (over.identities.length > identities.length) {
+    compiled = compileFor(input, identities, memo);
+    await sink.applyPolicy(compiled);
+  }
+  const ipcache = new Map(wanted.ipcache.map((row) => [row.prefix, row]));
+  // Events and flows name stand-ins for a while.
+  const numbering = numberingPast(
+    wanted.numbering,
+    over.identities.map(({ id }) => id),
+  );
+  return { input, identities, ipcache, endpoints, compiled, numbering };
+}
+
+/** The endpoints with their identities' numbers. */
+function numbered(input: ControlInput, wanted: PrefixOutput): readonly EndpointRow[] {
+  return input.endpoints.map((e, i) => ({ ...e, identity: identityAt(wanted.endpoints, i) }));
 }
 
 function compileFor(

@@ -9,13 +9,9 @@ type Loaded = Pick<DatapathOptions, 'settings' | 'timeouts' | 'maxTcp' | 'maxOth
 export function datapathSettings({ values }: NodeConfig): Loaded {
   const maxTcp = values['hostfw.ct.maxTCP'];
   const maxOther = values['hostfw.ct.maxOther'];
-  // With one family the world has one identity (policy.md §12.1).
-  const isDual = values['enable-ipv4'] !== false && values['enable-ipv6'] !== false;
   return {
     settings: {
       ...worldIdentities(values),
-      cfg_identity_world4: RESERVED_IDENTITY[isDual ? 'world-ipv4' : 'world'],
-      cfg_identity_world6: RESERVED_IDENTITY[isDual ? 'world-ipv6' : 'world'],
       ...disabledFamilies(values),
       ...strictEthertypes(values['hostfw.strictEthertypes'] ?? []),
       cfg_builtin_dhcp: values['hostfw.builtin.dhcp'] === false ? 0 : 1,

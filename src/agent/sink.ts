@@ -7,6 +7,13 @@ import type { PolicySink } from './control.ts';
 /** `enforced` is told of endpoints whose record the kernel has: their devices may get programs then. */
 export function datapathSink(datapath: Datapath, db: Database, enforced: Table<EndpointRow>): PolicySink {
   return {
+    adopted() {
+      if (datapath.hostGeneration === 0) return undefined;
+      return { ipcache: datapath.ipcache.held, classes: datapath.policy.identities.known };
+    },
+    async introduce(pairs) {
+      await datapath.policy.introduce(pairs);
+    },
     async applyPolicy(compiled) {
       await datapath.applyPolicy(compiled);
     },

@@ -57,16 +57,7 @@ export class Ipcache {
 
   /** Reads what an earlier process left. */
   adopt(): void {
-    for (const [name, keySize] of HOSTS)
-      for (const [key, value] of dumpHash(this.#maps.fd(name), keySize)) {
-        const cidr = { ip: ipOfBytes(key), length: keySize * 8 };
-        this.#hold(formatCidr(cidr), value);
-      }
-    for (const [name, keySize] of NETS)
-      for (const key of keysOf(this.#maps.fd(name), keySize)) {
-        const length = new DataView(key.buffer).getUint32(0, true);
-        this.#hold(formatCidr({ ip: ipOfBytes(key.subarray(4)), length }), { identity: 0, flags: NOT_KNOWN });
-      }
+    for (const [prefix, value] of this.#entries()) this.#hold(prefix, value);
   }
 
   /** Entries of the kernel, as far as this process wrote or found them. */

@@ -19,7 +19,7 @@ import { CellCache } from './cell-cache.ts';
 import { ClassNumbers, type NewRows } from './class-numbers.ts';
 import type { IdentityTable, PortTable } from './class-tables.ts';
 import type { CompiledPolicy } from './compiled.ts';
-import { RULESET_HOST } from './layout.ts';
+import { CLASS_UNKNOWN, RULESET_HOST } from './layout.ts';
 import type { PolicyMemory } from './memory.ts';
 import type { Origins } from './origins.ts';
 import { planPolicy, type Plan, type PlannedRuleset } from './plan.ts';
@@ -86,6 +86,8 @@ export interface Applied {
   readonly rejudge: readonly number[];
 }
 
+const NO_PAGE = 'no page left in the class table for new identities';
+
 /** Rule sets that are read back in one turn. */
 const VERIFY_SLICE = 32;
 
@@ -148,6 +150,19 @@ export class PolicyTables {
   /** Errors: POLICY_NO_ROOM, POLICY_VERIFY_FAILED; what was enforced before still is. */
   apply(compiled: CompiledPolicy): Promise<Applied> {
     return this.#inTurn(() => this.#apply(compiled));
+  }
+
+  /**
+   * Gives identities that have no class that of another each, so that what is in force judges them like it.
+   * Error: POLICY_NO_ROOM, with none of them known.
+   */
+  introduce(pairs: readonly (readonly [identity: number, like: number])[]): Promise<void> {
+    return this.#inTurn(async () => {
+      const { pages, known } = this.identities;
+      if (this.identities.pagesNeeded(pairs.map(([identity]) => identity)) > pages.left)
+        throw new MerlonError('POLICY_NO_ROOM', NO_PAGE);
+      for (const [identity, like] of pairs) this.identities.move(identity, known.get(like) ?? CLASS_UNKNOWN);
+    });
   }
 
   /**
@@ -291,7 +306,7 @@ export class PolicyTables {
   #takePlaces(plan: Plan): Map<PlannedRuleset, SlotPlace> | undefined {
     const pagesNeeded = this.identities.pagesNeeded(plan.identities.added.map(([identity]) => identity));
     if (pagesNeeded > this.identities.pages.left) {
-      this.#expectRest('no page left in the class table for new identities');
+      this.#expectRest(NO_PAGE);
       return undefined;
     }
     const reach = this.#reach(plan);

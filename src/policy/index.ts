@@ -28,6 +28,7 @@ export {
   EMPTY_NUMBERING,
   type IdentityScope,
   type Numbering,
+  numberingPast,
   numberOf,
   renumber,
   type WantedIdentity,

@@ -100,6 +100,17 @@ function renumberScope(
   return { given, resting: [...old.resting.slice(rested), ...freed], next };
 }
 
+/** The same numbering, but for numbers up to these, which it never gives if it has not given them yet. */
+export function numberingPast(old: Numbering, used: readonly number[]): Numbering {
+  const past = (scope: IdentityScope): ScopeNumbers => {
+    const [first, last] = RANGES[scope];
+    const { next } = old[scope];
+    const highest = used.reduce((most, n) => (n >= first && n <= last && n > most ? n : most), next - 1);
+    return highest < next ? old[scope] : { ...old[scope], next: highest + 1 };
+  };
+  return { cluster: past('cluster'), local: past('local'), 'remote-node': past('remote-node') };
+}
+
 /** The number of a label set, if it has one. */
 export function numberOf(numbering: Numbering, { scope, labels }: WantedIdentity): Identity | undefined {
   return numbering[scope].given.get(labels.key)?.id;

@@ -144,6 +144,39 @@ test('life – policies that change while it is dead are in force after the star
   await all.judge(t);
 });
 
+test('life – prefixes that policies begin and cease to name while it is dead are judged as before until the switch', async (t) => {
+  const byPrefix = hostPolicy('node', {
+    ingress: [
+      { fromCIDR: ['192.0.2.0/24', '2001:db8::/32'], toPorts: ports('80/TCP', '90/TCP', '53/UDP') },
+      { fromCIDR: ['198.51.100.0/24'], toPorts: ports('90/TCP', '53/UDP') },
+      { fromCIDR: RACK, icmps: ECHO },
+    ],
+    egress: [{ toCIDR: ['192.0.2.0/24', '2001:db8::/32'], toPorts: ports('80/TCP', '53/UDP') }],
+  });
+  // So many that the switch comes long after the first of them is known.
+  const many = Array.from({ length: 3000 }, (_, i) => `10.${i >> 8}.${i & 255}.0/24`);
+  const narrow = ['192.0.2.0/28', '198.51.100.0/28', '2001:db8::/60', '2001:db8:1::/64'];
+  const more = hostPolicy('more', {
+    ingress: [{ fromCIDR: [...narrow, ...many], toPorts: ports('82/TCP') }],
+  });
+  await using b = await bed({
+    name: 'lifeprefix',
+    pods: ['red', 'blue'],
+    manifests: { 'all.yaml': [byPrefix] },
+  });
+  await serve(b);
+  const all = await traffic(
+    b,
+    KINDS.filter((kind) => !isOfPods(kind)),
+  );
+  for (const policies of [[more], undefined]) {
+    await all.through('SIGKILL', () => b.agent.kill('SIGKILL'));
+    await all.through('the prefixes change', () => b.apply({ 'more.yaml': policies }));
+    await all.through('start', () => b.start());
+  }
+  await all.judge(t);
+});
+
 test('life – stopped beside a flood of what is refused: no packet waits for it', async (t) => {
   await using b = await make('lifeflood');
   using wire = await Wire.open(b.host('router'));

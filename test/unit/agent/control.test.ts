@@ -11,6 +11,7 @@ import { type EndpointRow, type Identity, type IpcacheRow, RESERVED_IDENTITY } f
 import type { World } from '#oracle';
 import { CompileMemo, type CompiledPolicy, EMPTY_NUMBERING, judgeOf } from '#policy';
 import { type ControlInput, type Enforced, enforce, type PolicySink } from '../../../src/agent/control.ts';
+import type { Adopted } from '../../../src/agent/takeover.ts';
 import { PREFIXES, randomWorld } from '../policy/generate.ts';
 
 const RUNS = 60;
@@ -63,14 +64,37 @@ const SERVICES: readonly (readonly [protocol: number, port: number])[] = [
 class Kernel implements PolicySink {
   readonly #ipcache = new Map<string, IpcacheRow>();
   readonly #onChange: () => void;
+  /** Identities that the tables do not know yet are judged like others, else as the unknown one. */
+  readonly #likes = new Map<Identity, Identity>();
   compiled: CompiledPolicy | undefined;
-  /** Classes that identities have: an identity the tables do not know yet is the unknown one. */
+  isInherited = false;
+
   constructor(onChange: () => void) {
     this.#onChange = onChange;
   }
 
+  /** What a predecessor left; nothing before it is `inherited`. */
+  adopted(): Adopted | undefined {
+    if (!this.isInherited) return undefined;
+    const classes = new Map<number, number>();
+    this.compiled?.identityClasses.forEach(({ name, members }, at) => {
+      for (const identity of members) classes.set(identity, name === '' ? 0 : at + 1);
+    });
+    return { ipcache: new Map(this.#ipcache), classes };
+  }
+
+  async introduce(pairs: readonly (readonly [identity: Identity, like: number])[]): Promise<void> {
+    const known = this.adopted()?.classes;
+    for (const [identity, like] of pairs) {
+      if (known?.has(identity) === true) throw new Error(`identity ${identity} is known`);
+      this.#likes.set(identity, like as Identity);
+      this.#onChange();
+    }
+  }
+
   async applyPolicy(compiled: CompiledPolicy): Promise<void> {
     this.compiled = compiled;
+    this.#likes.clear();
     this.#onChange();
   }
 
@@ -102,8 +126,8 @@ class Kernel implements PolicySink {
     subjects: readonly (number | 'host')[],
     isSingleFamily: boolean,
   ): ReadonlyMap<string, string> {
-    const found = new Map<string, string>();
-    if (this.compiled === undefined) return found;
+    const all = new Map<string, string>();
+    if (this.compiled === undefined) return all;
     const lpm = new Lpm<Identity>();
     for (const row of this.#ipcache.values()) {
       const cidr = parseCidr(row.prefix);
@@ -112,22 +136,26 @@ class Kernel implements PolicySink {
     const judge = judgeOf(this.compiled);
     for (const ip of ips) {
       const world = isSingleFamily ? 'world' : ip.family === 4 ? 'world-ipv4' : 'world-ipv6';
-      const identity = lpm.lookup(ip)?.value ?? RESERVED_IDENTITY[world];
+      const found = lpm.lookup(ip)?.value ?? RESERVED_IDENTITY[world];
+      const identity = this.#likes.get(found) ?? found;
       for (const subject of subjects) {
         for (const direction of ['ingress', 'egress'] as const) {
           for (const [protocol, port] of SERVICES) {
             const { verdict } = judge(subject, direction, identity, protocol, port);
-            found.set(`${subject} ${direction} ${formatIp(ip)} ${protocol}/${port}`, verdict);
+            all.set(`${subject} ${direction} ${formatIp(ip)} ${protocol}/${port}`, verdict);
           }
         }
       }
     }
-    return found;
+    return all;
   }
 }
 
+/** How the one who makes the change knows what was before: it made it, it is a successor, or one without memory. */
+type Before = 'own' | 'inherited' | 'forgotten';
+
 /** What a change of `from` into `to` shows in between that neither has. */
-async function strangers(from: World, to: World): Promise<readonly string[]> {
+async function strangers(from: World, to: World, known: Before = 'own'): Promise<readonly string[]> {
   const ips = addresses(from, to);
   const both = from.endpoints.filter((e) => to.endpoints.some((f) => f.id === e.id));
   const subjects: readonly (number | 'host')[] = ['host', ...both.map((e) => e.id)];
@@ -141,7 +169,9 @@ async function strangers(from: World, to: World): Promise<readonly string[]> {
   const first: Enforced = await enforce(inputOf(from), undefined, EMPTY_NUMBERING, kernel, memo, false);
   const before = kernel.verdicts(ips, subjects, isSingle);
   isWatching = true;
-  await enforce(inputOf(to), first, first.numbering, kernel, memo, false);
+  kernel.isInherited = known !== 'own';
+  const numbering = known === 'forgotten' ? EMPTY_NUMBERING : first.numbering;
+  await enforce(inputOf(to), known === 'own' ? first : undefined, numbering, kernel, memo, false);
   const after = kernel.verdicts(ips, subjects, isSingle);
   return seen.flatMap((verdicts, step) =>
     [...verdicts].flatMap(([probe, verdict]) =>
@@ -168,6 +198,42 @@ test('enforce – nodes that come, go and change their addresses move from one i
   }
 });
 
+for (const known of ['inherited', 'forgotten'] as const)
+  test(`enforce – over what a predecessor left, ${known}: policies, nodes and labels change without a third verdict`, async (t) => {
+    for (let seed = 1; seed <= RUNS; seed += 1) {
+      const from = randomWorld(seed);
+      const other = randomWorld(seed + 30_000);
+      const endpoints = from.endpoints.map((e, i) => ({ ...e, labels: (other.endpoints[i] ?? e).labels }));
+      const to = { ...from, policies: other.policies, nodes: other.nodes, endpoints };
+      t.deepEqual(await strangers(from, to, known), [], `seed ${seed}`);
+    }
+  });
+
+test('enforce – who was judged apart and becomes one identity is judged apart until the policies change', async (t) => {
+  const green = labelSet([{ source: 'k8s', key: 'colour', value: 'green' }]);
+  let standIns = 0;
+  for (let seed = 1; seed <= 20; seed += 1) {
+    const from = randomWorld(seed);
+    const kernel = new Kernel(() => {});
+    const memo = new CompileMemo();
+    const first = await enforce(inputOf(from), undefined, EMPTY_NUMBERING, kernel, memo, false);
+    kernel.isInherited = true;
+    const written: IpcacheRow[] = [];
+    const update = kernel.updateIpcache.bind(kernel);
+    kernel.updateIpcache = (rows) => {
+      written.push(...rows);
+      return update(rows);
+    };
+    const to = { ...from, endpoints: from.endpoints.map((e) => ({ ...e, labels: green })) };
+    const after = await enforce(inputOf(to), undefined, first.numbering, kernel, memo, false);
+    const ofEndpoints = (rows: Iterable<IpcacheRow>) =>
+      new Set([...rows].filter((row) => row.isEndpoint).map((row) => row.identity)).size;
+    standIns += ofEndpoints(written) - ofEndpoints(after.ipcache.values());
+    t.deepEqual(kernel.adopted()?.ipcache, after.ipcache, `seed ${seed}`);
+  }
+  t.true(standIns > 10, `${standIns} stand-ins`);
+});
+
 test('enforce – an endpoint’s record changes before the address that has its flows judged again', async (t) => {
   const said: string[] = [];
   const note =
@@ -181,6 +247,8 @@ test('enforce – an endpoint’s record changes before the address that has its
     removeIpcache: note('remove'),
     pruneIpcache: note('prune'),
     updateEndpoints: note('endpoints'),
+    adopted: () => undefined,
+    introduce: note('introduce'),
   };
   const input = inputOf(randomWorld(1));
   const memo = new CompileMemo();

@@ -7,8 +7,16 @@ const configOf = (body: string): NodeConfig =>
 
 const cases: readonly [what: string, body: string, want: Readonly<Record<string, number | bigint>>][] = [
   ['both families are on', '', { cfg_no_ipv4: 0, cfg_no_ipv6: 0, cfg_strict_ethertypes: 0 }],
-  ['IPv6 is off', 'enable-ipv6: false', { cfg_no_ipv4: 0, cfg_no_ipv6: 1, cfg_identity_world4: 2 }],
-  ['IPv4 is off', 'enable-ipv4: false', { cfg_no_ipv4: 1, cfg_no_ipv6: 0, cfg_identity_world6: 2 }],
+  [
+    'IPv6 is off',
+    'enable-ipv6: false',
+    { cfg_no_ipv4: 0, cfg_no_ipv6: 1, cfg_identity_world4: 2, cfg_identity_world6: 0 },
+  ],
+  [
+    'IPv4 is off',
+    'enable-ipv4: false',
+    { cfg_no_ipv4: 1, cfg_no_ipv6: 0, cfg_identity_world4: 0, cfg_identity_world6: 2 },
+  ],
   [
     'ethertypes fill words of four',
     'hostfw: {strictEthertypes: [lldp, 0x8809, eapol, ptp, "0x1234"]}',

@@ -9,6 +9,7 @@ import {
   compileTwin,
   judge,
   labelOf,
+  LABELS,
   lookup,
   plainBuffers,
   Readers,
@@ -129,6 +130,50 @@ test('policy – after every store each caught reader sees an old or a new verdi
     { numRuns: 150, includeErrorInReport: true },
   );
   t.log(`${checks} verdicts read`);
+});
+
+test('policy – a successor introduces identities like present ones, then changes everything: no third verdict', async (t) => {
+  let checks = 0;
+  await fc.assert(
+    fc.asyncProperty(world, world, fc.boolean(), async (first, next, settles) => {
+      const b = bench({ rulesets: 16, arenaWords: 16384, pages: 24 });
+      await enter(b, first);
+      await quiet(b);
+      const successor = b.open();
+      t.deepEqual(await successor.adopt(), []);
+      // Of the same labels each, so that whoever it is like is who it is.
+      const pairs = first.identities.map((like) => [like + LABELS * 1000, like] as const);
+      const introduced = pairs.map(([identity]) => identity);
+      const more = { ...first, identities: [...first.identities, ...introduced] };
+      b.readers.enter(more, []);
+      // Memory does not tell who is unknown from who is judged like the unknown.
+      const forgotten = first.identities.filter((identity) => !successor.identities.known.has(identity));
+      await successor.introduce([...forgotten.map((identity) => [identity, identity] as const), ...pairs]);
+      for (const [identity, like] of pairs) t.is(classOf(b.mem, identity), classOf(b.mem, like));
+      b.readers.quiet();
+      await enter(b, { ...next, identities: [...new Set([...next.identities, ...introduced])] }, successor);
+      if (settles) await quiet(b, successor);
+      await enter(b, next, successor);
+      await quiet(b, successor);
+      for (const identity of introduced) t.is(classOf(b.mem, identity), 0, 'and goes again');
+      checks += b.readers.checks;
+    }),
+    { numRuns: 60, includeErrorInReport: true },
+  );
+  t.log(`${checks} verdicts read`);
+});
+
+test('policy – without a page nobody is introduced', async (t) => {
+  const b = bench({ rulesets: 16, arenaWords: 16384, pages: 4 });
+  await enter(b, { ...WORLD, identities: [1, 5001, 9001] });
+  await t.throwsAsync(
+    b.tables.introduce([
+      [2, 1],
+      [1 << 20, 1],
+    ]),
+    { code: 'POLICY_NO_ROOM' } as never,
+  );
+  t.false(b.tables.identities.known.has(2));
 });
 
 const allow = (labels: readonly number[], first: number, last = first): TwinRule => ({

@@ -1,7 +1,14 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { labelSet } from '#kit/labels';
-import { EMPTY_NUMBERING, type Numbering, numberOf, renumber, type WantedIdentity } from '#policy';
+import {
+  EMPTY_NUMBERING,
+  type Numbering,
+  numberingPast,
+  numberOf,
+  renumber,
+  type WantedIdentity,
+} from '#policy';
 
 const wanted = (name: string, scope: WantedIdentity['scope'] = 'cluster'): WantedIdentity => ({
   scope,
@@ -32,6 +39,17 @@ test('numbering – the order of what is wanted does not matter', (t) => {
 test('numbering – nothing new and nothing freed is the same numbering', (t) => {
   const first = renumber(EMPTY_NUMBERING, [wanted('a')]);
   t.is(renumber(first, [wanted('a')]).cluster, first.cluster);
+});
+
+test('numberingPast – numbers up to those in use are not given, each in its scope', (t) => {
+  const all = [wanted('a'), wanted('a', 'local'), wanted('a', 'remote-node')];
+  const past = numberingPast(EMPTY_NUMBERING, [1, 300, 16777216]);
+  t.deepEqual(
+    all.map((one) => numberOf(renumber(past, all), one)),
+    [301, 16777217, 33554432].map((n) => n as never),
+  );
+  const given = renumber(EMPTY_NUMBERING, all);
+  t.deepEqual(numberingPast(given, [2, 256, 16777216, 33554432]), given, 'those given are known');
 });
 
 const many = (name: string, count: number) =>
