@@ -125,8 +125,10 @@ enum drop_reason {
 struct policy_cell {
 	__u32 origin;  /* origin id: the set of rules that decided */
 	__u16 rs_port; /* rule-set port of a redirect, host order; 0 = none */
-	__u8 verdict;  /* low 4 bits enum verdict as enforced, high 4 bits with staged policies */
-	__u8 flags;    /* CELL_* */
+	/* Low 4 bits enum verdict as enforced; high 4 bits, where that passes and staged policies would refuse,
+	 * what they would say, else 0. */
+	__u8 verdict;
+	__u8 flags; /* CELL_* */
 };
 _Static_assert(sizeof(struct policy_cell) == 8, "policy_cell");
 
@@ -153,6 +155,8 @@ _Static_assert(sizeof(struct ruleset_dir) == 16, "ruleset_dir");
 
 #define RSDIR_ENFORCED 0x01 /* the matrix decides; without it the direction is open */
 #define RSDIR_AUDIT 0x02    /* refusals are reported and pass */
+#define RSDIR_STAGED \
+	0x04 /* only staged policies select it: the matrix is looked up and refuses nothing */
 
 /* One generation of one rule set. */
 struct ruleset_slot {
@@ -405,7 +409,8 @@ struct stamp {
  */
 struct flow {
 	struct stamp stamp[FLOW_CELLS];
-	__u8 verdict[FLOW_CELLS];    /* as policy_cell.verdict */
+	__u8 verdict
+		[FLOW_CELLS]; /* low 4 bits as policy_cell's; high 4 bits what audit let pass, 0 = nothing */
 	__u8 cell_flags[FLOW_CELLS]; /* CELL_* */
 	__u16 flags;                 /* FLOW_* */
 	__u32 last_seen;             /* seconds since boot; FLOW_DEAD = being deleted */
@@ -434,7 +439,6 @@ _Static_assert(sizeof(struct flow) == 104, "flow");
 #define FLOW_FIN_INIT 0x0020
 #define FLOW_FIN_RESP 0x0040
 #define FLOW_RST 0x0080
-#define FLOW_AUDITED 0x0100
 #define FLOW_FAILSAFE 0x0200
 #define FLOW_SEEDED 0x0400 /* made from a socket, not from a first packet */
 #define FLOW_REVOKED 0x0800
@@ -525,7 +529,7 @@ struct rule_counter {
 };
 _Static_assert(sizeof(struct rule_counter) == 32, "rule_counter");
 
-/* drop_count is indexed by device slot * 256 + reason. */
+/* drop_count is indexed by device slot * 256 + reason; what audit let pass counts at the reason less 128. */
 struct drop_counter {
 	__u64 packets;
 	__u64 bytes;
@@ -594,7 +598,7 @@ enum event_type {
 /* One ring record: 64 bytes with IPv4 addresses, 96 with IPv6. */
 struct event {
 	__u8 version; /* low 4 bits EVENT_VERSION, high 4 bits enum event_type */
-	__u8 reason;  /* enum drop_reason; 0 = not dropped */
+	__u8 reason;  /* enum drop_reason, also of what audit let pass; 0 = not refused */
 	__u16 cpu;
 	__u16 seq;     /* of this CPU; wraps */
 	__u16 length;  /* of the packet, saturated */

@@ -38,6 +38,7 @@ static __always_inline int syn_pre_deny(struct packet *pkt)
 	reason = policy_judge(pkt, SUBJECT_HOST, 0);
 	if (reason != DROP_POLICY_DENIED && reason != DROP_POLICY_DENY)
 		return XDP_PASS;
+	rule_hit(pkt, pkt->judged[SUBJECT_HOST].origin);
 	count(STAT_SYN_PRE_DENY, 1);
 	return drop_early(pkt, reason);
 }

@@ -210,8 +210,6 @@ static __always_inline void flow_store_verdict(struct flow *flow, const struct p
 	flow->origin[cell] = judged->origin;
 	flow->cell_flags[cell] = judged->flags;
 	flow->verdict[cell] = judged->verdict;
-	if (judged->bits & JUDGED_AUDIT)
-		flow->flags |= FLOW_AUDITED;
 	flow->stamp[cell].time = pkt->clock;
 	*(volatile __u32 *)&flow->stamp[cell].generation = pkt->subject[subject].generation;
 }

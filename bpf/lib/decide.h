@@ -53,7 +53,7 @@ static __always_inline void announce(const struct packet *pkt, __u32 i)
 	count(STAT_FLOW_NEW, 1);
 	if (!(judged->bits & JUDGED_FAILSAFE))
 		rule_flow(judged->origin);
-	event_emit(pkt, i, type, 0);
+	event_emit(pkt, i, type, judged->audited);
 }
 
 static __always_inline void announce_all(const struct packet *pkt)
@@ -137,9 +137,10 @@ __noinline int flow_judge(struct packet *pkt, struct flow *flow, __u32 i, __u32 
 			  __u32 must_judge)
 {
 	const struct live_state *state = live_get();
-	__u32 dir, cell, bucket;
-	bool is_reply = reply & 1;
+	bool is_reply = reply & 1, was_admitted, was_audited;
+	struct judgement *judged;
 	struct subject *subject;
+	__u32 dir, cell, bucket;
 	__u8 before;
 	int reason;
 
@@ -147,12 +148,15 @@ __noinline int flow_judge(struct packet *pkt, struct flow *flow, __u32 i, __u32 
 		return REFUSAL(SUBJECT_HOST, DROP_INTERNAL);
 	BOUND_TO_BIT(i);
 	subject = &pkt->subject[i];
+	judged = &pkt->judged[i];
 	if (!(subject->flags & SUBJECT_PRESENT))
 		return 0;
 	dir = subject_dir(pkt, i);
 	cell = dir ^ is_reply;
 	BOUND_TO_BIT(cell);
 	before = flow->verdict[cell] & 0xf;
+	was_audited = flow->verdict[cell] >> 4;
+	was_admitted = before == VERDICT_ALLOW || was_audited;
 	bucket = epoch_bucket(dir == DIR_INGRESS ? &pkt->saddr : &pkt->daddr, pkt->family);
 	if (subject->flags & SUBJECT_LOCKED && is_reply && before == VERDICT_ALLOW)
 		return 0;
@@ -161,9 +165,11 @@ __noinline int flow_judge(struct packet *pkt, struct flow *flow, __u32 i, __u32 
 	if (before != VERDICT_NONE && !must_judge &&
 	    !(i == SUBJECT_HOST && cell == DIR_INGRESS && family_is_disabled(pkt->family)) &&
 	    stamp_is_current(&flow->stamp[cell], subject->generation, state, bucket)) {
+		judged->origin = flow->origin[cell];
+		judged->verdict = before;
+		judged->flags = flow->cell_flags[cell];
 		reason = verdict_reason(before);
-		if (reason_is_policy(reason) &&
-		    (subject->flags & SUBJECT_AUDIT || flow->cell_flags[cell] & CELL_AUDIT))
+		if (audit_takes(judged, subject, reason))
 			reason = 0;
 	} else {
 		reason = policy_judge(pkt, i, is_reply);
@@ -172,24 +178,27 @@ __noinline int flow_judge(struct packet *pkt, struct flow *flow, __u32 i, __u32 
 			return REFUSAL(i, reason);
 		if (reason == DROP_POLICY_DENIED && before == VERDICT_ALLOW &&
 		    flow->cell_flags[cell] & CELL_KEEP) {
-			BOUND_TO_BIT(i);
-			pkt->judged[i].verdict = VERDICT_ALLOW; /* it outlives its rule */
-			pkt->judged[i].flags = flow->cell_flags[cell];
-			pkt->judged[i].origin = flow->origin[cell];
+			judged->verdict = VERDICT_ALLOW; /* it outlives its rule */
+			judged->flags = flow->cell_flags[cell];
+			judged->origin = flow->origin[cell];
 			reason = 0;
 		}
 		flow_store_verdict(flow, pkt, i, cell);
 		if (!reason && before == VERDICT_NONE)
 			announce(pkt, i);
 	}
-	if (!reason)
-		return 0;
-	BOUND_TO_BIT(i);
 	BOUND_TO_BIT(cell);
-	pkt->judged[i].origin = flow->origin[cell];
-	pkt->judged[i].verdict = flow->verdict[cell];
-	pkt->judged[i].flags = flow->cell_flags[cell];
-	if (before == VERDICT_ALLOW && !must_judge)
+	if (!reason) {
+		if (judged->audited && before != VERDICT_NONE && !was_audited) {
+			if (was_admitted || flow->flags & FLOW_REVOKED)
+				judged->audited = DROP_FLOW_REVOKED;
+			flow->verdict[cell] = judged->verdict;
+			event_emit(pkt, i, EVENT_VERDICT, judged->audited);
+		}
+		return 0;
+	}
+	flow->verdict[cell] &= 0xf;
+	if (was_admitted && !must_judge)
 		flow->flags |= FLOW_REVOKED;
 	if (flow->flags & FLOW_REVOKED && reason_is_policy(reason))
 		reason = DROP_FLOW_REVOKED;
@@ -233,6 +242,7 @@ __noinline int flow_continue(struct __sk_buff *skb, struct packet *pkt, struct f
 		/* Judged as new already. Only what is over anyway begins again: a forged SYN ends nothing. */
 		if (flow->flags & FLOW_RST || (flow->flags & FLOW_FIN_BOTH) == FLOW_FIN_BOTH) {
 			flow_write(flow, pkt, 0);
+			audited_count(pkt);
 			announce_all(pkt);
 			return pass_new(pkt);
 		}
@@ -250,6 +260,7 @@ __noinline int flow_continue(struct __sk_buff *skb, struct packet *pkt, struct f
 		if (refusal)
 			return drop_for(pkt, REFUSAL_SUBJECT(refusal), REFUSAL_REASON(refusal));
 	}
+	audited_count(pkt);
 	is_proven = unproven && proof_advance(skb, pkt, unproven, is_reply);
 	flow_touch(flow, pkt, is_reply);
 	if (is_proven)
@@ -400,6 +411,7 @@ __noinline int flow_begin(struct __sk_buff *skb, struct packet *pkt, struct flow
 				return drop(pkt, DROP_CT_FULL);
 		}
 	}
+	audited_count(pkt);
 	announce_all(pkt);
 	return pass_new(pkt);
 }

@@ -69,14 +69,13 @@ static __always_inline struct event *event_reserve(void *ring, const struct pack
 	return event;
 }
 
-static __always_inline __u8 event_flags(const struct packet *pkt, __u32 subject,
-					const struct judgement *judged)
+static __always_inline __u8 event_flags(const struct packet *pkt, __u32 subject, bool is_audited)
 {
 	__u8 flags = subject_dir(pkt, subject) == DIR_INGRESS ? EVENT_F_INGRESS : 0;
 
 	if (pkt->family == 6)
 		flags |= EVENT_F_IPV6;
-	if (judged->bits & JUDGED_AUDIT)
+	if (is_audited)
 		flags |= EVENT_F_AUDIT;
 	if (pkt->flags & PKT_REPLY)
 		flags |= EVENT_F_REPLY;
@@ -127,13 +126,13 @@ static __always_inline __u32 drop_report_index(const struct packet *pkt, __u32 p
  * the next event of the reason tells how many went untold.
  */
 static __always_inline bool drop_is_repeated(const struct packet *pkt, struct event_limit *limit,
-					     __u32 subject, __u32 reason)
+					     __u32 subject, __u32 type, __u32 reason)
 {
 	__u32 ports =
 		((__u32)pkt->sport << 16 | pkt->dport) ^ (pkt->icmp_type << 8 | pkt->icmp_code);
 	__u32 index = drop_report_index(pkt, ports), now = now_seconds();
 	struct drop_report *report = bpf_map_lookup_elem(&drop_reports, &index);
-	__u32 what = reason | pkt->proto << 8 | subject << 16 | (__u32)pkt->dir << 24;
+	__u32 what = reason | pkt->proto << 8 | subject << 16 | type << 20 | (__u32)pkt->dir << 24;
 	__u32 origin, generation;
 
 	if (!report)
@@ -179,8 +178,7 @@ __noinline int event_write(const struct packet *pkt, __u32 subject, __u32 what)
 
 	if (!pkt || !limit || !sent || subject >= SUBJECTS)
 		return 0;
-	if (type == EVENT_DROP && cfg_drop_window &&
-	    drop_is_repeated(pkt, limit, subject, reason)) {
+	if (reason && cfg_drop_window && drop_is_repeated(pkt, limit, subject, type, reason)) {
 		limit->full_at -= cfg_hz; /* the token was not needed */
 		count(STAT_EVENT_SUPPRESSED, 1);
 		return 0;
@@ -189,7 +187,7 @@ __noinline int event_write(const struct packet *pkt, __u32 subject, __u32 what)
 	/* Read while the bound is fresh: verifiers before 6.3 forget it once the index is spilled. */
 	judged = &pkt->judged[subject];
 	generation = pkt->subject[subject].generation;
-	flags = event_flags(pkt, subject, judged);
+	flags = event_flags(pkt, subject, type == EVENT_VERDICT && reason);
 	event = ring ? event_reserve(ring, pkt) : NULL;
 	if (!event) {
 		count(STAT_EVENT_LOST, 1);
@@ -222,21 +220,37 @@ static __always_inline void event_emit(const struct packet *pkt, __u32 subject, 
 		event_write(pkt, subject, type << 8 | reason);
 }
 
+/* Counts the packet on its device, as dropped for `reason`, or as let pass by audit for that reason less 128. */
+static __always_inline void refusal_count(const struct packet *pkt, __u32 reason)
+{
+	__u32 key = (pkt->slot % DEVICE_SLOTS) << 8 | (reason & 0xff);
+	struct drop_counter *counter = bpf_map_lookup_elem(&drop_count, &key);
+
+	if (!counter)
+		return;
+	counter->packets += pkt->segments; /* per-CPU */
+	counter->bytes += pkt->length;
+}
+
+/* Counts the packet for each subject whose audit let it pass. */
+__noinline int audited_count(const struct packet *pkt)
+{
+	if (!pkt)
+		return 0;
+	for (__u32 i = 0; i < SUBJECTS; i++) {
+		if (pkt->judged[i].audited)
+			refusal_count(pkt, pkt->judged[i].audited & 0x7f);
+	}
+	return 0;
+}
+
 /*
  * The only way to refuse a packet: counts the reason on its device and reports it, so that no drop is
  * silent. `subject` is whose judgement refused.
  */
 static __always_inline int drop_now(const struct packet *pkt, __u32 subject, __u32 reason)
 {
-	struct drop_counter *counter;
-	__u32 key;
-
-	key = (pkt->slot % DEVICE_SLOTS) << 8 | (reason & 0xff);
-	counter = bpf_map_lookup_elem(&drop_count, &key);
-	if (counter) {
-		counter->packets += pkt->segments; /* per-CPU */
-		counter->bytes += pkt->length;
-	}
+	refusal_count(pkt, reason);
 	event_emit(pkt, subject, EVENT_DROP, reason & 0xff);
 	return TC_ACT_SHOT;
 }

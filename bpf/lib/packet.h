@@ -71,15 +71,14 @@ struct subject {
 /* What a subject's policy said, in the form a flow record keeps. */
 struct judgement {
 	__u32 origin;
-	__u8 verdict; /* as policy_cell.verdict */
+	__u8 verdict; /* as in a flow record */
 	__u8 flags;   /* CELL_* */
 	__u8 bits;    /* JUDGED_* */
-	__u8 pad;
+	__u8 audited; /* the drop reason that audit let pass, 0 = none */
 };
 
-#define JUDGED_NOW 0x01   /* in this packet */
-#define JUDGED_AUDIT 0x02 /* refused, passes because of audit */
-#define JUDGED_FAILSAFE 0x04
+#define JUDGED_NOW 0x01 /* in this packet */
+#define JUDGED_FAILSAFE 0x02
 
 struct packet {
 	union address saddr;

@@ -126,6 +126,21 @@ static __always_inline bool reason_is_policy(int reason)
 }
 
 /*
+ * Does audit let this refusal pass? Then the reason becomes `audited`, and the verdict stands in its upper half
+ * as well, which the record keeps.
+ */
+static __always_inline bool audit_takes(struct judgement *judged, const struct subject *subject,
+					int reason)
+{
+	if (!reason_is_policy(reason) ||
+	    !(subject->flags & SUBJECT_AUDIT || judged->flags & CELL_AUDIT))
+		return false;
+	judged->audited = reason;
+	judged->verdict = (judged->verdict & 0xf) * 0x11;
+	return true;
+}
+
+/*
  * One subject's judgement of the connection this packet belongs to, always for the tuple initiator →
  * responder. `is_reply`: the packet travels the other way. Leaves the outcome in pkt->judged; 0 passes
  * (also by audit), else the drop reason.
@@ -151,6 +166,7 @@ __noinline int policy_judge(struct packet *pkt, __u32 subject_index, __u32 is_re
 	judged->verdict = VERDICT_ALLOW;
 	judged->flags = 0;
 	judged->bits = JUDGED_NOW;
+	judged->audited = 0;
 	if (subject->flags & SUBJECT_OPEN)
 		return 0;
 	if (subject_index == SUBJECT_HOST && failsafe_match(pkt, subject->slot, cell, dir)) {
@@ -173,7 +189,7 @@ __noinline int policy_judge(struct packet *pkt, __u32 subject_index, __u32 is_re
 	if (subject_index == SUBJECT_HOST && cell == DIR_INGRESS &&
 	    family_is_disabled(pkt->family)) {
 		word = policy_family_word(pkt->family);
-	} else if (rules->flags & RSDIR_ENFORCED) {
+	} else if (rules->flags & (RSDIR_ENFORCED | RSDIR_STAGED)) {
 		identity = dir == DIR_INGRESS ? pkt->src_identity : pkt->dst_identity;
 		index = policy_port_index(pkt, is_reply ? pkt->sport : pkt->dport);
 		if (is_reply &&
@@ -190,16 +206,13 @@ __noinline int policy_judge(struct packet *pkt, __u32 subject_index, __u32 is_re
 	if (rules->flags & RSDIR_AUDIT)
 		judged->flags |= CELL_AUDIT;
 	reason = verdict_reason(judged->verdict);
-	if (reason || !(pkt->flags & PKT_XDP)) /* tc judges again what XDP leaves to it */
+	if (!(pkt->flags & PKT_XDP)) /* tc judges again what XDP leaves to it */
 		rule_hit(pkt, judged->origin);
+	if (!reason && judged->verdict >> 4)
+		judged->audited = verdict_reason(judged->verdict >> 4);
 	if (reason == DROP_POLICY_DENIED && pkt->flags & PKT_NO_PORTS)
 		reason = DROP_FRAG_NOT_FOUND;
-	if (reason_is_policy(reason) &&
-	    (subject->flags & SUBJECT_AUDIT || judged->flags & CELL_AUDIT)) {
-		judged->bits |= JUDGED_AUDIT;
-		return 0;
-	}
-	return reason;
+	return audit_takes(judged, subject, reason) ? 0 : reason;
 }
 
 #endif

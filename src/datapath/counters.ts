@@ -28,6 +28,8 @@ export interface DropCounter {
 }
 
 const REASONS = 256;
+/** What audit let pass is counted so far below the reason it would have been dropped for. */
+const AUDITED_BELOW = 128;
 
 export class Counters {
   readonly #maps: DatapathMaps;
@@ -82,13 +84,22 @@ export class Counters {
 
   /** Drops of these counter indexes, by reason. */
   drops(slots: ReadonlyMap<number, number>): readonly DropCounter[] {
+    return this.#byReason(slots, 0);
+  }
+
+  /** What audit let pass, by the reason it would have been dropped for. */
+  audited(slots: ReadonlyMap<number, number>): readonly DropCounter[] {
+    return this.#byReason(slots, AUDITED_BELOW);
+  }
+
+  #byReason(slots: ReadonlyMap<number, number>, below: number): readonly DropCounter[] {
     const found: DropCounter[] = [];
     const values = new DataView(new ArrayBuffer(DROP_COUNTER_SIZE * this.#cpus));
     for (const [slot, ifindex] of [[0, 0] as const, ...slots])
-      for (let reason = 0; reason < REASONS; reason++) {
+      for (let reason = below; reason < REASONS; reason++) {
         const name = DROP_REASON_NAMES[reason];
         if (name === undefined) continue;
-        mapLookup(this.#maps.fd('drop_count'), Uint32Array.of(slot * REASONS + reason), values);
+        mapLookup(this.#maps.fd('drop_count'), Uint32Array.of(slot * REASONS + reason - below), values);
         let packets = 0n;
         let bytes = 0n;
         for (let cpu = 0; cpu < this.#cpus; cpu++) {

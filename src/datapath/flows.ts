@@ -6,7 +6,6 @@
 import { formatIp } from '#kit/ip';
 import { batchCursor, mapLookupBatch } from '#native';
 import {
-  FLOW_AUDITED,
   FLOW_DEAD,
   FLOW_FAILSAFE,
   FLOW_FIN_INIT,
@@ -84,7 +83,6 @@ const TABLES: readonly (readonly [MapName, 4 | 6, Kind])[] = [
 ];
 
 const FLAGS: readonly (readonly [bit: number, name: string])[] = [
-  [FLOW_AUDITED, 'audited'],
   [FLOW_FAILSAFE, 'failsafe'],
   [FLOW_SEEDED, 'seeded'],
   [FLOW_REVOKED, 'revoked'],
@@ -137,7 +135,12 @@ export function decodeFlow(
     if (ICMP.has(protocol)) return { ip, port: identifier, identity };
     return { ip, ...(WITH_PORTS.has(protocol) ? { port } : {}), identity };
   };
-  const flags = FLAGS.filter(([bit]) => (f.flags & bit) !== 0).map(([, name]) => name);
+  // What a cell holds in its upper half is what audit let pass.
+  const isAudited = f.verdict.some((cell) => cell >> 4 !== 0);
+  const flags = [
+    ...(isAudited ? ['audited'] : []),
+    ...FLAGS.filter(([bit]) => (f.flags & bit) !== 0).map(([, name]) => name),
+  ];
   return {
     family,
     protocol,

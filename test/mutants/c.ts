@@ -14,7 +14,7 @@ const run = promisify(execFile);
 const ROOT = resolve(import.meta.dirname, '../..');
 const SOURCES = join(ROOT, 'bpf');
 /** Files that no mutant runs: the mutants themselves, and what takes the attached programs for granted. */
-const TABLES = ['host', 'pod', 'state', 'edges', 'corners', 'corners-pod'].map(
+const TABLES = ['host', 'pod', 'state', 'edges', 'corners', 'corners-pod', 'audit'].map(
   (name) => `test/packet/${name}.test.ts`,
 );
 const ORACLE = 'test/packet/oracle.test.ts';

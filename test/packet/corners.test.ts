@@ -297,7 +297,7 @@ for (const v of FAMILIES) {
     const outcome = node.run('host_ingress', to(v, 99));
     expect(t, 'audited', outcome, 'pass PASS_NEW');
     t.not((outcome.events[0]?.flags ?? 0) & wire.EVENT_F_AUDIT, 0);
-    t.not(flagsOf() & wire.FLOW_AUDITED, 0);
+    t.is(node.flows()[0]?.flow.verdict[wire.DIRECTION.INGRESS], wire.VERDICT.DEFAULT_DENY * 0x11);
   });
 
   test.serial(`corners – ${v}: who must be authenticated is refused until then`, (t) => {

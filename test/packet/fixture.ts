@@ -46,6 +46,8 @@ import { buildNetwork } from './network.ts';
 import { RingReader } from './ring.ts';
 import { ARENA_WORDS, PolicyTables } from './policy-tables.ts';
 import {
+  AUDITED_BELOW,
+  difference,
   type Outcome,
   type ProgramName,
   type RunOptions,
@@ -392,12 +394,13 @@ export class Fixture {
     );
   }
 
-  drops(): Record<string, number> {
+  /** By reason; `below` 128: what audit let pass instead. */
+  drops(below = 0): Record<string, number> {
     const sum: Record<string, number> = {};
-    for (const [name, reason] of Object.entries(wire.DROP_REASON))
+    for (const [name, reason] of Object.entries(wire.DROP_REASON).filter(([, r]) => r >= below))
       for (const slot of [0, SLOT.wire, SLOT.pod])
         sum[name] =
-          (sum[name] ?? 0) + this.#perCpu('drop_count', slot * 256 + reason, wire.DROP_COUNTER_SIZE);
+          (sum[name] ?? 0) + this.#perCpu('drop_count', slot * 256 + reason - below, wire.DROP_COUNTER_SIZE);
     return sum;
   }
 
@@ -429,6 +432,7 @@ export class Fixture {
   run(name: ProgramName, dataIn: Uint8Array<ArrayBuffer>, o: RunOptions = {}): Outcome {
     const statsBefore = this.stats();
     const dropsBefore = this.drops();
+    const auditedBefore = this.drops(AUDITED_BELOW);
     this.#events();
     if (o.remembersDrops !== true && this.#hasDropped) this.forgetDrops();
     const isXdp = name === 'xdp_host';
@@ -439,14 +443,16 @@ export class Fixture {
     });
     const passes = isXdp ? 2 : 0xffffffff;
     const verdict = result.retval >>> 0 === passes ? 'pass' : 'drop';
-    this.#hasDropped ||= verdict === 'drop';
+    const events = this.#events();
+    this.#hasDropped ||= verdict === 'drop' || events.some(({ reason }) => reason !== 0);
     const context = result.ctxOut ?? new Uint8Array(16);
     return {
       verdict,
       mark: new DataView(context.buffer).getUint32(8, true),
       drops: difference(dropsBefore, this.drops()),
+      audited: difference(auditedBefore, this.drops(AUDITED_BELOW)),
       stats: difference(statsBefore, this.stats()),
-      events: this.#events(),
+      events,
       isUnchanged: Buffer.from(result.dataOut ?? []).equals(Buffer.from(dataIn)),
       durationNs: result.durationNs,
     };
@@ -487,14 +493,3 @@ const PROGRAMS_OF: Readonly<Record<string, readonly string[]>> = {
   gc: ['flow_gc_tcp4', 'flow_gc_tcp6', 'flow_gc_any4', 'flow_gc_any6', 'ipcache_feed', 'clock_sample'],
 };
 const programsOf = (object: string): readonly string[] => PROGRAMS_OF[object] ?? [];
-
-function difference(
-  before: Readonly<Record<string, number>>,
-  after: Readonly<Record<string, number>>,
-): Record<string, number> {
-  return Object.fromEntries(
-    Object.entries(after)
-      .map(([name, value]) => [name, value - (before[name] ?? 0)] as const)
-      .filter(([, value]) => value !== 0),
-  );
-}

@@ -84,7 +84,8 @@ export class PolicyTables {
         wire.writePolicyCell(arena, (cellsAt + row * columns + column) * 8, {
           origin: line?.origin ?? 0,
           rs_port: 0,
-          verdict: wire.VERDICT[line?.verdict ?? 'DEFAULT_DENY'],
+          verdict:
+            wire.VERDICT[line?.verdict ?? 'DEFAULT_DENY'] | (wire.VERDICT[line?.staged ?? 'NONE'] << 4),
           flags: line?.flags ?? wire.POLICY_MATCH.NONE,
         });
       }
@@ -93,7 +94,7 @@ export class PolicyTables {
       columns: columnsAt,
       cells: cellsAt,
       n_columns: columns,
-      flags: wire.RSDIR_ENFORCED | (rules.flags ?? 0),
+      flags: (rules.isStaged === true ? wire.RSDIR_STAGED : wire.RSDIR_ENFORCED) | (rules.flags ?? 0),
     });
   }
 

@@ -81,7 +81,7 @@ for (const v of FAMILIES) {
       t,
       'enforced again',
       node.run('host_ingress', inbound(v, tcp({ src: 1, dst: 82 }))),
-      'drop POLICY_DENIED',
+      'drop POLICY_DENIED', // the initiator has proved nothing yet
     );
   });
 

@@ -15,12 +15,16 @@ export interface Rule {
   readonly verdict: keyof typeof wire.VERDICT;
   readonly origin?: number;
   readonly flags?: number;
+  /** What staged policies would say, where that is a refusal of what passes. */
+  readonly staged?: keyof typeof wire.VERDICT;
 }
 
 /** The rules of one direction; absent: the direction is open. */
 export interface Rules {
   readonly lines: readonly Rule[];
   readonly flags?: number;
+  /** Only staged policies select the direction. */
+  readonly isStaged?: boolean;
 }
 
 export interface Slot {
@@ -85,6 +89,8 @@ export interface Outcome {
   readonly verdict: 'pass' | 'drop';
   /** Reason and number of drops counted on the device, by catalogue name. */
   readonly drops: Readonly<Record<string, number>>;
+  /** What audit let pass, by the reason it would have been dropped for. */
+  readonly audited: Readonly<Record<string, number>>;
   /** Counters that moved, by name. */
   readonly stats: Readonly<Record<string, number>>;
   readonly events: readonly wire.Event[];
@@ -96,3 +102,18 @@ export interface Outcome {
 
 /** Objects compiled elsewhere, for tests of the tests. */
 export const OBJECTS = process.env['MERLON_OBJECTS'];
+
+/** What audit let pass counts so far below its reason (bpf/types.h, drop_count). */
+export const AUDITED_BELOW = 128;
+
+/** The counters that moved, and by how much. */
+export function difference(
+  before: Readonly<Record<string, number>>,
+  after: Readonly<Record<string, number>>,
+): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(after)
+      .map(([name, value]) => [name, value - (before[name] ?? 0)] as const)
+      .filter(([, value]) => value !== 0),
+  );
+}

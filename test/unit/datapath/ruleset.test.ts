@@ -103,6 +103,7 @@ test('layout – numbers agree with bpf/types.h', (t) => {
   t.is(layout.PORT_CLASS_ENTRIES, wire.PORT_CLASS_ENTRIES);
   t.is(layout.RSDIR_ENFORCED, wire.RSDIR_ENFORCED);
   t.is(layout.RSDIR_AUDIT, wire.RSDIR_AUDIT);
+  t.is(layout.RSDIR_STAGED, wire.RSDIR_STAGED);
   t.is(layout.CELL_LOG, wire.CELL_LOG);
   const { allow, deny, redirect, auth } = layout.VERDICT;
   t.deepEqual(

@@ -73,7 +73,16 @@ const words: readonly [what: string, change: Partial<Event>, want: Record<string
   ['a deny rule', { reason: DROP_REASON.POLICY_DENY }, { verdict: 'DENIED', reason: 'POLICY_DENY' }],
   ['a revoked flow', { reason: DROP_REASON.FLOW_REVOKED }, { verdict: 'REVOKED', reason: 'FLOW_REVOKED' }],
   ['a malformed packet', { reason: DROP_REASON.INVALID }, { verdict: 'DROPPED', reason: 'INVALID' }],
-  ['refused but in audit', { reason: DROP_REASON.POLICY_DENIED, flags: 0x04 }, { verdict: 'AUDIT' }],
+  [
+    'refused but in audit',
+    { reason: DROP_REASON.POLICY_DENIED, flags: 0x04 },
+    { verdict: 'AUDIT', reason: 'POLICY_DENIED' },
+  ],
+  [
+    'revoked but in audit',
+    { reason: DROP_REASON.FLOW_REVOKED, flags: 0x04 },
+    { verdict: 'AUDIT', reason: 'FLOW_REVOKED' },
+  ],
   ['steered to a proxy', { verdict: VERDICT.REDIRECT }, { verdict: 'REDIRECTED', match: 'none' }],
   ['failsafe', { version: (EVENT_TYPE.FAILSAFE << 4) | 1 }, { kind: 'failsafe', verdict: 'ALLOWED' }],
   ['an ICMP error', { proto: 1, sport: 0x0103, dport: 0 }, { proto: 'ICMP', icmpType: 3, icmpCode: 1 }],
