@@ -21,6 +21,7 @@ import { Database } from '#table';
 import { ConfigFiles } from './config-files.ts';
 import { Degraded } from './degraded.ts';
 import { deriveTables } from './derive.ts';
+import { Generations } from './generations.ts';
 import { controlInput, inputTables } from './input.ts';
 import { RunDirLock } from './lock.ts';
 import { agentLogger } from './logger.ts';
@@ -91,6 +92,12 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   // A policy must never be enforced before the failsafe that stands above it.
   await Promise.all([reconcilers.failsafe.settled({ signal }), reconcilers.addresses.settled({ signal })]);
 
+  const generations = await Generations.open({
+    stateDir,
+    counter: datapath.instance,
+    now: Date.now,
+    onProblem: (problem) => degraded.add(problem),
+  });
   const numbers = numberingFile(stateDir);
   const active = countFile(stateDir);
   const loop = new PolicyLoop({
@@ -100,7 +107,12 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     sink: datapathSink(datapath, db, tables.enforced),
     numbering: (await numbers.read((problem) => degraded.add(problem))) ?? EMPTY_NUMBERING,
     onEnforced: (enforced) => {
-      const remembered = [numbers.write(enforced.numbering), active.write(enforced.input.policies.length)];
+      const { input, numbering } = enforced;
+      const remembered = [
+        numbers.write(numbering),
+        active.write(input.policies.length),
+        generations.enforced(input),
+      ];
       Promise.all(remembered).catch((err: unknown) => degraded.addError('STATE_WRITE', err));
       report.write();
     },
@@ -132,6 +144,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     log,
     degraded,
     files,
+    generations,
   });
   const api = stack.use(await serveApi({ path: join(runDir, 'merlon.sock'), parts: view, logger }));
   if (!api.groupCanRead) logger.info({}, 'there is no group merlon: only root may use the socket');

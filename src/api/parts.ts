@@ -11,6 +11,7 @@ import type {
   EventView,
   FailsafeView,
   FlowView,
+  GenerationView,
   IdentityView,
   IpView,
   LostView,
@@ -48,6 +49,10 @@ export interface Parts {
   policyStatus(): Awaitable<PolicyStatusView>;
   /** What the enforced policy was compiled from, for tools that ask what would come of a flow or a change. */
   world(): Awaitable<unknown>;
+  /** The newest first. */
+  generations(): Awaitable<readonly GenerationView[]>;
+  /** The documents of the generation that a number belongs to. */
+  generation(number: number): Promise<unknown>;
   manifests(): Awaitable<ManifestsView>;
   flows(): AsyncIterable<FlowView>;
   counters(): Awaitable<CountersView>;

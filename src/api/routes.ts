@@ -44,6 +44,12 @@ const ROUTES: readonly Route[] = [
     answer: (p, r) => p.policyMap(r.params['endpoint'] ?? ''),
   },
   { method: 'GET', path: '/v1/world', answer: (p) => p.world() },
+  { method: 'GET', path: '/v1/generations', answer: (p) => p.generations() },
+  {
+    method: 'GET',
+    path: '/v1/generations/:number',
+    answer: (p, r) => p.generation(sequence(r.params['number'] ?? '', 'a generation') ?? 0),
+  },
   { method: 'GET', path: '/v1/manifests', answer: (p) => p.manifests() },
   { method: 'GET', path: '/v1/ct', answer: (p) => p.flows() },
   { method: 'GET', path: '/v1/counters', answer: (p) => p.counters() },
@@ -51,7 +57,10 @@ const ROUTES: readonly Route[] = [
     method: 'GET',
     path: '/v1/events',
     answer: (p, r) =>
-      p.events({ since: sequence(r.query.get('since')), follow: r.query.get('follow') === 'true' }, r.signal),
+      p.events(
+        { since: sequence(r.query.get('since'), 'since'), follow: r.query.get('follow') === 'true' },
+        r.signal,
+      ),
   },
   { method: 'GET', path: '/v1/failsafe', answer: (p) => p.failsafe() },
   { method: 'GET', path: '/v1/metrics', answer: (p) => p.metrics() },
@@ -83,10 +92,10 @@ function matchPath(pattern: string, path: string): Record<string, string> | unde
   return params;
 }
 
-function sequence(text: string | null): number | undefined {
+function sequence(text: string | null, what: string): number | undefined {
   if (text === null) return undefined;
   if (/^\d{1,15}$/.test(text)) return Number(text);
-  throw new MerlonError('USAGE', `since must be a sequence number, not "${text}"`);
+  throw new MerlonError('USAGE', `${what} must be a sequence number, not "${text}"`);
 }
 
 function endpointRequest(body: unknown): EndpointRequest {

@@ -150,6 +150,22 @@ export interface PolicyStatusView {
   readonly policies: readonly PolicyView[];
 }
 
+/** One line of `merlon policy history`: the newest first. */
+export interface GenerationView {
+  /** First number under which these documents were enforced; they hold up to the next. */
+  readonly generation: number;
+  /** RFC 3339. */
+  readonly enforcedAt: string;
+  readonly active: boolean;
+  readonly policies: number;
+  /** Names of policies, against the one before; absent for the oldest that is kept. */
+  readonly changes?: {
+    readonly added: readonly string[];
+    readonly changed: readonly string[];
+    readonly removed: readonly string[];
+  };
+}
+
 export interface ManifestView {
   readonly file: string;
   readonly hash: string;

@@ -1,5 +1,5 @@
 /**
- * What two sets of policies differ in, exactly: both are compiled for the same identities, told apart by the
+ * What two sets of policies differ in, exactly: both are compiled for the same addresses, told apart by the
  * prefixes of both; classes of one are cut by those of the other, and every pair of pieces is compared.
  */
 import { formatAt } from '#kit/errors';
@@ -29,24 +29,22 @@ export interface Difference {
   readonly ports: readonly string[];
   readonly before: Decided;
   readonly after: Decided;
-  /** The same as numbers: subjects, identities (undefined: whoever is unknown) and ranges of the flat index. */
+  /** The same as numbers: subjects, identities before and after, and ranges of the flat index. */
   readonly exact: {
     readonly subjects: readonly Subject[];
-    readonly identities: readonly (Identity | undefined)[];
+    readonly peers: readonly Peer[];
     readonly ranges: readonly (readonly [number, number])[];
   };
 }
 
+/** One set of policies with what it refers to; what is absent is that of the world. */
+export type Side = Pick<NodeWorld, 'policies'> & Partial<Pick<NodeWorld, 'facts' | 'nodeLabels'>>;
+
 /** Compares two sets of policies in one node's world. Throws `POLICY_NO_ROOM`. */
-export function diffPolicies(
-  world: NodeWorld,
-  before: readonly Policy[],
-  after: readonly Policy[],
-): readonly Difference[] {
-  const pair: Pair = {
-    before: viewOf({ ...world, policies: before }, after),
-    after: viewOf({ ...world, policies: after }, before),
-  };
+export function diffPolicies(world: NodeWorld, before: Side, after: Side): readonly Difference[] {
+  const [old, now] = [before, after].map((side) => ({ ...world, ...side }) as const);
+  const views = { before: viewOf(old as NodeWorld, now), after: viewOf(now as NodeWorld, old) };
+  const pair: Pair = { ...views, afterwards: renamed(views) };
   const peers = commonPeers(pair);
   const ports = commonPorts(pair.before.compiled.portClasses, pair.after.compiled.portClasses);
   return subjectGroups(world, pair).flatMap((subjects) =>
@@ -56,30 +54,49 @@ export function diffPolicies(
   );
 }
 
+/** Who somebody is before and after; undefined: whoever is unknown. */
+type Peer = readonly [before: Identity | undefined, after: Identity | undefined];
+
 interface Pair {
   readonly before: NodeView;
   readonly after: NodeView;
+  /** Groups that changed give an address other labels, and so another identity. */
+  readonly afterwards: ReadonlyMap<Identity, ReadonlySet<Identity>>;
 }
 
-/** Identities that both compilations treat alike; `a`, `b`: positions of their classes. */
+/** Peers that both compilations treat alike; `a`, `b`: positions of their classes. */
 interface PeerPiece {
   readonly a: number;
   readonly b: number;
-  readonly identities: readonly (Identity | undefined)[];
+  readonly peers: readonly Peer[];
 }
 
-function commonPeers({ before, after }: Pair): readonly PeerPiece[] {
+function commonPeers(pair: Pair): readonly PeerPiece[] {
+  const { before, after, afterwards } = pair;
   const placesA = places(before.compiled);
   const placesB = places(after.compiled);
-  const pieces = new Map<string, { a: number; b: number; identities: (Identity | undefined)[] }>();
+  const pieces = new Map<string, { a: number; b: number; peers: Peer[] }>();
   for (const id of [...possibleIdentities(before), undefined]) {
     const a = placesA(id);
-    const b = placesB(id);
-    const piece = pieces.get(`${a},${b}`) ?? { a, b, identities: [] };
-    piece.identities.push(id);
-    pieces.set(`${a},${b}`, piece);
+    for (const then of id === undefined ? [id] : (afterwards.get(id) ?? [id])) {
+      const b = placesB(then);
+      const piece = pieces.get(`${a},${b}`) ?? { a, b, peers: [] };
+      piece.peers.push([id, then]);
+      pieces.set(`${a},${b}`, piece);
+    }
   }
   return [...pieces.values()];
+}
+
+/** Identity before → those after, by the prefixes of both. */
+function renamed({ before, after }: Omit<Pair, 'afterwards'>): Pair['afterwards'] {
+  const then = new Map(after.ipcache.map((row) => [row.prefix, row.identity]));
+  const all = new Map<Identity, Set<Identity>>();
+  for (const { prefix, identity } of before.ipcache) {
+    const other = then.get(prefix);
+    if (other !== undefined) all.set(identity, (all.get(identity) ?? new Set()).add(other));
+  }
+  return all;
 }
 
 function places({ identityClasses }: CompiledPolicy): (id: Identity | undefined) => number {
@@ -228,8 +245,6 @@ function difference(
   found: Found,
   peers: readonly PeerPiece[],
 ): Difference {
-  const identities = peers.flatMap((peer) => peer.identities);
-  const known = new Set(identities.filter((id) => id !== undefined));
   const [first] = peers;
   const pieces = (first && found.ports.get(first)) ?? [];
   const ranges = merged(pieces.flatMap((piece) => piece.ranges));
@@ -241,25 +256,30 @@ function difference(
     kind: found.kind,
     subjects: names,
     direction,
-    ...peersOf(pair.before, known, identities.includes(undefined)),
+    ...peersOf(
+      pair,
+      peers.flatMap((piece) => piece.peers),
+    ),
     ports: portTexts(ranges),
     before: { verdict: found.before, by: rules(found.byBefore, pair.before) },
     after: { verdict: found.after, by: rules(found.byAfter, pair.after) },
-    exact: { subjects, identities, ranges },
+    exact: { subjects, peers: peers.flatMap((piece) => piece.peers), ranges },
   };
 }
 
 /** Who it is, or who it is not, whichever is shorter. */
-function peersOf(
-  view: NodeView,
-  known: ReadonlySet<Identity>,
-  hasUnknown: boolean,
-): Pick<Difference, 'peers' | 'exceptPeers'> {
-  const peers = peerTexts(view, known, hasUnknown);
-  const others = new Set(possibleIdentities(view).filter((id) => !known.has(id)));
-  const except = peerTexts(view, others, false);
-  const isShorter = hasUnknown && except.length > 0 && except.length < peers.length;
-  return isShorter ? { peers: ['anyone'], exceptPeers: except } : { peers };
+function peersOf(pair: Pair, peers: readonly Peer[]): Pick<Difference, 'peers' | 'exceptPeers'> {
+  // One identity before and several after: only those after tell whom of them it is about.
+  const isSplit = ([id]: Peer) => id !== undefined && (pair.afterwards.get(id)?.size ?? 1) > 1;
+  const split = new Set(peers.filter(isSplit).flatMap(([, id]) => (id === undefined ? [] : [id])));
+  const known = new Set(peers.filter((p) => !isSplit(p)).flatMap(([id]) => (id === undefined ? [] : [id])));
+  const hasUnknown = peers.some(([id]) => id === undefined);
+  const texts = peerTexts(pair.before, known, hasUnknown && split.size === 0);
+  if (split.size > 0) return { peers: [...texts, ...peerTexts(pair.after, split, hasUnknown)] };
+  const others = new Set(possibleIdentities(pair.before).filter((id) => !known.has(id)));
+  const except = peerTexts(pair.before, others, false);
+  const isShorter = hasUnknown && except.length > 0 && except.length < texts.length;
+  return isShorter ? { peers: ['anyone'], exceptPeers: except } : { peers: texts };
 }
 
 function merged(ranges: readonly (readonly [number, number])[]): readonly (readonly [number, number])[] {

@@ -7,11 +7,22 @@
  *
  * Invariants: pure; the verdict of every tool is that of the compiled tables, never one of its own.
  */
-export { applied } from './candidate.ts';
+export { applied, appliedFacts, documentsOf } from './candidate.ts';
 export type { Case, CaseFlow, CaseVerdict, CaseWorld, Expectation } from './case.ts';
-export { type Difference, diffPolicies } from './diff.ts';
+export { type Difference, diffPolicies, type Side as DiffSide } from './diff.ts';
 export { concluded, explain, type Explanation } from './explain.ts';
 export { CaseRun, type FlowResult, flowText, type FlowWorld, type Side } from './flow.ts';
+export {
+  type Documents,
+  documentsDigest,
+  type Generation,
+  generationFromJson,
+  generationFromText,
+  generationToJson,
+  type PolicyChanges,
+  policyChanges,
+  worldWith,
+} from './generation.ts';
 export { representativeWorlds } from './representatives.ts';
 export { type Finding, LINT_CODES, lint, type LintCode } from './lint.ts';
 export { type CaseResult, parseOptions, readCase, type ReadPolicyFile } from './read.ts';

@@ -1,7 +1,4 @@
-/**
- * What an agent has, as JSON and back: policies, identities' numbers, endpoints, nodes. Addresses are bytes and
- * numberings are maps, which JSON lacks: both are written as objects with one marked key.
- */
+/** What an agent has, as JSON and back: policies, identities' numbers, endpoints, nodes. */
 import { assertNever, MerlonError } from '#kit/errors';
 import { formatIp, parseIp, type Ip, parseCidrOrIp } from '#kit/ip';
 import { nearest } from '#kit/nearest';
@@ -9,6 +6,7 @@ import { PROTOCOL_ICMP6, RESERVED_IDENTITY, type Policy } from '#model';
 import type { ParseOptions } from '#model/parse';
 import { CASE_ENTITIES, type CaseFlow, type CaseParty } from './case.ts';
 import { combined, describedParty, proxied, type FlowResult, type FlowWorld, type Side } from './flow.ts';
+import { fromPlain, toPlain } from './plain.ts';
 import { type Known, type NodeView, type NodeWorld, type Subject, viewOf, worldIdentity } from './view.ts';
 
 /** What the agent of a node sends. */
@@ -19,22 +17,9 @@ export interface Snapshot {
   readonly hostAudit: boolean;
 }
 
-const BYTES = '$bytes';
-const MAP = '$map';
-const BIG = '$bigint';
-
 /** JSON text of a snapshot. */
 export function snapshotToJson(snapshot: Snapshot): unknown {
   return toPlain(snapshot);
-}
-
-function toPlain(value: unknown): unknown {
-  if (typeof value === 'bigint') return { [BIG]: String(value) };
-  if (typeof value !== 'object' || value === null) return value;
-  if (value instanceof Uint8Array) return { [BYTES]: [...value] };
-  if (value instanceof Map) return { [MAP]: [...value].map(([k, v]) => [toPlain(k), toPlain(v)]) };
-  if (Array.isArray(value)) return value.map(toPlain);
-  return Object.fromEntries(Object.entries(value).map(([key, v]) => [key, toPlain(v)]));
 }
 
 /** The snapshot of an agent of this release. Throws `API_PROTOCOL` for what is none. */
@@ -44,18 +29,6 @@ export function snapshotFromJson(json: unknown): Snapshot {
     throw new MerlonError('API_PROTOCOL', 'the agent sent no world');
   }
   return value as Snapshot;
-}
-
-function fromPlain(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map(fromPlain);
-  const given = value as Record<string, unknown>;
-  const bytes = given[BYTES];
-  if (Array.isArray(bytes)) return Uint8Array.from(bytes as number[]);
-  const entries = given[MAP];
-  if (Array.isArray(entries)) return new Map(entries.map((pair) => fromPlain(pair) as [unknown, unknown]));
-  if (typeof given[BIG] === 'string') return BigInt(given[BIG]);
-  return Object.fromEntries(Object.entries(given).map(([key, v]) => [key, fromPlain(v)]));
 }
 
 /** Who a party is on this node: a subject of policy or not, and how others see it. */

@@ -1,6 +1,6 @@
-/** What changed in the text of policies, in their canonical form: one line removed or added at a time. */
-import type { Policy } from '#model';
+/** What changed in the text of documents, in their canonical form: one line removed or added at a time. */
 import { printPolicy } from '#model/parse';
+import type { Side } from './diff.ts';
 
 export interface TextChange {
   readonly policy: string;
@@ -12,13 +12,13 @@ export interface TextChange {
 /** Longest pair of texts that are aligned line by line; longer ones are shown whole. */
 const MOST_LINES = 2000;
 
-/** Policies by kind and name, sorted. */
-export function textChanges(before: readonly Policy[], after: readonly Policy[]): readonly TextChange[] {
-  const [old, now] = [before, after].map((list) => new Map(list.map((policy) => [policy.key, policy])));
-  const keys = [...new Set([...(old?.keys() ?? []), ...(now?.keys() ?? [])])].sort();
+/** Policies and groups of prefixes, by kind and name, sorted. */
+export function textChanges(before: Side, after: Side): readonly TextChange[] {
+  const [old, now] = [texts(before), texts(after)];
+  const keys = [...new Set([...old.keys(), ...now.keys()])].sort();
   return keys.flatMap((key): TextChange[] => {
-    const a = linesOf(old?.get(key));
-    const b = linesOf(now?.get(key));
+    const a = old.get(key)?.();
+    const b = now.get(key)?.();
     if (a === undefined && b !== undefined)
       return [{ policy: key, change: 'added', lines: b.map((l) => `+ ${l}`) }];
     if (b === undefined && a !== undefined)
@@ -28,8 +28,13 @@ export function textChanges(before: readonly Policy[], after: readonly Policy[])
   });
 }
 
-function linesOf(policy: Policy | undefined): readonly string[] | undefined {
-  return policy === undefined ? undefined : printPolicy(policy).trimEnd().split('\n');
+/** Lines of each document, made when they are wanted. */
+function texts({ policies, facts }: Side): ReadonlyMap<string, () => readonly string[]> {
+  const groups = facts?.cidrGroups ?? [];
+  return new Map([
+    ...policies.map((policy) => [policy.key, () => printPolicy(policy).trimEnd().split('\n')] as const),
+    ...groups.map((group) => [`CiliumCIDRGroup/${group.name}`, () => group.cidrs] as const),
+  ]);
 }
 
 /** By the longest common subsequence. */

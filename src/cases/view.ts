@@ -8,6 +8,7 @@ import { Lpm } from '#kit/lpm';
 import {
   type Identity,
   type IpcacheRow,
+  NO_FACTS,
   type NamedPort,
   type NodeRow,
   type Policy,
@@ -23,6 +24,7 @@ import {
   type Judge,
   judgeOf,
   type Numbering,
+  type PrefixLabels,
   prefixIdentities,
 } from '#policy';
 
@@ -83,11 +85,12 @@ export interface NodeView {
 
 const NO_LABELS = labelSet([]);
 
-/** Compiles a world. `also`: policies whose prefixes are told apart too, though they are not enforced. */
-export function viewOf(world: NodeWorld, also: readonly Policy[] = []): NodeView {
+/** Compiles a world. `also`: documents whose prefixes are told apart too, though they are not enforced. */
+export function viewOf(world: NodeWorld, also?: Pick<NodeWorld, 'policies' | 'facts'>): NodeView {
   const { ipcache, identities } = prefixIdentities({
     ...world,
-    policies: [...world.policies, ...also],
+    policies: [...world.policies, ...(also?.policies ?? [])],
+    prefixLabels: also === undefined ? [] : [...prefixesOf(world.facts), ...prefixesOf(also.facts)],
     endpoints: world.endpoints.map(({ addresses, labels, identity }) =>
       identity === undefined ? { addresses, labels } : { addresses, labels, identity },
     ),
@@ -107,6 +110,18 @@ export function viewOf(world: NodeWorld, also: readonly Policy[] = []): NodeView
     return { identity, labels: labelsOf(identity) ?? NO_LABELS, prefix: found?.prefix };
   };
   return { world, compiled, ipcache, identities, judge: judgeOf(compiled), identityOf, labelsOf };
+}
+
+/** Prefixes that documents of another time would tell apart: by themselves they say nothing. */
+function prefixesOf(facts: PolicyFacts = NO_FACTS): PrefixLabels[] {
+  const { cidrGroups, endpointSlices, names, cloudGroups, apiservers } = facts;
+  const texts = [
+    ...cidrGroups.flatMap((group) => group.cidrs),
+    ...[...endpointSlices, ...cloudGroups].flatMap((row) => row.addresses),
+    ...names.map((row) => row.address),
+    ...apiservers,
+  ];
+  return [...new Set(texts)].map((prefix) => ({ prefix, labels: NO_LABELS }));
 }
 
 /** The identity of what no known prefix contains. */

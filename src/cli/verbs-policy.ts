@@ -27,6 +27,11 @@ const explainOptions = [
   ...explained,
 ];
 
+const stateDir = {
+  flags: '--state-dir <dir>',
+  what: 'read generations here, without an agent; default /var/lib/merlon when none answers',
+};
+
 export const policyTools: readonly Verb[] = [
   {
     name: 'policy test',
@@ -75,16 +80,37 @@ export const policyTools: readonly Verb[] = [
   },
   {
     name: 'policy diff',
-    args: '<files...>',
+    args: '[files...]',
     group: 'policy',
-    what: 'What files would open, close or change, for whom, against what is active',
+    what: 'What files, or a generation as gen:NUMBER, would open, close or change against what is active',
     options: [
-      { flags: '--from <old>', what: 'compare two sets instead, without an agent: a file or directory' },
+      {
+        flags: '--from <old>',
+        what: 'compare two sets instead, without an agent: a file, a directory, gen:NUMBER or gen:previous',
+      },
+      { flags: '--text', what: 'the changed lines of the documents too' },
       { flags: '--world <file>', what: 'compare in the world of this case file, without an agent' },
+      stateDir,
     ],
     example: 'merlon policy diff --from old/ new/',
-    exits: '0 no verdict changes, 1 some do, 7 no agent',
+    exits: '0 no verdict changes, 1 some do, 2 something is unusable, 7 no agent',
     load: () => import('./verbs/policy-diff.ts'),
+  },
+  {
+    name: 'policy history',
+    group: 'policy',
+    what: 'The generations that are kept, and what changed from one to the next',
+    example: 'merlon policy history',
+    load: () => import('./verbs/policy-history.ts'),
+  },
+  {
+    name: 'policy show',
+    args: '<generation>',
+    group: 'policy',
+    what: 'The policies of one generation, as a file that can be enforced again',
+    options: [stateDir],
+    example: 'merlon policy show previous > old.yaml',
+    load: () => import('./verbs/policy-show.ts'),
   },
   {
     name: 'policy lint',

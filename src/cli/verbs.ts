@@ -374,7 +374,7 @@ const later: Readonly<Record<string, readonly string[]>> = {
     'fqdn cache list',
   ],
   policy: [
-    ...['show', 'selectors', 'apply', 'confirm', 'rollback', 'extend', 'history'],
+    ...['selectors', 'apply', 'confirm', 'rollback', 'extend'],
     ...['preflight', 'preview', 'stage', 'promote', 'unstage', 'accept', 'retry', 'unused'],
     ...['generate', 'init'],
   ].map((word) => `policy ${word}`),

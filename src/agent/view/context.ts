@@ -7,6 +7,7 @@ import type { Database } from '#table';
 import type { ConfigFiles } from '../config-files.ts';
 import type { Degraded } from '../degraded.ts';
 import type { AgentOptions } from '../options.ts';
+import type { Generations } from '../generations.ts';
 import type { ManifestReport } from '../manifest-report.ts';
 import type { PolicyLoop } from '../policy-loop.ts';
 import type { Reconcilers } from '../reconcilers.ts';
@@ -25,4 +26,5 @@ export interface ViewContext {
   readonly log: EventLog;
   readonly degraded: Degraded;
   readonly files: ConfigFiles;
+  readonly generations: Generations;
 }

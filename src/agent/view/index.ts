@@ -10,6 +10,7 @@ import type {
   Parts,
   ReloadView,
 } from '#api';
+import { generationToJson } from '#cases';
 import { MerlonError } from '#kit/errors';
 import { protocolName } from '#model';
 import { configChanges } from '#model/config';
@@ -21,6 +22,7 @@ import { configOf, setOne } from '../tables.ts';
 import type { ViewContext } from './context.ts';
 import { deviceViews } from './devices.ts';
 import { endpointView, endpointViews } from './endpoints.ts';
+import { generationViews } from './generations.ts';
 import { ipViews } from './ips.ts';
 import { NumberNames } from './names.ts';
 import { policyStatus, policyViews } from './policies.ts';
@@ -98,6 +100,14 @@ export class AgentView implements Parts {
 
   world() {
     return worldView(this.#context);
+  }
+
+  generations() {
+    return generationViews(this.#context);
+  }
+
+  async generation(number: number): Promise<unknown> {
+    return generationToJson(await this.#context.generations.get(number));
   }
 
   devices() {

@@ -2,7 +2,13 @@
  * `merlon __complete WORDS…`: what may stand in the place of the last word. Verbs and flags come from the list
  * of verbs, names from the running agent; without one there are simply no names.
  */
-import { call, type EndpointView, type IdentityView, type PolicyView } from '#api/client';
+import {
+  call,
+  type EndpointView,
+  type GenerationView,
+  type IdentityView,
+  type PolicyView,
+} from '#api/client';
 import { FORMATS } from '../output.ts';
 import type { Context, Run, Verb } from '../verb.ts';
 import { VERBS } from '../verbs.ts';
@@ -16,6 +22,7 @@ const LIVE: Readonly<Record<string, (context: Context) => Promise<readonly strin
   'bpf policy get': async (c) => ['host', ...(await endpoints(c))],
   'identity get': async (c) =>
     (await call<readonly IdentityView[]>('/v1/identities', c)).map((i) => String(i.id)),
+  'policy show': generations,
   'policy get': async (c) => (await call<readonly PolicyView[]>('/v1/policies', c)).map((p) => p.name),
 };
 
@@ -73,4 +80,9 @@ async function live(context: Context, verb: Verb): Promise<readonly string[]> {
 
 async function endpoints(context: Context): Promise<readonly string[]> {
   return (await call<readonly EndpointView[]>('/v1/endpoints', context)).map((e) => e.name);
+}
+
+async function generations(context: Context): Promise<readonly string[]> {
+  const rows = await call<readonly GenerationView[]>('/v1/generations', context);
+  return ['previous', ...rows.map((row) => String(row.generation))];
 }

@@ -1,8 +1,12 @@
 /** `merlon policy diff`: what changes for whom, by the compiled forms of both sides, and the text. */
 import {
   applied,
+  appliedFacts,
   type Difference,
   diffPolicies,
+  type DiffSide,
+  documentsOf,
+  type Generation,
   type NodeWorld,
   representativeWorlds,
   textChanges,
@@ -10,16 +14,18 @@ import {
   type WorldEndpoint,
 } from '#cases';
 import { MerlonError } from '#kit/errors';
-import { NO_FACTS, type Policy, type PolicyFacts, STANDALONE_POLICY_CONFIG } from '#model';
+import { NO_FACTS, type PolicyConfig, STANDALONE_POLICY_CONFIG } from '#model';
 import { DEFAULT_PARSE_OPTIONS, type ManifestObject } from '#model/parse';
+import { expandPolicies } from '#policy';
+import { isGeneration, type Keeper, keeperOf } from '../generations.ts';
 import { readObjects } from '../policy-files.ts';
 import { type Options, type Run, text, type Context } from '../verb.ts';
 import { worldOf } from '../world.ts';
 
 interface Question {
   readonly worlds: readonly NodeWorld[];
-  readonly before: readonly Policy[];
-  readonly after: readonly Policy[];
+  readonly before: DiffSide;
+  readonly after: DiffSide;
   /** False: a sample of pods stands for all, since there are too many kinds. */
   readonly isComplete: boolean;
   /** Shorter lists of names that mean the same. */
@@ -27,7 +33,6 @@ interface Question {
 }
 
 export const run: Run = async (context, files, options) => {
-  if (files.length === 0) throw new MerlonError('USAGE', 'name the files to compare');
   const { worlds, before, after, isComplete, summarise } = await question(context, files, options);
   const semantic = joined(worlds.flatMap((world) => diffPolicies(world, before, after)));
   const textual = textChanges(before, after);
@@ -37,50 +42,124 @@ export const run: Run = async (context, files, options) => {
     );
   await context.output.value(
     { same: semantic.length === 0, complete: isComplete, differences: semantic, textual },
-    () => [...semanticLines(semantic, summarise), ...textLines(textual)].map((line) => `${line}\n`).join(''),
+    () => {
+      const texts = options['text'] === true ? textLines(textual) : textSummary(textual);
+      return [...semanticLines(semantic, summarise), ...texts].map((line) => `${line}\n`).join('');
+    },
   );
   return semantic.length === 0 ? 0 : 1;
 };
 
 async function question(context: Context, files: readonly string[], options: Options): Promise<Question> {
   const from = text(options, 'from');
-  for (const file of [from ?? '', ...files]) {
-    if (file.startsWith('gen:'))
-      throw new MerlonError('NOT_SUPPORTED_YET', `${file}: generations are not kept yet`, {
-        hint: 'name files or directories',
-      });
+  const named = [...(from === undefined ? [] : [from]), ...files];
+  if (named.length === 0) {
+    throw new MerlonError('USAGE', 'say what to compare: files, a directory or gen:NUMBER', {
+      hint: 'for example `merlon policy diff new/`, or `merlon policy diff gen:previous`',
+    });
+  }
+  if (named.some(isGeneration)) return generationQuestion(context, from, files, options);
+  if (from !== undefined && files.length === 0) {
+    throw new MerlonError('USAGE', `--from ${from}: say what to compare it with`);
   }
   if (from === undefined || text(options, 'world') !== undefined) {
     const world = await worldOf(context, options);
-    const given = policiesOf(readObjects(files, world.parse));
-    const before = from === undefined ? world.policies : policiesOf(readObjects([from], world.parse));
-    const after = from === undefined ? applied(world.policies, given) : given;
+    const worlds = world.views().map((view) => view.world);
+    const active = { policies: world.policies, facts: worlds[0]?.facts ?? NO_FACTS };
+    const given = documentsOf(readObjects(files, world.parse));
+    const old = from === undefined ? undefined : documentsOf(readObjects([from], world.parse));
     return {
-      worlds: world.views().map((view) => view.world),
-      before,
-      after,
+      worlds,
+      before: old === undefined ? active : onTopOf(active, old),
+      after: old === undefined ? onTop(active, given) : onTopOf(active, given),
       isComplete: true,
       summarise: (names) => names,
     };
   }
   const [old, now] = [readObjects([from], DEFAULT_PARSE_OPTIONS), readObjects(files, DEFAULT_PARSE_OPTIONS)];
-  const before = policiesOf(old);
-  const after = policiesOf(now);
-  const around = { config: STANDALONE_POLICY_CONFIG, facts: factsOf(now), endpoints: workloadsOf(now) };
-  return { ...representativeWorlds([...before, ...after], around), before, after };
+  return onPaper(documentsOf(old), documentsOf(now), STANDALONE_POLICY_CONFIG, workloadsOf(now));
 }
 
-function policiesOf(objects: readonly ManifestObject[]): readonly Policy[] {
-  return objects.flatMap(({ value }) => (value?.kind === 'policy' ? [value.policy] : []));
-}
+type Documents = Required<Pick<DiffSide, 'policies' | 'facts'>>;
 
-function factsOf(objects: readonly ManifestObject[]): PolicyFacts {
-  const values = objects.flatMap(({ value }) => (value === undefined ? [] : [value]));
+/** Objects of files are added to what is there, or replace it. */
+function onTop(active: Documents, given: Documents): Documents {
   return {
-    ...NO_FACTS,
-    cidrGroups: values.flatMap((value) => (value.kind === 'cidrGroup' ? [value.cidrGroup] : [])),
-    services: values.flatMap((value) => (value.kind === 'service' ? [value.service] : [])),
-    endpointSlices: values.flatMap((value) => (value.kind === 'endpointSlice' ? [value.endpointSlice] : [])),
+    policies: applied(active.policies, given.policies),
+    facts: appliedFacts(active.facts, given.facts),
+  };
+}
+
+/** All policies are those of the files; what they refer to may stand in the world. */
+function onTopOf({ facts }: Documents, given: Documents): Documents {
+  return { policies: given.policies, facts: appliedFacts(facts, given.facts) };
+}
+
+/** Without a world: pods stand for every combination of labels. */
+function onPaper(
+  before: Documents,
+  after: Documents,
+  config: PolicyConfig,
+  endpoints: readonly WorldEndpoint[],
+): Question {
+  const policies = [before, after].flatMap((side) => expandPolicies(side.policies, side.facts));
+  const around = { config, facts: NO_FACTS, endpoints };
+  return { ...representativeWorlds(policies, around), before, after };
+}
+
+/** At least one side is a generation; a side that nobody names is what is active. */
+async function generationQuestion(
+  context: Context,
+  from: string | undefined,
+  files: readonly string[],
+  options: Options,
+): Promise<Question> {
+  if (files.length > 1 && files.some(isGeneration)) {
+    throw new MerlonError('USAGE', 'a generation is a whole set of policies: name it alone');
+  }
+  const keeper = await keeperOf(context, options);
+  const world = keeper.agent ? await worldOf(context, options) : undefined;
+  const parse = world?.parse ?? DEFAULT_PARSE_OPTIONS;
+  const before = await sideOf(from === undefined ? [] : [from], keeper, parse);
+  const after = await sideOf(files, keeper, parse);
+  for (const { config, name } of [before, after]) {
+    const now = world?.views()[0]?.world.config;
+    if (config !== undefined && now !== undefined && JSON.stringify(config) !== JSON.stringify(now))
+      context.output.message(`${name} had other settings; both sides are compared under those of now`);
+  }
+  if (world === undefined) {
+    const config = before.config ?? after.config ?? STANDALONE_POLICY_CONFIG;
+    return onPaper(before.side, after.side, config, []);
+  }
+  return {
+    worlds: world.views().map((view) => view.world),
+    before: before.side,
+    after: after.side,
+    isComplete: true,
+    summarise: (names) => names,
+  };
+}
+
+interface NamedSide {
+  readonly name: string;
+  readonly side: Documents & Pick<DiffSide, 'nodeLabels'>;
+  readonly config?: Generation['config'];
+}
+
+async function sideOf(
+  names: readonly string[],
+  keeper: Keeper,
+  parse: Parameters<typeof readObjects>[1],
+): Promise<NamedSide> {
+  const [name] = names;
+  if (name !== undefined && !isGeneration(name))
+    return { name, side: documentsOf(readObjects(names, parse)) };
+  const kept = await (name === undefined ? keeper.active() : keeper.named(name));
+  const { policies, facts, nodeLabels, config } = kept;
+  return {
+    name: `generation ${kept.generation}`,
+    side: keeper.agent ? { policies, facts, nodeLabels } : { policies, facts },
+    config,
   };
 }
 
@@ -131,6 +210,13 @@ function semanticLines(differences: readonly Shown[], summarise: Question['summa
       `  → ${said(after)}`,
     ];
   });
+}
+
+/** Of a change that opens and closes nothing, too, people want to know. */
+function textSummary(changes: readonly TextChange[]): readonly string[] {
+  if (changes.length === 0) return [];
+  const names = changes.map(({ policy, change }) => `${policy} (${change})`);
+  return ['', `text: ${shortened(names)}; --text shows the lines`];
 }
 
 function textLines(changes: readonly TextChange[]): readonly string[] {

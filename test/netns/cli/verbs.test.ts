@@ -36,6 +36,7 @@ const ARGS: Readonly<Record<string, readonly string[]>> = {
   'metrics list': [],
   'policy get': [],
   'policy status': [],
+  'policy history': [],
   'policy counters': [],
   explain: ['--from', '192.0.2.2', '--to', '192.0.2.1:22/TCP'],
   'policy explain': ['--from', '192.0.2.2', '--to', '192.0.2.1:22/TCP'],
