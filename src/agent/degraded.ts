@@ -1,4 +1,4 @@
-/** What works with less than it should: logged once when it begins, and shown in `status` until it ends. */
+/** What works with less than it should: logged once when it begins, and shown in `status` until it is over. */
 import type { Logger } from 'pino';
 import { errorMessage, MerlonError } from '#kit/errors';
 
@@ -9,9 +9,13 @@ export interface DegradedEntry {
   readonly line?: number;
 }
 
-/** The list is bounded: what repeats replaces itself, and beyond this many the oldest goes. */
+/** The list is bounded: beyond this many the oldest goes. */
 const KEPT = 64;
 
+/**
+ * One sentence a topic: what is said of it later replaces what was said before, and `over` ends it. A problem
+ * without a topic stands for itself and stays: nobody will ever find out that it is over.
+ */
 export class Degraded {
   readonly #entries = new Map<string, DegradedEntry>();
   readonly #logger: Logger;
@@ -25,9 +29,9 @@ export class Degraded {
   }
 
   /** A problem with a place and a code of its own. */
-  add(problem: MerlonError): void {
+  add(problem: MerlonError, topic = `${problem.code} ${problem.message}`): void {
     const { file, line } = problem.at ?? {};
-    this.#set({
+    this.#set(topic, {
       code: problem.code,
       message: problem.message,
       ...(file === undefined ? {} : { file }),
@@ -35,36 +39,36 @@ export class Degraded {
     });
   }
 
-  addError(code: string, error: unknown): void {
-    if (error instanceof MerlonError) this.add(error);
-    else this.#set({ code, message: errorMessage(error) });
+  addError(code: string, error: unknown, topic = code): void {
+    if (error instanceof MerlonError) this.add(error, topic);
+    else this.#set(topic, { code, message: errorMessage(error) });
   }
 
-  problem(code: string, sentence: string, error: unknown): void {
-    this.#set({ code, message: error === undefined ? sentence : `${sentence}: ${errorMessage(error)}` });
+  problem(code: string, sentence: string, error: unknown, topic = code): void {
+    this.#set(topic, {
+      code,
+      message: error === undefined ? sentence : `${sentence}: ${errorMessage(error)}`,
+    });
   }
 
-  /** Worth knowing, nothing to be alarmed about. */
-  note(code: string, message: string): void {
-    this.#entries.set(`${code} ${message}`, { code, message });
+  /** Ends what was said of this topic, if anything was. */
+  over(topic: string): void {
+    const entry = this.#entries.get(topic);
+    if (entry === undefined) return;
+    this.#entries.delete(topic);
+    this.#logger.info({ ...entry }, 'degraded no longer');
   }
 
-  /** Ends what began under this code. */
-  clear(code: string): void {
-    for (const [key, entry] of this.#entries) if (entry.code === code) this.#entries.delete(key);
-  }
-
-  /** Events of the kernel were lost and everything was read anew; without an error that is all over. */
+  /** Events were lost, or reading everything anew failed (then with the error) and is tried again. */
   resync(source: string, error: MerlonError | undefined): void {
     if (error === undefined) this.#logger.warn({ source }, 'events were lost; everything is read anew');
-    else this.add(error);
+    else this.add(error, source);
   }
 
-  #set(entry: DegradedEntry): void {
-    const key = `${entry.code} ${entry.message}`;
-    if (!this.#entries.has(key)) this.#logger.warn({ ...entry }, 'degraded');
-    this.#entries.delete(key);
-    this.#entries.set(key, entry);
+  #set(topic: string, entry: DegradedEntry): void {
+    if (this.#entries.get(topic)?.message !== entry.message) this.#logger.warn({ ...entry }, 'degraded');
+    this.#entries.delete(topic);
+    this.#entries.set(topic, entry);
     const [oldest] = this.#entries.keys();
     if (this.#entries.size > KEPT && oldest !== undefined) this.#entries.delete(oldest);
   }

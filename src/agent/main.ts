@@ -64,7 +64,12 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   let adopted: readonly number[] = [];
   stack.use(deriveTables(db, tables, () => adopted));
   stack.use(
-    new NetdevSource({ db, tables: tables.netdev, onResync: (error) => degraded.resync('netlink', error) }),
+    new NetdevSource({
+      db,
+      tables: tables.netdev,
+      onResync: (error) => degraded.resync('netlink', error),
+      onRead: () => degraded.over('netlink'),
+    }),
   );
 
   checkPatterns(tables, config);
@@ -77,7 +82,9 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   const started = Promise.withResolvers<PolicyLoop>();
   const beforeUp = async (row: EndpointRow, ending: AbortSignal): Promise<void> =>
     untilJudged(row, { db, datapath, loop: await started.promise }, ending);
-  const endpoints = stack.use(await openEndpoints(options, db, tables, beforeUp, degraded));
+  const endpoints = stack.use(
+    await openEndpoints(options, db, tables, beforeUp, degraded, () => report.write()),
+  );
   // What the kernel enforced before this start it enforces now; its devices keep their programs.
   const known = new Set(datapath.endpoints.ids());
   db.write((txn) => {
@@ -113,7 +120,10 @@ export async function runAgent(options: AgentOptions): Promise<number> {
         active.write(input.policies.length),
         generations.enforced(input),
       ];
-      Promise.all(remembered).catch((err: unknown) => degraded.addError('STATE_WRITE', err));
+      Promise.all(remembered).then(
+        () => degraded.over('STATE_WRITE'),
+        (err: unknown) => degraded.addError('STATE_WRITE', err),
+      );
       report.write();
     },
     clock: systemClock,
@@ -129,7 +139,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     activeBefore: datapath.instance.isAdopted ? ((await active.read(() => {})) ?? 1) : 0,
     onStatus: () => report.write(),
   });
-  const report = new ManifestReport({ runDir, manifests, loop, degraded });
+  const report = new ManifestReport({ runDir, manifests, endpoints, loop, degraded });
 
   const view = new AgentView({
     options,
@@ -194,7 +204,8 @@ async function openDatapath(
     ...datapathSettings(config),
     ifindexOf,
     onEvents: (records, count) => log.append(records, count),
-    onProblem: (sentence, err) => degraded.problem('DATAPATH', sentence, err),
+    onProblem: (topic, sentence, err) => degraded.problem('DATAPATH', sentence, err, topic),
+    onOver: (topic) => degraded.over(topic),
     onWarning: (sentence) => logger.warn({ reason: sentence }, 'the datapath warns'),
   });
 }
@@ -205,6 +216,7 @@ function openEndpoints(
   tables: AgentTables,
   beforeUp: (row: EndpointRow, signal: AbortSignal) => Promise<void>,
   degraded: Degraded,
+  onWorkloads: () => void,
 ): Promise<Endpoints> {
   const config = configOf(tables);
   return Endpoints.open({
@@ -219,7 +231,9 @@ function openEndpoints(
     identityOf: () => 0 as Identity,
     cluster: config.values['cluster-name'] ?? 'default',
     beforeUp,
-    onProblem: (problem) => degraded.add(problem),
+    onProblem: (problem, topic) => degraded.add(problem, topic),
+    onOver: (topic) => degraded.over(topic),
+    onWorkloads,
   });
 }
 

@@ -4,6 +4,7 @@
  */
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Endpoints } from '#endpoint';
 import { formatProblem, type ManifestSource, statusText } from '#files';
 import type { ManifestsView } from '#api';
 import type { Degraded } from './degraded.ts';
@@ -13,6 +14,7 @@ export class ManifestReport {
   readonly #path: string;
   readonly #parts: {
     readonly manifests: ManifestSource;
+    readonly endpoints: Pick<Endpoints, 'workloadsRevision'>;
     readonly loop: PolicyLoop;
     readonly degraded: Degraded;
   };
@@ -20,6 +22,7 @@ export class ManifestReport {
   constructor(parts: {
     readonly runDir: string;
     readonly manifests: ManifestSource;
+    readonly endpoints: Pick<Endpoints, 'workloadsRevision'>;
     readonly loop: PolicyLoop;
     readonly degraded: Degraded;
   }) {
@@ -27,11 +30,13 @@ export class ManifestReport {
     this.#parts = parts;
   }
 
-  /** Whether what was accepted last is what the node enforces. */
+  /** Whether what was accepted last is what the node enforces, its workloads as the endpoints they are now. */
   get isApplied(): boolean {
-    const { manifests, loop } = this.#parts;
+    const { manifests, endpoints, loop } = this.#parts;
     const { revision } = manifests.status;
-    return revision > 0 && loop.hasEnforced(revision);
+    const { workloadsRevision } = endpoints;
+    if (revision === 0 || workloadsRevision === undefined) return false;
+    return loop.hasEnforced(Math.max(revision, workloadsRevision));
   }
 
   /** Writes the status file; called when a reading or an enforcement has changed what it says. */
@@ -41,13 +46,12 @@ export class ManifestReport {
     try {
       writeFileSync(temporary, statusText(manifests.status, this.isApplied), { mode: 0o640 });
       renameSync(temporary, this.#path);
-      degraded.clear('MANIFEST_STATUS');
+      degraded.over('MANIFEST_STATUS');
     } catch (error) {
       degraded.addError('MANIFEST_STATUS', error);
     }
-    degraded.clear('MANIFESTS');
     const { state, message, problems } = manifests.status;
-    if (state === 'accepted' || state === 'pending') return;
+    if (state === 'accepted' || state === 'pending') return degraded.over('MANIFESTS');
     const [first] = problems;
     const more = problems.length > 1 ? ` (and ${problems.length - 1} more: \`merlon manifests status\`)` : '';
     const sentence = first === undefined ? message : `${formatProblem(first)}${more}`;

@@ -7,6 +7,7 @@ import { Worker } from 'node:worker_threads';
 import { MerlonError } from '#kit/errors';
 import type { Fd } from '#native';
 import type { Pass } from './gc.ts';
+import type { OnProblem, Topic } from './options.ts';
 import type { Grace } from './policy.ts';
 
 export interface WorkerSetup {
@@ -35,7 +36,8 @@ export interface Told {
   /** Records of 96 bytes each, back to back. */
   readonly onEvents: (records: Uint8Array, count: number) => void;
   readonly onPass: (pass: Pass) => void;
-  readonly onProblem: (what: string, err?: unknown) => void;
+  readonly onProblem: OnProblem;
+  readonly onOver: (topic: Topic) => void;
 }
 
 interface Waiter {
@@ -66,7 +68,7 @@ export class Background implements Grace, AsyncDisposable {
   #next: Waiter[] = [];
   #id = 0;
   #deaths = 0;
-  #startedMs = 0;
+  #proving: NodeJS.Timeout | undefined;
   #restart: NodeJS.Timeout | undefined;
   #isOver = false;
 
@@ -81,7 +83,6 @@ export class Background implements Grace, AsyncDisposable {
 
   #start(): void {
     this.#restart = undefined;
-    this.#startedMs = performance.now();
     const worker = new Worker(this.#file, { workerData: this.#setup });
     this.#worker = worker;
     let reason: unknown;
@@ -92,19 +93,32 @@ export class Background implements Grace, AsyncDisposable {
   }
 
   #take(message: FromWorker): void {
-    if (message.kind === 'ready') this.#ready.resolve();
+    if (message.kind === 'ready') this.#begun();
     else if (message.kind === 'events') this.#told.onEvents(message.records, message.count);
-    else if (message.kind === 'pass') this.#told.onPass(message.pass);
-    else if (message.kind === 'problem') this.#told.onProblem(message.what);
+    else if (message.kind === 'pass') {
+      this.#told.onPass(message.pass);
+      this.#told.onOver('collection');
+    } else if (message.kind === 'problem') this.#told.onProblem('collection', message.what);
     else if (message.id === this.#id) this.#graceOver(message.error);
+  }
+
+  /** Its predecessor's death is forgotten once it has lived long enough. */
+  #begun(): void {
+    this.#ready.resolve();
+    clearTimeout(this.#proving);
+    this.#proving = setTimeout(() => {
+      this.#deaths = 0;
+      this.#told.onOver('event thread');
+    }, this.#pauseMs.most);
+    this.#proving.unref();
   }
 
   #died(cause: unknown): void {
     this.#worker = undefined;
+    clearTimeout(this.#proving);
     if (this.#isOver) return;
     const { first, most } = this.#pauseMs;
-    if (performance.now() - this.#startedMs > most) this.#deaths = 0;
-    this.#told.onProblem('the thread that reads events has died and is started again', cause);
+    this.#told.onProblem('event thread', 'the thread that reads events has died and is started again', cause);
     if (this.#deaths >= HOPELESS)
       this.#ready.reject(
         new MerlonError('INTERNAL', 'the thread that reads events does not start', { cause }),
@@ -154,6 +168,7 @@ export class Background implements Grace, AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isOver = true;
     clearTimeout(this.#restart);
+    clearTimeout(this.#proving);
     await this.#worker?.terminate();
     const closed = new MerlonError('INTERNAL', 'the datapath is closed');
     for (const waiter of [...(this.#current ?? []), ...this.#next]) waiter.reject(closed);

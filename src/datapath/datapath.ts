@@ -20,7 +20,7 @@ import type { Programs } from './load.ts';
 import type { DatapathMaps } from './maps.ts';
 import { policyMemory } from './memory.ts';
 import { feederOf, type Opened, openParts } from './open.ts';
-import type { DatapathOptions } from './options.ts';
+import type { DatapathOptions, Topic } from './options.ts';
 import { Origins } from './origins.ts';
 import { OriginsStore } from './origins-store.ts';
 import { type Applied, PolicyTables } from './policy.ts';
@@ -126,7 +126,7 @@ export class Datapath implements AsyncDisposable {
       this.maps,
       opts.ifindexOf,
       () => this.#background.wait(),
-      () => this.#tampered(['failsafe entries']),
+      (isIntact) => this.#looked('contents of failsafe', isIntact ? [] : ['failsafe entries']),
     );
     const mem = policyMemory({
       rulesets: this.maps.view('rulesets'),
@@ -176,7 +176,9 @@ export class Datapath implements AsyncDisposable {
     this.setInterest(ALL_EVENTS);
     await this.#background.ready;
     const timer = setInterval(() => {
-      this.verify().catch((err: unknown) => this.#opts.onProblem('reading the kernel back failed', err));
+      this.verify().catch((err: unknown) =>
+        this.#opts.onProblem('reading back', 'reading the kernel back failed', err),
+      );
     }, VERIFY_INTERVAL_MS);
     this.#stack.defer(() => clearInterval(timer));
   }
@@ -194,10 +196,9 @@ export class Datapath implements AsyncDisposable {
       if (addresses > 0) found.push(`${addresses} entries of the ipcache`);
       const endpoints = this.endpoints.repair();
       if (endpoints > 0) found.push(`${endpoints} endpoints`);
-      if (found.length > 0) {
-        this.#epochs.advance([], true);
-        this.#tampered(found);
-      }
+      if (found.length > 0) this.#epochs.advance([], true);
+      this.#looked('contents of the kernel', found);
+      this.#opts.onOver?.('reading back');
       this.#settle();
       return found;
     } finally {
@@ -205,10 +206,11 @@ export class Datapath implements AsyncDisposable {
     }
   }
 
-  #tampered(found: readonly string[]): void {
-    this.#opts.onProblem(
-      `the kernel held something else than was written, and was repaired: ${found.join(', ')}`,
-    );
+  /** What was repaired is told until a later look finds everything as it was written. */
+  #looked(topic: Topic, found: readonly string[]): void {
+    const sentence = 'the kernel held something else than was written, and was repaired';
+    if (found.length === 0) this.#opts.onOver?.(topic);
+    else this.#opts.onProblem(topic, `${sentence}: ${found.join(', ')}`);
   }
 
   /** Makes the kernel enforce this policy; resolves once it does. Errors: POLICY_NO_ROOM, POLICY_VERIFY_FAILED. */
@@ -225,23 +227,28 @@ export class Datapath implements AsyncDisposable {
   #settle(): void {
     if (this.#isSettling) return;
     this.#isSettling = true;
+    const sentence = 'tidying up after a policy change failed; it is tried again with the next one';
     this.#settling = this.policy
       .settle()
-      .catch((err: unknown) => {
-        this.#opts.onProblem(
-          'tidying up after a policy change failed; it is tried again with the next one',
-          err,
-        );
-      })
+      .then(
+        () => this.#opts.onOver?.('tidying up'),
+        (err: unknown) => this.#opts.onProblem('tidying up', sentence, err),
+      )
       .finally(() => {
         this.#isSettling = false;
       });
   }
 
   #afterGrace(then: () => void): void {
+    const over = (): void => {
+      then();
+      this.#opts.onOver?.('grace periods');
+    };
     this.#background
       .wait()
-      .then(then, (err: unknown) => this.#opts.onProblem('a grace period was not to be had', err));
+      .then(over, (err: unknown) =>
+        this.#opts.onProblem('grace periods', 'a grace period was not to be had', err),
+      );
   }
 
   /** Resolves when nothing is left to tidy up. */

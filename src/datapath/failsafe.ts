@@ -119,7 +119,7 @@ export class Failsafe {
   readonly #ports: Uint8Array;
   readonly #ifindexOf: (device: string) => number | undefined;
   readonly #wait: () => Promise<void>;
-  readonly #onTampering: () => void;
+  readonly #onLook: (isIntact: boolean) => void;
   #rows = new Map<number, FailsafeRow>();
   #written: Written | undefined;
 
@@ -127,13 +127,13 @@ export class Failsafe {
     maps: DatapathMaps,
     ifindexOf: (device: string) => number | undefined,
     wait: () => Promise<void>,
-    onTampering: () => void,
+    onLook: (isIntact: boolean) => void,
   ) {
     this.#maps = maps;
     this.#ports = new Uint8Array(maps.view('failsafe_port'));
     this.#ifindexOf = ifindexOf;
     this.#wait = wait;
-    this.#onTampering = onTampering;
+    this.#onLook = onLook;
   }
 
   /** Makes these the entries in force, all at once for each port; nothing is stored when they are already. */
@@ -142,8 +142,9 @@ export class Failsafe {
     const fd = this.#maps.fd('failsafe');
     const meaning = JSON.stringify(wanted.map(({ groups, ports }) => [[...groups], [...ports]]));
     if (this.#written?.meaning === meaning) {
-      if (this.#isIntact(this.#written)) return;
-      this.#onTampering();
+      const isIntact = this.#isIntact(this.#written);
+      this.#onLook(isIntact);
+      if (isIntact) return;
     }
     const present = keysOf(fd, FAILSAFE_KEY_SIZE);
     const used = new Set(present.map((key) => new DataView(key.buffer).getUint16(6, true)));

@@ -5,6 +5,7 @@
 import { type Fd, mapNextKey } from '#native';
 import { FLOW_PRESSURE, FLOW_TABLE, LIVE_STATE, MAPS, type MapName, TABLE_USE } from '#wire/bpf';
 import { type Pass, type Pressure, pressureOf } from './gc.ts';
+import type { OnProblem, Topic } from './options.ts';
 import type { Grace } from './policy.ts';
 
 /** Tables of flow records with the collector of each. */
@@ -51,7 +52,8 @@ export interface FlowTablesDeps {
   readonly fd: (table: MapName) => Fd;
   readonly grace: Grace;
   readonly onWarning: (sentence: string) => void;
-  readonly onProblem: (sentence: string, err: unknown) => void;
+  readonly onProblem: OnProblem;
+  readonly onOver: (topic: Topic) => void;
 }
 
 export class FlowTables {
@@ -88,8 +90,11 @@ export class FlowTables {
     if (!pass.isOver || pass.entries > 0) return;
     const empty = FLOW_TABLES.find(({ table }) => table === pass.table);
     if (empty?.use === undefined) return;
-    this.checkEmpty(empty.table, empty.use).catch((err: unknown) =>
-      this.#deps.onProblem(`whether table ${empty.table} is empty cannot be told`, err),
+    const topic = `emptiness of ${empty.table}` as const;
+    this.checkEmpty(empty.table, empty.use).then(
+      () => this.#deps.onOver(topic),
+      (err: unknown) =>
+        this.#deps.onProblem(topic, `whether table ${empty.table} is empty cannot be told`, err),
     );
   }
 

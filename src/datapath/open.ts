@@ -65,12 +65,14 @@ export async function openParts(opts: DatapathOptions, stack: AsyncDisposableSta
   const grace = createGraceMap();
   const setup = { grace, rings: maps.rings.map(({ fd, maxEntries }) => ({ fd, bytes: maxEntries })) };
   const live = maps.view('live');
+  const onOver = opts.onOver ?? (() => undefined);
   const background = stack.use(
     new Background(
       { ...setup, walks: walksOf(maps, programs) },
       {
         onEvents: opts.onEvents,
         onProblem: opts.onProblem,
+        onOver,
         onPass: (pass) => flowTables.note(pass),
       },
     ),
@@ -81,6 +83,7 @@ export async function openParts(opts: DatapathOptions, stack: AsyncDisposableSta
     grace: background,
     onWarning: opts.onWarning ?? (() => undefined),
     onProblem: opts.onProblem,
+    onOver,
   });
   return {
     instance,

@@ -4,6 +4,19 @@ import type { XdpMode } from './devices.ts';
 import type { FlowTimeouts } from './flows.ts';
 import type { Settings } from './load.ts';
 
+/** What background work can fail at, each on its own. */
+export type Topic =
+  | 'contents of the kernel'
+  | 'contents of failsafe'
+  | 'reading back'
+  | 'tidying up'
+  | 'grace periods'
+  | 'event thread'
+  | 'collection'
+  | `emptiness of ${MapName}`;
+
+export type OnProblem = (topic: Topic, sentence: string, err?: unknown) => void;
+
 export interface DatapathOptions {
   readonly bpfRoot: string;
   readonly stateDir: string;
@@ -23,8 +36,10 @@ export interface DatapathOptions {
   readonly ifindexOf: (device: string) => number | undefined;
   /** Event records of 96 bytes each (`struct event`), back to back. */
   readonly onEvents: (records: Uint8Array, count: number) => void;
-  /** Something went wrong in the background; what was enforced still is. */
-  readonly onProblem: (sentence: string, err?: unknown) => void;
+  /** Something went wrong in the background; what was enforced still is. The latest word on a topic counts. */
+  readonly onProblem: OnProblem;
+  /** What was told of this topic is over, if anything was. */
+  readonly onOver?: (topic: Topic) => void;
   /** What an operator should know, and status says for as long as it lasts. */
   readonly onWarning?: (sentence: string) => void;
   /** Folder of the built objects, where it is not the build's own. */

@@ -9,66 +9,27 @@
  */
 import { Mutex } from '#kit/async';
 import { errorMessage, MerlonError } from '#kit/errors';
-import type { LabelSet } from '#kit/labels';
-import type { AddressRow, EndpointRow, Identity, LinkRow, WorkloadRow } from '#model';
+import type { EndpointRow, LinkRow, WorkloadRow } from '#model';
 import { type Netlink, openNetlink } from '#netlink';
 import { netnsCookie } from '#native';
-import type { Clock, Database, Table } from '#table';
 import { deviceName, makeDevice, type PlumbedDevice, plumb, unplumb } from './device.ts';
 import { type OpenNetns, openNetns } from './netns.ts';
+import { ENDPOINT_SOURCE, type EndpointOptions } from './options.ts';
 import { type EndpointRecord, isOther, nextId, Records } from './record.ts';
 import { type EndpointRequest, type EndpointSpec, endpointSpec } from './spec.ts';
 import { enableForwarding } from './sysctl.ts';
 
-/** Name under which the table is marked synced. */
-export const ENDPOINT_SOURCE = 'endpoints';
 /** How long an endpoint whose device is gone keeps its row (HF-11.7). */
 export const GRACE_MS = 30_000;
 /** Smallest MTU with which IPv6 works (RFC 8200 §5). */
 const MTU_MIN = 1280;
 const PEER = 'eth0';
 
-export interface EndpointOptions {
-  readonly db: Database;
-  readonly endpoints: Table<EndpointRow>;
-  /** Links of the node's namespace; must be synced. */
-  readonly links: Table<LinkRow>;
-  /** The node's own addresses: no endpoint may have one of them. */
-  readonly addresses?: Table<AddressRow>;
-  readonly workloads?: Table<WorkloadRow>;
-  readonly stateDir: string;
-  readonly clock: Clock;
-  /** The number of a label set; called inside no transaction, once or more for the same set. */
-  readonly identityOf: (labels: LabelSet) => Identity | Promise<Identity>;
-  readonly cluster?: string;
-  /** `cni.devicePrefix`; default `lxc`. */
-  readonly devicePrefix?: string;
-  /** Of the devices made; default 1500. */
-  readonly mtu?: number;
-  /**
-   * Resolves when the endpoint's new device, which is there and down, has its programs. Its row, in state
-   * `waiting`, is in the table by then. Absent: devices come up at once.
-   */
-  readonly beforeUp?: (row: EndpointRow, signal: AbortSignal) => Promise<void>;
-  /** Something is degraded: a record put aside, an endpoint that could not be restored. */
-  readonly onProblem: (problem: MerlonError) => void;
-}
-
-/** Makes the table of endpoints; it waits for `Endpoints.open`. */
-export function endpointTable(db: Database): Table<EndpointRow> {
-  return db.table<EndpointRow>({
-    name: 'endpoints',
-    key: (row) => row.id,
-    indexes: {
-      name: (row) => [`${row.namespace}/${row.name}`],
-      device: (row) => [row.device],
-      address: (row) => row.addresses,
-    },
-    sources: [ENDPOINT_SOURCE],
-  });
-}
-
 const nameOf = (of: { readonly namespace: string; readonly name: string }) => `${of.namespace}/${of.name}`;
+
+/** What a problem is told under: of one endpoint, and of following links and workloads. */
+const topicOf = (record: EndpointRecord): string => `endpoint ${nameOf(record)}`;
+const LOOK = 'following links and workloads';
 
 function asProblem(e: unknown, what: string): MerlonError {
   return new MerlonError(e instanceof MerlonError ? e.code : 'INTERNAL', `${what}: ${errorMessage(e)}`, {
@@ -88,6 +49,7 @@ export class Endpoints implements AsyncDisposable {
   readonly #listeners = new DisposableStack();
   #isLookDue = false;
   #lastId = 0;
+  #seen = { workloads: -1, db: 0 };
 
   private constructor(options: EndpointOptions) {
     this.#options = options;
@@ -123,6 +85,15 @@ export class Endpoints implements AsyncDisposable {
   /** What is wrong with an endpoint or workload, by `namespace/name`. */
   problemOf(name: string): MerlonError | undefined {
     return this.#problems.get(name);
+  }
+
+  /**
+   * The revision of the database at which the table of endpoints has what the manifests say of workloads;
+   * undefined while a change of theirs is on its way.
+   */
+  get workloadsRevision(): number | undefined {
+    const { workloads } = this.#options;
+    return workloads === undefined || workloads.revision === this.#seen.workloads ? this.#seen.db : undefined;
   }
 
   /** Resolves once the table shows what links and workloads were when it was called. */
@@ -338,9 +309,15 @@ export class Endpoints implements AsyncDisposable {
 
   async #forget(record: EndpointRecord): Promise<void> {
     this.#byName.delete(nameOf(record));
-    this.#problems.delete(nameOf(record));
+    this.#isWell(record);
     this.#dropRow(record.id);
     await this.#records.remove(record.id);
+  }
+
+  /** Nothing is wrong with it any more, or it is none any more. */
+  #isWell(record: EndpointRecord): void {
+    this.#problems.delete(nameOf(record));
+    this.#options.onOver?.(topicOf(record));
   }
 
   /** Puts a remembered endpoint in place again; where that fails it is disconnected and has its grace. */
@@ -358,11 +335,11 @@ export class Endpoints implements AsyncDisposable {
         this.#byName.set(nameOf(current), current);
       }
       await this.#plumbed(current, netns);
-      this.#problems.delete(nameOf(record));
+      this.#isWell(record);
     } catch (e) {
       const problem = asProblem(e, `endpoint ${nameOf(record)} is disconnected`);
       this.#problems.set(nameOf(record), problem);
-      this.#options.onProblem(problem);
+      this.#options.onProblem(problem, topicOf(record));
       await this.#putRow(record, 'disconnected', {});
       this.#beginGrace(record);
     }
@@ -398,7 +375,8 @@ export class Endpoints implements AsyncDisposable {
       .sleep(GRACE_MS, signal)
       .then(() => this.#graceOver(record, signal))
       .catch((e: unknown) => {
-        if (!signal.aborted) this.#options.onProblem(asProblem(e, `removal of endpoint ${nameOf(record)}`));
+        if (!signal.aborted)
+          this.#options.onProblem(asProblem(e, `removal of endpoint ${nameOf(record)}`), topicOf(record));
       });
   }
 
@@ -422,7 +400,7 @@ export class Endpoints implements AsyncDisposable {
     this.#isLookDue = true;
     this.#look().catch((e: unknown) => {
       if (!this.#ending.signal.aborted)
-        this.#options.onProblem(asProblem(e, 'endpoints cannot be brought up to date'));
+        this.#options.onProblem(asProblem(e, 'endpoints cannot be brought up to date'), LOOK);
     });
   }
 
@@ -437,9 +415,19 @@ export class Endpoints implements AsyncDisposable {
       if (this.#netlink.link(row.ifindex) === undefined) await this.#restore(record);
     }
     if (workloads?.isSynced === true) await this.#syncWorkloads();
+    this.#options.onOver?.(LOOK);
   }
 
   async #syncWorkloads(): Promise<void> {
+    const { db, workloads, onWorkloads } = this.#options;
+    const revision = workloads?.revision ?? 0;
+    await this.#followWorkloads();
+    if (revision === this.#seen.workloads) return;
+    this.#seen = { workloads: revision, db: db.revision };
+    onWorkloads?.();
+  }
+
+  async #followWorkloads(): Promise<void> {
     const wanted = new Map([...(this.#options.workloads?.all() ?? [])].map((row) => [row.key, row]));
     for (const [name, record] of [...this.#byName]) {
       if (record.kind === 'workload' && !wanted.has(name)) await this.#forget(record);

@@ -7,13 +7,8 @@
  * damaged file costs that file's memory. Identity numbers come from a function handed in.
  */
 export { deviceName } from './device.ts';
-export {
-  ENDPOINT_SOURCE,
-  type EndpointOptions,
-  Endpoints,
-  endpointTable,
-  GRACE_MS,
-} from './endpoints.ts';
+export { Endpoints, GRACE_MS } from './endpoints.ts';
+export { ENDPOINT_SOURCE, type EndpointOptions, endpointTable } from './options.ts';
 export { netnsPath, type OpenNetns, openNetns } from './netns.ts';
 export { isEndpointId, nextId } from './record.ts';
 export { removeEndpoints } from './remove-all.ts';

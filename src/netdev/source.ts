@@ -75,6 +75,8 @@ export interface NetdevOptions {
   readonly receiveBuffer?: number;
   /** Events were lost, or a listing failed (then with the error): everything is being read anew. */
   readonly onResync?: (error: MerlonError | undefined) => void;
+  /** After trouble: everything has been read. */
+  readonly onRead?: () => void;
 }
 
 /** Fills the tables from its construction on, until disposed; the first listing is done when it returns. */
@@ -140,9 +142,13 @@ export class NetdevSource implements Disposable {
 
   /** A listing that fails is tried again; until then the tables keep what was known. */
   #retrying(read: () => void): void {
+    const isAllDue = this.#retryTimer !== undefined;
     clearTimeout(this.#retryTimer);
+    this.#retryTimer = undefined;
     try {
-      read();
+      if (isAllDue) this.#readAll();
+      else read();
+      this.#options.onRead?.();
     } catch (e) {
       if (!(e instanceof MerlonError)) throw e;
       this.#options.onResync?.(e);

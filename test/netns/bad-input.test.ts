@@ -6,9 +6,9 @@ import { chmod, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { type Finished, mustRun } from '#lab';
-import { POLICY_ANNOTATIONS, REFUSED_FIELDS, REFUSED_KINDS } from '#model/parse';
+import { POLICY_ANNOTATIONS, REFUSED_KINDS } from '#model/parse';
 import { type Bed, operatorBed, POLICIES, PROGRAM } from './operator/bed.ts';
-import { annotated, REFUSED_OBJECTS, REFUSED_VALUES } from './operator/refused.ts';
+import { annotated, REFUSED_VALUES } from './operator/refused.ts';
 
 let bed: Bed;
 let manifests = '';
@@ -170,11 +170,6 @@ async function putBack(): Promise<void> {
   }
 }
 
-for (const [field, { what }] of Object.entries(REFUSED_FIELDS)) {
-  test.serial(`refused – ${what} (${field})`, (t) =>
-    refusesManifest(t, REFUSED_OBJECTS[field] ?? '', LINE_COLUMN, /is not supported yet/),
-  );
-}
 for (const { kind, apiVersions } of REFUSED_KINDS) {
   const text = `{apiVersion: ${apiVersions[0]}, kind: ${kind}, metadata: {name: refused}}\n`;
   test.serial(`refused – the kind ${kind}`, (t) =>

@@ -33,6 +33,8 @@ if (bpfRoot === '--hooks') {
 }
 const reasons: number[] = [];
 const problems: string[] = [];
+/** Those that are not over. */
+const current = new Map<string, string>();
 
 /** Small maps: several of these processes run beside each other. */
 const SIZES = {
@@ -71,7 +73,11 @@ async function open() {
     xdpMode: 'off',
     ...options.open,
     ifindexOf: (device) => (device === 'lo' ? 1 : undefined),
-    onProblem: (sentence, err) => problems.push(`${sentence}: ${errorMessage(err)}`),
+    onProblem: (topic, sentence, err) => {
+      problems.push(`${sentence}: ${errorMessage(err)}`);
+      current.set(topic, sentence);
+    },
+    onOver: (topic) => current.delete(topic),
     onEvents: (records, count) => {
       for (let i = 0; i < count; i++)
         reasons.push(readEvent(new DataView(records.buffer, records.byteOffset + 96 * i, 96)).reason);
@@ -176,7 +182,12 @@ const calls: Record<string, (arg: never) => unknown> = {
   pruneDevices: (rows: never) => datapath.devices.prune(rows).length,
   hooks: (ifindex: number) => datapath.devices.hooks(ifindex),
   failsafe: (rows: never) => datapath.failsafe.set(rows),
-  status: () => ({ ...datapath.status(), mode: datapath.hostControl(), problems }),
+  status: () => ({
+    ...datapath.status(),
+    mode: datapath.hostControl(),
+    problems,
+    current: [...current.values()],
+  }),
   flows: () => [...datapath.flows()].flat(),
   counters: () => ({ stats: datapath.counters.stats(), origins: datapath.counters.origins(100) }),
   reasons: () => reasons.splice(0),

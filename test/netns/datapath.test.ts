@@ -263,19 +263,24 @@ const TAMPERINGS: readonly (readonly [what: string, found: RegExp])[] = [
   ['a stranger', /^2 entries of the ipcache$/],
 ];
 
+const REPAIRED = 'the kernel held something else than was written, and was repaired';
+
 test('datapath – what somebody else writes into its maps is found, told and repaired', async (t) => {
   await using b = await bed();
   const datapath = await opened(b.node);
   await enforce(datapath, b.ifindex);
   await datapath.call('settled');
   t.deepEqual(await datapath.call('verify'), []);
+  const current = async () => (await datapath.call<{ current: string[] }>('status')).current;
   for (const [what, found] of TAMPERINGS) {
     await datapath.call('tamper', what);
     const sentences = await datapath.call<string[]>('verify');
     t.is(sentences.length, 1, `${what}: ${sentences.join('; ')}`);
     t.regex(sentences[0] ?? '', found, what);
     await datapath.call('settled');
+    t.deepEqual(await current(), [`${REPAIRED}: ${sentences[0]}`]);
     t.deepEqual(await datapath.call('verify'), [], `${what} is repaired`);
+    t.deepEqual(await current(), [], 'and told until a look finds nothing');
   }
   await judgesAsToldBy(t, b);
   const row = {
@@ -293,6 +298,9 @@ test('datapath – what somebody else writes into its maps is found, told and re
   const { problems } = await datapath.call<{ problems: string[] }>('status');
   t.is(problems.length, TAMPERINGS.length + 1);
   t.regex(problems.at(-1) ?? '', /repaired: failsafe entries/);
+  t.deepEqual(await current(), [`${REPAIRED}: failsafe entries`]);
+  await datapath.call('failsafe', [row]);
+  t.deepEqual(await current(), []);
   await judgesAsToldBy(t, b);
   await datapath.kill();
   uninstall({ bpfRoot: b.bpfRoot });

@@ -44,6 +44,8 @@ interface World extends AsyncDisposable {
   readonly clock: FakeClock;
   readonly stateDir: string;
   readonly problems: MerlonError[];
+  /** Of the problems those that are not over, by topic. */
+  readonly told: ReadonlyMap<string, string>;
   /** Ends the endpoints' part and begins it anew from disk, with empty tables. */
   restart(how?: Restart): Promise<World>;
 }
@@ -65,6 +67,7 @@ async function begin(
   if (how.manifestsRead !== false) workloads.source('files').markSynced();
   const clock = fakeClock();
   const problems: MerlonError[] = [];
+  const told = new Map<string, string>();
   const running = new AsyncDisposableStack();
   own.use(running);
   running.use(new NetdevSource({ db, tables }));
@@ -82,7 +85,11 @@ async function begin(
     stateDir,
     clock,
     identityOf,
-    onProblem: (problem) => void problems.push(problem),
+    onProblem: (problem, topic) => {
+      problems.push(problem);
+      if (topic !== undefined) told.set(topic, problem.message);
+    },
+    onOver: (topic) => void told.delete(topic),
     ...(how.beforeUp === undefined ? {} : { beforeUp: how.beforeUp }),
   };
   const endpoints = await Endpoints.open(options);
@@ -97,6 +104,7 @@ async function begin(
     clock,
     stateDir,
     problems,
+    told,
     restart: async (how) => {
       await running.disposeAsync();
       return begin(net, stateDir, own, how);
@@ -367,6 +375,7 @@ test.serial(
     );
     await w.clock.advance(GRACE_MS - 1);
     t.is(w.table.get(row.id)?.state, 'disconnected');
+    t.deepEqual([...w.told.keys()], ['endpoint default/blue']);
     await w.clock.advance(1);
     await soon('the endpoint is removed', () => w.table.get(row.id) === undefined);
     await soon(
@@ -374,6 +383,7 @@ test.serial(
       async () => !(await readdir(join(w.stateDir, 'endpoints'))).includes('1.json'),
     );
     t.is(w.table.size, 1);
+    t.deepEqual([...w.told], [], 'and nothing is wrong any more');
   },
 );
 
@@ -432,8 +442,12 @@ test.serial('workload – an endpoint while its device is there, with one id', a
   await soon('its row is gone', () => w.table.get(1) === undefined);
   await node.ip('link add tap0 type veth peer name tap1');
   t.like(await ready(), { id: 1 });
+  t.is(typeof w.endpoints.workloadsRevision, 'number');
   w.db.write((txn) => w.workloads.put(txn, { ...row, addresses: ['10.1.0.2'] }));
-  await soon('it has the other address', () => w.table.get(1)?.addresses[0] === '10.1.0.2');
+  t.is(w.endpoints.workloadsRevision, undefined, 'the change is on its way');
+  const revision = await soon('the change has come', () => w.endpoints.workloadsRevision);
+  t.is(w.table.get(1)?.addresses[0], '10.1.0.2');
+  t.true(revision >= w.table.revision);
   const after = await w.restart({ manifestsRead: false });
   t.like(
     after.table.get(1),

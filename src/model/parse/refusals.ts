@@ -3,14 +3,6 @@
  * whole, so that nothing is ever enforced in part. The lists are closed; a test has a case for each entry.
  */
 
-/**
- * Fields of policies, by a name of their own; `what` completes "… is not supported yet". None is left: what a
- * proxy must do is compiled, and refused by the datapath while no proxy serves it.
- */
-export const REFUSED_FIELDS: Readonly<
-  Record<string, { readonly fields: readonly string[]; readonly what: string }>
-> = {};
-
 /** Kinds of objects that manifest directories will hold. */
 export const REFUSED_KINDS = [
   { kind: 'CiliumLoadBalancerIPPool', apiVersions: ['cilium.io/v2', 'cilium.io/v2alpha1'] },

@@ -180,7 +180,8 @@ function flowTables(b: Bed, during: () => void, warnings: string[] = []) {
     fd: (table) => b.maps.fd(table),
     grace: { wait: async () => during() },
     onWarning: (sentence) => warnings.push(sentence),
-    onProblem: (sentence) => warnings.push(sentence),
+    onProblem: (_topic, sentence) => warnings.push(sentence),
+    onOver: () => undefined,
   });
 }
 

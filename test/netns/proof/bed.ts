@@ -8,10 +8,18 @@
  *
  * Every address has an IPv6 twin. A `Workload` and policies are written as values: JSON is YAML.
  */
+import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { call, type CountersView, type FlowView, type StatusView, stream } from '#api/client';
+import {
+  call,
+  type CountersView,
+  type FlowView,
+  type ManifestsView,
+  type StatusView,
+  stream,
+} from '#api/client';
 import { until } from '#kit/async';
 import {
   type Host,
@@ -163,6 +171,23 @@ export class Bed {
       else await writeManifests(this.node, { [file]: textOf(documents) });
     }
     if (this.#agent?.isRunning === true) await this.reload();
+  }
+
+  /** Writes a manifest file as somebody would who asks for nothing, and waits until the agent says that it is applied. */
+  async write(file: string, documents: readonly Manifest[]): Promise<void> {
+    const text = textOf(documents);
+    const hash = createHash('sha256').update(text).digest('hex');
+    await writeManifests(this.node, { [file]: text });
+    const isApplied = async () => {
+      const { files } = await this.api<ManifestsView>('/v1/manifests');
+      return files.some((one) => one.hash === hash && one.state === 'applied');
+    };
+    await until(isApplied, {
+      signal: testSignal(),
+      timeoutMs: 60_000,
+      intervalMs: 1,
+      what: `${file} is applied`,
+    });
   }
 
   /** Gives the node another configuration and waits until it is enforced. */

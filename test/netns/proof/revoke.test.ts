@@ -233,10 +233,12 @@ test('identity – a workload whose labels change is cut, and revived when they 
   await blue.mustExec('ip', '-6 route add default via fe80::fe dev eth0'.split(' '));
   await b.apply({ 'blue.yaml': [workload('blue')] });
   const streams = [...(await talk(b, 'blue', 'node')), ...(await talk(b, 'node', 'blue'))];
-  for (let round = 0; round < 2; round++) {
-    await b.apply({ 'blue.yaml': [workload('green')] });
+  for (const [round, isAsked] of [true, false, true, false].entries()) {
+    const set = (app: string) =>
+      isAsked ? b.apply({ 'blue.yaml': [workload(app)] }) : b.write('blue.yaml', [workload(app)]);
+    await set('green');
     await isCut(t, streams, `round ${round}`);
-    await b.apply({ 'blue.yaml': [workload('blue')] });
+    await set('blue');
     await goesOn(streams);
   }
   await goOnToTheEnd(t, streams);

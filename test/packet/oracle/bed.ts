@@ -138,7 +138,7 @@ export class Bed implements AsyncDisposable {
         },
         ...(objects === undefined ? {} : { objects }),
         ifindexOf: () => undefined,
-        onProblem: (sentence, err) => told.problems.push(`${sentence} (${String(err)})`),
+        onProblem: (_topic, sentence, err) => told.problems.push(`${sentence} (${String(err)})`),
         onEvents: (records, count) => {
           const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
           for (let i = 0; i < count; i++) told.events.push(readEvent(view, i * EVENT_SLOT_BYTES));

@@ -1,24 +1,27 @@
 import test from 'ava';
+import { until } from '#kit/async';
 import { Background, type WorkerSetup } from '../../../src/datapath/background.ts';
 
 function bed(deaths: number) {
   const counter = new SharedArrayBuffer(4);
   new Int32Array(counter)[0] = deaths;
   const problems: string[] = [];
+  const over: string[] = [];
   const background = new Background(
     { grace: { outer: 0, inner: 0 }, rings: [], walks: [], deaths: counter } as unknown as WorkerSetup,
     {
       onEvents: () => undefined,
       onPass: () => undefined,
-      onProblem: (what, err) => problems.push(`${what}: ${(err as Error).message}`),
+      onProblem: (topic, what, err) => problems.push(`${topic}: ${what}: ${(err as Error).message}`),
+      onOver: (topic) => over.push(topic),
     },
     { file: new URL('./background-fake.ts', import.meta.url), pauseMs: { first: 1, most: 8 } },
   );
-  return { background, problems };
+  return { background, problems, over };
 }
 
 test('Background – a grace period is waited for across deaths of the thread, each of which is told', async (t) => {
-  const { background, problems } = bed(3);
+  const { background, problems, over } = bed(3);
   await using _open = background;
   await background.ready;
   await background.wait();
@@ -27,9 +30,11 @@ test('Background – a grace period is waited for across deaths of the thread, e
     problems,
     Array.from(
       { length: 3 },
-      () => 'the thread that reads events has died and is started again: the fake dies',
+      () => 'event thread: the thread that reads events has died and is started again: the fake dies',
     ),
   );
+  const limits = { signal: new AbortController().signal, timeoutMs: 60_000, what: 'it has lived a while' };
+  await until(() => over.includes('event thread'), limits);
 });
 
 test('Background – requests that come meanwhile share the next grace period', async (t) => {

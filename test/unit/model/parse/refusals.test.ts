@@ -1,5 +1,5 @@
 import test from 'ava';
-import { OTHER_ANNOTATIONS, POLICY_ANNOTATIONS, REFUSED_FIELDS, REFUSED_KINDS } from '#model/parse';
+import { OTHER_ANNOTATIONS, POLICY_ANNOTATIONS, REFUSED_KINDS } from '#model/parse';
 import { ccnp, read } from './read.ts';
 
 /** That the object is refused as a whole, by this code, with a sentence and a remedy. */
@@ -8,10 +8,6 @@ function refusalsOf(text: string): readonly { readonly message: string; readonly
   if (object === undefined || object.value !== undefined) return [];
   return object.problems.filter((p) => p.code === 'NOT_SUPPORTED_YET');
 }
-
-test('refusal – no field of a policy is refused any more', (t) => {
-  t.deepEqual(Object.keys(REFUSED_FIELDS), []);
-});
 
 for (const { kind, apiVersions } of REFUSED_KINDS) {
   test(`refusal – of the kind ${kind}`, (t) => {
