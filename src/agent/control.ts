@@ -27,8 +27,11 @@ import {
   type CompiledPolicy,
   type CompileMemo,
   compile,
+  type HeldPolicies,
+  heldPolicies,
   type Numbering,
   numberingPast,
+  type PolicyHistory,
   prefixIdentities,
   type PrefixOutput,
 } from '#policy';
@@ -44,6 +47,8 @@ export interface ControlInput {
   readonly nodeLabels: LabelSet;
   readonly facts?: PolicyFacts;
   readonly config: PolicyConfig;
+  /** What stays in force for subjects that cannot be computed; `enforce` fills it in. */
+  readonly held?: HeldPolicies;
 }
 
 /** What the kernel is told. Every call is idempotent; a call that throws has changed nothing that a packet sees. */
@@ -62,6 +67,12 @@ export interface PolicySink {
   updateEndpoints(endpoints: readonly EndpointRow[]): Promise<void>;
 }
 
+/** What a start takes over from the one before it. */
+export interface Inherited {
+  readonly numbering: Numbering;
+  readonly held: HeldPolicies;
+}
+
 /** What is enforced now. */
 export interface Enforced {
   readonly input: ControlInput;
@@ -75,17 +86,19 @@ export interface Enforced {
 
 /**
  * Makes the kernel enforce `input`; `before` is what it enforces now, undefined after a start. The result is
- * what the next call is handed. `memo` makes the next compilation cost what changed.
- * `isRepair`: a call before this one failed half way, so rows may be left over.
+ * what the next call is handed. `inherited` counts until something was enforced. `memo` makes the next
+ * compilation cost what changed. `isRepair`: a call before this one failed half way, so rows may be left over.
  */
 export async function enforce(
-  input: ControlInput,
+  given: ControlInput,
   before: Enforced | undefined,
-  numbering: Numbering,
+  inherited: Inherited,
   sink: PolicySink,
   memo: CompileMemo,
   isRepair: boolean,
 ): Promise<Enforced> {
+  const input = { ...given, held: heldPolicies(given, historyOf(before, inherited.held)) };
+  const numbering = before?.numbering ?? inherited.numbering;
   const adopted = before === undefined ? sink.adopted() : undefined;
   if (adopted !== undefined) return takeOver(input, adopted, numbering, sink, memo);
   const wanted = prefixIdentities({ ...input, numbering });
@@ -145,6 +158,13 @@ async function takeOver(
 /** The endpoints with their identities' numbers. */
 function numbered(input: ControlInput, wanted: PrefixOutput): readonly EndpointRow[] {
   return input.endpoints.map((e, i) => ({ ...e, identity: identityAt(wanted.endpoints, i) }));
+}
+
+/** What was in force before; after a start, what was held then. */
+function historyOf(before: Enforced | undefined, held: HeldPolicies): PolicyHistory {
+  if (before === undefined) return { policies: [], held, subjects: new Set() };
+  const { policies, endpoints, held: kept = new Map() } = before.input;
+  return { policies, held: kept, subjects: new Set(['host', ...endpoints.map(({ id }) => id)]) };
 }
 
 function compileFor(

@@ -16,7 +16,7 @@ import { readFacts, readUdpServers, watchResolvers } from '#hostfw';
 import type { EndpointRow, Identity } from '#model';
 import type { NodeConfig } from '#model/config';
 import { NetdevSource } from '#netdev';
-import { EMPTY_NUMBERING, type Numbering } from '#policy';
+import { EMPTY_NUMBERING, type HeldPolicies, type Numbering } from '#policy';
 import { Database } from '#table';
 import { ConfigFiles } from './config-files.ts';
 import { Degraded } from './degraded.ts';
@@ -107,18 +107,23 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   });
   const numbers = numberingFile(stateDir);
   const active = countFile(stateDir);
+  const held = heldFile(stateDir);
   const loop = new PolicyLoop({
     tables: inputTables(tables),
     input: () => controlInput(tables),
     revision: () => db.revision,
     sink: datapathSink(datapath, db, tables.enforced),
-    numbering: (await numbers.read((problem) => degraded.add(problem))) ?? EMPTY_NUMBERING,
+    inherited: {
+      numbering: (await numbers.read((problem) => degraded.add(problem))) ?? EMPTY_NUMBERING,
+      held: (await held.read((problem) => degraded.add(problem))) ?? new Map(),
+    },
     onEnforced: (enforced) => {
       const { input, numbering } = enforced;
       const remembered = [
         numbers.write(numbering),
         active.write(input.policies.length),
         generations.enforced(input),
+        writeHeld(held, input.held ?? new Map()),
       ];
       Promise.all(remembered).then(
         () => degraded.over('STATE_WRITE'),
@@ -242,6 +247,18 @@ function numberingFile(stateDir: string): StateFile<Numbering> {
     const numbering = content as Numbering | undefined;
     return numbering?.cluster?.given instanceof Map ? numbering : undefined;
   });
+}
+
+/** What stays in force for subjects that cannot be computed: an agent's restart changes nothing about it. */
+function heldFile(stateDir: string): StateFile<HeldPolicies> {
+  return stateFile(join(stateDir, 'policies.held'), 1, (content) =>
+    content instanceof Map ? (content as HeldPolicies) : undefined,
+  );
+}
+
+/** Mostly there is nothing to remember, and so no file. */
+function writeHeld(file: StateFile<HeldPolicies>, held: HeldPolicies): Promise<void> {
+  return held.size === 0 ? file.remove() : file.write(held);
 }
 
 /** How many policies were enforced last: with any, an empty directory at start is held, not obeyed. */

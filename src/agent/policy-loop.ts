@@ -7,8 +7,8 @@ import { aborted } from '#kit/async';
 import type { Clock } from '#kit/clock';
 import { errorMessage } from '#kit/errors';
 import type { AnyTable } from '#table';
-import { CompileMemo, type Numbering } from '#policy';
-import { type ControlInput, type Enforced, enforce, type PolicySink } from './control.ts';
+import { CompileMemo } from '#policy';
+import { type ControlInput, type Enforced, enforce, type Inherited, type PolicySink } from './control.ts';
 import { EnforceTimes } from './enforce-time.ts';
 
 /** Pause before a failed pass is tried again, when no change comes first. */
@@ -22,7 +22,8 @@ export interface PolicyLoopOptions {
   /** Revision of the tables that `input` would read now. */
   readonly revision: () => number;
   readonly sink: PolicySink;
-  readonly numbering: Numbering;
+  /** What the start before this one left. */
+  readonly inherited: Inherited;
   readonly onEnforced: (enforced: Enforced) => void;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -33,7 +34,6 @@ export class PolicyLoop {
   readonly times = new EnforceTimes();
   readonly #waiting = new Set<() => void>();
   readonly #memo = new CompileMemo();
-  #numbering: Numbering;
   #enforced: Enforced | undefined;
   #revision = 0;
   #error: Error | undefined;
@@ -42,7 +42,6 @@ export class PolicyLoop {
 
   constructor(options: PolicyLoopOptions) {
     this.#options = options;
-    this.#numbering = options.numbering;
   }
 
   /** What the kernel enforces; undefined before the first pass has succeeded. */
@@ -106,10 +105,9 @@ export class PolicyLoop {
     if (input === undefined) return;
     try {
       const isRepair = this.#error !== undefined;
-      const { sink } = this.#options;
-      const done = await enforce(input, this.#enforced, this.#numbering, sink, this.#memo, isRepair);
+      const { sink, inherited } = this.#options;
+      const done = await enforce(input, this.#enforced, inherited, sink, this.#memo, isRepair);
       this.#enforced = done;
-      this.#numbering = done.numbering;
       this.#revision = revision;
       this.#error = undefined;
       this.times.add(clock.nowMs() - sinceMs);

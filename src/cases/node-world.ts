@@ -9,7 +9,7 @@ import {
   podLabels,
   RESERVED_IDENTITY,
 } from '#model';
-import { identityLabels, labelFilter } from '#policy';
+import { heldInOrder, identityLabels, labelFilter } from '#policy';
 import type { CaseConfig, CaseEndpoint, CaseNode, CaseWorld } from './case.ts';
 import { DEFAULT_NODE } from './read-world.ts';
 import type { NodeWorld, WorldEndpoint } from './view.ts';
@@ -76,7 +76,7 @@ export function nodeWorld(world: CaseWorld, policies: readonly Policy[], node: C
     labels: labelSet([reserved('health')]),
     identity: RESERVED_IDENTITY.health,
   };
-  return {
+  const own = {
     node: node.name,
     policies,
     endpoints: [health, ...endpoints],
@@ -88,6 +88,7 @@ export function nodeWorld(world: CaseWorld, policies: readonly Policy[], node: C
     facts: facts(world),
     config: policyConfig(world.config),
   };
+  return { ...own, held: heldInOrder(own) };
 }
 
 function labelsOf(endpoint: CaseEndpoint, world: CaseWorld): LabelSet {

@@ -21,6 +21,7 @@ import {
   compile,
   type CompileInput,
   EMPTY_NUMBERING,
+  type HeldPolicies,
   type Judge,
   judgeOf,
   type Numbering,
@@ -55,6 +56,8 @@ export interface NodeWorld {
   readonly nodeLabels: LabelSet;
   /** What policies refer to besides. */
   readonly facts?: PolicyFacts;
+  /** What stays in force for subjects that cannot be computed. */
+  readonly held?: HeldPolicies;
   readonly config: PolicyConfig;
   /** Numbers of identities given so far. */
   readonly numbering?: Numbering;

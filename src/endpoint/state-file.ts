@@ -12,15 +12,20 @@ interface Framed {
   readonly content: unknown;
 }
 
-/** Maps go through JSON as `{ "$map": [[key, value], …] }`, 64-bit numbers as `{ "$bigint": "…" }`. */
+/**
+ * Maps go through JSON as `{ "$map": [[key, value], …] }`, 64-bit numbers as `{ "$bigint": "…" }`, bytes as
+ * `{ "$bytes": [0, …] }`.
+ */
 function freeze(_key: string, value: unknown): unknown {
   if (value instanceof Map) return { $map: [...value] };
+  if (value instanceof Uint8Array) return { $bytes: [...value] };
   return typeof value === 'bigint' ? { $bigint: String(value) } : value;
 }
 
 function thaw(_key: string, value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if ('$map' in value) return new Map(value.$map as [unknown, unknown][]);
+  if ('$bytes' in value) return Uint8Array.from(value.$bytes as number[]);
   return '$bigint' in value ? BigInt(value.$bigint as string) : value;
 }
 

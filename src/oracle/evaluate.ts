@@ -57,7 +57,8 @@ export function evaluate(world: World, flow: Flow): Evaluation {
 
 function selectingSpecs(world: World, flow: Flow): Selecting[] {
   const endpoint = world.endpoints.find((row) => row.id === flow.subject);
-  return world.policies.flatMap((policy) => {
+  const policies = world.held?.get(flow.subject) ?? world.policies;
+  return policies.flatMap((policy) => {
     const name = policyTitle(policy);
     return policy.specs
       .filter(({ subject }) => {

@@ -44,7 +44,8 @@ export function groupLabels(addresses: readonly (Ip | Cidr)[], { facts = NOTHING
 
 /** A label for each pattern of the world's policies that means a name learnt for one of these. */
 export function nameLabels(addresses: readonly (Ip | Cidr)[], world: World): Label[] {
-  const { facts = NOTHING, policies } = world;
+  const { facts = NOTHING } = world;
+  const policies = [...world.policies, ...(world.held?.values() ?? [])].flat();
   const own = cidrsOf(addresses);
   const names = facts.names
     .filter(({ address }) => own.some((a) => isSame(parseCidrOrIp(address), a)))

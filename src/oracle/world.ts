@@ -23,6 +23,8 @@ export interface World {
   readonly nodeLabels: LabelSet;
   readonly config: PolicyConfig;
   readonly facts?: PolicyFacts;
+  /** For some subjects, the policies in force for them instead. */
+  readonly held?: ReadonlyMap<number | 'host', readonly Policy[]>;
 }
 
 /**

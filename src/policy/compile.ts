@@ -6,6 +6,7 @@ import { type PortList, PortPartition } from './classes.ts';
 import type { CompiledPolicy, RuleSetImage } from './compiled.ts';
 import type { ResolvedRule } from './decide.ts';
 import { Expansion } from './expand.ts';
+import { policiesInForce } from './held.ts';
 import { Images } from './images.ts';
 import { ListsInUse } from './lists.ts';
 import type { PeerList } from './match.ts';
@@ -68,8 +69,7 @@ class Stages {
   }
 
   update(input: CompileInput): CompiledPolicy {
-    const policies = this.#expansion.update(input.policies, input.facts ?? NO_FACTS);
-    const subjects = this.#subjects.update({ ...input, policies });
+    const subjects = this.#subjects.update({ ...input, ...this.#expanded(input) });
     const peers = this.#peers.update(subjects.changes, (ruleSet) =>
       rulesOf(ruleSet).map((rule) => rule.peers),
     );
@@ -95,6 +95,17 @@ class Stages {
       endpoints: subjects.endpoints,
     };
     return this.#compiled;
+  }
+
+  /** The policies, and those held, with their peers expanded. */
+  #expanded(input: CompileInput): Required<Pick<SubjectInput, 'policies' | 'held'>> {
+    const written = policiesInForce(input);
+    const all = this.#expansion.update(written, input.facts ?? NO_FACTS);
+    const policies = all.slice(0, input.policies.length);
+    if (input.held === undefined || input.held.size === 0) return { policies, held: new Map() };
+    const meant = new Map(written.map((policy, i) => [policy, all[i] ?? policy]));
+    const held = [...input.held].map(([id, own]) => [id, own.map((p) => meant.get(p) ?? p)] as const);
+    return { policies, held: new Map(held) };
   }
 
   /** The same list while it holds the same. */

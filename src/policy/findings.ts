@@ -8,13 +8,15 @@ import { type Cidr, cidrCovers, formatCidr, parseCidrOrIp } from '#kit/ip';
 import { Lpm } from '#kit/lpm';
 import { type Policy, type PolicySpec, policyTitle, type Rule } from '#model';
 import type { CompiledPolicy } from './compiled.ts';
+import { conflictsOf } from './held.ts';
 import { portNamesOf, portsOfSubject } from './named-ports.ts';
 import { selectionsOf, type SubjectInput } from './selection.ts';
 
 /** Every code and what it is about. */
 export const FINDING_CODES = {
   'proxy-unavailable': 'A rule asks for a proxy, and none serves it: its traffic is refused.',
-  'proxy-conflict': 'Two rules ask for what no proxy can do together: their traffic is refused.',
+  conflict:
+    'Two rules exclude each other (merlon.io/Conflict): subjects keep the policy they had before both were there.',
   'auth-unavailable':
     'A rule asks for authentication, and nobody can prove who they are: its traffic is refused.',
   'deny-only-default-deny': 'A direction with deny rules alone still switches to default deny.',
@@ -51,16 +53,17 @@ export function findingsOf(input: FindingInput): readonly PolicyFinding[] {
   const known = namesKnown(input);
   const context = contextOf(input);
   const selected = selectedSpecs(input);
+  const excluding = excludingRules(input);
   return input.policies.flatMap((policy) => [
     ...policy.specs.flatMap((spec) => denyOnly(policy, spec)),
     ...policy.specs.flatMap((spec) =>
       spec.rules.flatMap((rule) => [
         ...ruleFindings(policy, rule, input),
         ...meaningFindings(policy, rule, context),
-        ...(selected.has(spec) ? shadowed(policy, rule, context) : []),
+        ...(selected.has(spec) && !isWithheld(policy, input) ? shadowed(policy, rule, context) : []),
       ]),
     ),
-    ...conflicts(policy, input.compiled),
+    ...conflicts(policy, excluding),
     ...policy.specs.flatMap((spec) => fqdnFindings(policy, spec, input, known)),
   ]);
 }
@@ -87,16 +90,24 @@ function ruleFindings(policy: Policy, rule: Rule, { hasProxy, hasAuth }: Finding
   return found;
 }
 
-function conflicts(policy: Policy, { proxyRules }: CompiledPolicy): PolicyFinding[] {
+/** Pairs of rules that exclude each other, each once: for some subject, or for a peer that both mean. */
+function excludingRules(input: FindingInput): readonly (readonly string[])[] {
+  const cells = [...input.compiled.proxyRules.values()].flatMap(({ conflict }) => conflict && [conflict]);
+  const pairs = [...conflictsOf(input).values(), ...cells].filter((pair) => pair !== undefined);
+  return [...new Map(pairs.map((pair) => [pair.join(' '), pair])).values()];
+}
+
+function conflicts(policy: Policy, excluding: readonly (readonly string[])[]): PolicyFinding[] {
   const rules = policy.specs.flatMap((spec) => spec.rules);
-  return [...proxyRules.values()].flatMap(({ conflict = [] }) => {
-    const own = rules.find((rule) => conflict.includes(rule.id));
+  return excluding.flatMap((pair) => {
+    const own = rules.find((rule) => pair.includes(rule.id));
     if (own === undefined) return [];
+    const kept = 'a subject of both keeps the policy it had, and without one what both match is refused';
     return [
       {
-        code: 'proxy-conflict',
+        code: 'conflict',
         policy: policy.key,
-        message: `${conflict.join(' and ')} ask proxies for what excludes one another: what both match is refused`,
+        message: `${pair.join(' and ')} exclude each other (merlon.io/Conflict): ${kept}`,
         at: own.at,
         hint: 'give them other ports or other peers, or one kind of rules',
       },
@@ -245,6 +256,11 @@ function selectedSpecs(input: FindingInput): ReadonlySet<PolicySpec> {
     (_, i) => selections[i]?.node === true || (selections[i]?.endpoints.length ?? 0) > 0,
   );
   return new Set(chosen.flatMap(({ specs }) => specs));
+}
+
+/** Whether somebody keeps older policies instead of this one. */
+function isWithheld(policy: Policy, { held }: FindingInput): boolean {
+  return [...(held?.values() ?? [])].some((own) => !own.includes(policy));
 }
 
 /** An allow rule that nothing is left of; one whose peers or ports are still to be learnt is no such rule. */

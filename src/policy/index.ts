@@ -23,6 +23,13 @@ export {
   type PolicyFinding,
 } from './findings.ts';
 export { type Judge, judge, judgeOf } from './judge.ts';
+export {
+  conflictsOf,
+  heldInOrder,
+  heldPolicies,
+  policiesInForce,
+  type PolicyHistory,
+} from './held.ts';
 export { identityLabels, type LabelFilter, labelFilter } from './identity-labels.ts';
 export {
   EMPTY_NUMBERING,
@@ -42,4 +49,10 @@ export {
   type PrefixOutput,
 } from './prefixes.ts';
 export { ORIGIN_ALWAYS, ORIGIN_INIT, ORIGIN_LOCALHOST } from './ruleset.ts';
-export { type PolicySubject, type Selection, selectionsOf } from './selection.ts';
+export {
+  type HeldPolicies,
+  type PolicySubject,
+  type Selection,
+  selectionsOf,
+  type SubjectId,
+} from './selection.ts';

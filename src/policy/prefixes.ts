@@ -23,9 +23,11 @@ import {
   RESERVED_IDENTITY,
 } from '#model';
 import { expandPolicies } from './expand.ts';
+import { policiesInForce } from './held.ts';
 import { ExtraLabels, type PrefixLabels } from './extra-labels.ts';
 import { prefixOfKey, worldLabels } from './match.ts';
 import { type IdentityScope, type Numbering, numberOf, renumber, type WantedIdentity } from './numbering.ts';
+import type { HeldPolicies } from './selection.ts';
 import { compareText } from '#kit/order';
 
 /** An endpoint's part: addresses and prefixes it may use, and its identity's labels. */
@@ -47,6 +49,7 @@ export interface PrefixInput {
   readonly facts?: PolicyFacts;
   /** Of this node; `reserved:kube-apiserver` among them: it backs the API server. */
   readonly nodeLabels?: LabelSet;
+  readonly held?: HeldPolicies;
   readonly config: PolicyConfig;
   /** Numbers given so far. */
   readonly numbering: Numbering;
@@ -82,7 +85,7 @@ interface PrefixWorld {
 
 function worldOf(input: PrefixInput): PrefixWorld {
   const facts = input.facts ?? NO_FACTS;
-  const policies = expandPolicies(input.policies, facts);
+  const policies = expandPolicies(policiesInForce(input), facts);
   const extra = new ExtraLabels(policies, facts, input.prefixLabels ?? []);
   return { input, policies, extra, apiservers: new Set(apiserverAddresses(facts)) };
 }

@@ -17,9 +17,9 @@ import {
   type TlsContext,
 } from '#model';
 import type { ResolvedRule } from './decide.ts';
+import { type Asking, contradicting } from './conflict.ts';
 import { sha256 } from './digest.ts';
-import { selectorText } from './match.ts';
-import { sortedSet } from './order.ts';
+import { type Parser, parserOf, rankOf } from './parser.ts';
 
 /** What one of the rules lets pass: `l7` absent asks nothing of the request, empty `serverNames` nothing of TLS. */
 export interface ProxyAlternative {
@@ -31,8 +31,8 @@ export interface ProxyAlternative {
 export interface ProxyRuleSet {
   /** Named by its content. */
   readonly id: string;
-  /** `l7proto:NAME` for a named parser; `conflict`: the rules cannot be served together, so nothing passes. */
-  readonly parser: 'http' | 'kafka' | 'dns' | 'tls' | 'crd' | 'conflict' | `l7proto:${string}`;
+  /** `conflict`: the rules cannot be served together, so nothing passes. */
+  readonly parser: Parser | 'conflict';
   /** Everything passes, through the proxy. */
   readonly wildcard: boolean;
   readonly alternatives: readonly ProxyAlternative[];
@@ -43,13 +43,6 @@ export interface ProxyRuleSet {
   readonly conflict?: readonly string[];
 }
 
-type Parser = ProxyRuleSet['parser'];
-/** A deciding rule that asks something of a proxy. */
-interface Asking {
-  readonly rule: ResolvedRule;
-  readonly proxy: ProxyRules;
-}
-
 /**
  * The rule set of a cell; undefined when no deciding rule asks for a proxy. `isOpen`: what no rule matches
  * passes anyway, or the peer may always come, so the rules are there for their visibility only.
@@ -57,7 +50,7 @@ interface Asking {
 export function mergedProxy(deciding: readonly ResolvedRule[], isOpen: boolean): ProxyRuleSet | undefined {
   const asking = deciding.flatMap((rule) => (rule.proxy === undefined ? [] : [{ rule, proxy: rule.proxy }]));
   if (asking.length === 0) return undefined;
-  const conflict = conflictOf(asking);
+  const conflict = contradicting(asking);
   if (conflict !== undefined)
     return named({ parser: 'conflict', wildcard: false, alternatives: [], conflict });
   const [first] = [...asking].sort((a, b) => rankOf(a.proxy) - rankOf(b.proxy));
@@ -103,82 +96,10 @@ function sharedContext<K extends 'terminatingTLS' | 'originatingTLS'>(key: K, as
   return found === undefined ? {} : { [key]: found };
 }
 
-/** Which proxy the rules are for. */
-function parserOf({ l7, listener }: ProxyRules): Parser {
-  if (listener !== undefined) return 'crd';
-  if (l7 === undefined) return 'tls';
-  return l7.kind === 'l7proto' ? `l7proto:${l7.parser}` : l7.kind;
-}
-
-/** The lower, the sooner (policy.md §13.5); a listener's own priority comes before all. */
-function rankOf(proxy: ProxyRules): number {
-  const parser = parserOf(proxy);
-  switch (parser) {
-    case 'http':
-      return 101;
-    case 'kafka':
-      return 106;
-    case 'tls':
-      return 116;
-    case 'dns':
-      return 121;
-    case 'crd':
-      return proxy.listener?.priority ?? 126;
-    default:
-      return 111;
-  }
-}
-
 /** Whether the rules say something to the proxy that was chosen; those for TLS do to any that reads TCP. */
 function contributes(chosen: Parser, proxy: ProxyRules): boolean {
   const parser = parserOf(proxy);
   return parser === chosen || (parser === 'tls' && chosen !== 'dns' && chosen !== 'crd');
-}
-
-/**
- * Ids of rules that cannot be served together: rules for the same peers and ports with different parsers,
- * listeners of one priority, TLS contexts that differ, names of TLS with layer 7 rules that TLS hides.
- */
-function conflictOf(asking: readonly Asking[]): readonly string[] | undefined {
-  for (const [i, a] of asking.entries()) {
-    for (const b of asking.slice(i + 1)) {
-      if (contradicts(a, b)) return sortedSet([a.rule.id, b.rule.id]);
-    }
-  }
-  return undefined;
-}
-
-function contradicts(a: Asking, b: Asking): boolean {
-  const [one, other] = [parserOf(a.proxy), parserOf(b.proxy)];
-  if (differ(a.proxy.terminatingTLS, b.proxy.terminatingTLS)) return true;
-  if (differ(a.proxy.originatingTLS, b.proxy.originatingTLS)) return true;
-  if (one === 'crd' && other === 'crd') {
-    return rankOf(a.proxy) === rankOf(b.proxy) && differ(a.proxy.listener, b.proxy.listener);
-  }
-  // Two named parsers have one rank: nothing says which of them reads the connection.
-  if (one !== other && rankOf(a.proxy) === rankOf(b.proxy)) return true;
-  if (!sharePeersAndPorts(a.rule, b.rule)) return false;
-  const isTls = one === 'tls' || other === 'tls';
-  if (one !== other && !(isTls && one !== 'dns' && other !== 'dns' && one !== 'crd' && other !== 'crd')) {
-    return true;
-  }
-  const hasNames = a.proxy.serverNames.length + b.proxy.serverNames.length > 0;
-  const hasL7 = a.proxy.l7 !== undefined || b.proxy.l7 !== undefined;
-  const isReadable = (a.proxy.terminatingTLS ?? b.proxy.terminatingTLS) !== undefined;
-  return hasNames && hasL7 && !isReadable;
-}
-
-function differ(a: object | undefined, b: object | undefined): boolean {
-  return a !== undefined && b !== undefined && JSON.stringify(a) !== JSON.stringify(b);
-}
-
-/** One selector and one range of ports are the same in both. */
-function sharePeersAndPorts(a: ResolvedRule, b: ResolvedRule): boolean {
-  const texts = new Set(a.peers.selectors.map(selectorText));
-  const samePeers =
-    a.peers.name === b.peers.name || b.peers.selectors.some((selector) => texts.has(selectorText(selector)));
-  if (!samePeers) return false;
-  return a.ports.written.some(([first, last]) => b.ports.written.some(([f, l]) => f === first && l === last));
 }
 
 /** Whether the rules let a request pass. A listener judges for itself, so policy lets everything come to it. */

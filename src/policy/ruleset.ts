@@ -169,7 +169,8 @@ function namedPortTexts(specs: readonly SpecRef[], ports: PortNames): readonly s
   );
 }
 
-function resolveRule(rule: Rule, named: NamedPorts): ResolvedRule {
+/** The rule with its lists resolved, names of ports by `named`. */
+export function resolveRule(rule: Rule, named: NamedPorts): ResolvedRule {
   return {
     id: rule.id,
     verdict: rule.verdict,

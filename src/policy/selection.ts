@@ -18,6 +18,14 @@ export interface PolicySubject {
   readonly namedPorts?: readonly NamedPort[];
 }
 
+/** Number of an endpoint, or the node itself. */
+export type SubjectId = number | 'host';
+
+/** For each subject that cannot be computed, the policies in force for it instead of all others (held.ts). */
+export type HeldPolicies = ReadonlyMap<SubjectId, readonly Policy[]>;
+
+const NOBODY: HeldPolicies = new Map();
+
 /** What subjects and their specs are found from. */
 export interface SubjectInput {
   readonly policies: readonly Policy[];
@@ -26,10 +34,16 @@ export interface SubjectInput {
   readonly nodeLabels: LabelSet;
   readonly config: PolicyConfig;
   readonly facts?: PolicyFacts;
+  readonly held?: HeldPolicies;
 }
 
-function selectsNode(spec: PolicySpec, nodeLabels: LabelSet): boolean {
+export function selectsNode(spec: PolicySpec, nodeLabels: LabelSet): boolean {
   return spec.subject.kind === 'node' && selectorMatches(spec.subject.selector, nodeLabels);
+}
+
+/** Whether the spec is about endpoints with these labels. */
+function selectsEndpoint({ subject }: PolicySpec, labels: LabelSet): boolean {
+  return subject.kind === 'endpoints' && selectorMatches(subject.selector, labels);
 }
 
 /** Which subjects a policy selects: endpoints by number, ascending, and whether the node. */
@@ -64,6 +78,7 @@ export class Selections {
   #policies: readonly Policy[] = [];
   #endpoints: readonly PolicySubject[] = [];
   #nodeLabels: LabelSet | undefined;
+  #held = NOBODY;
   readonly #refs = new Map<Policy, readonly SpecRef[]>();
   readonly #selectors: SelectorIndex<SpecRef>;
   readonly #labels: LabelIndex;
@@ -81,27 +96,37 @@ export class Selections {
     return this.#rows;
   }
 
-  update({ policies, endpoints, nodeLabels }: Omit<SubjectInput, 'config'>): Touched {
+  update({ policies, endpoints, nodeLabels, held = NOBODY }: Omit<SubjectInput, 'config'>): Touched {
     const touched = new Set<number>();
     const changes = rowChanges(this.#policies, policies);
     const isOtherNode = nodeLabels.key !== this.#nodeLabels?.key;
     for (const policy of changes.gone) this.#removePolicy(policy, touched);
     this.#moveEndpoints(rowChanges(this.#endpoints, endpoints), touched);
     for (const policy of changes.come) this.#addPolicy(policy, touched);
+    const rehung = rehungSubjects(this.#held, held);
+    for (const id of rehung) if (id !== 'host') touched.add(id);
     [this.#policies, this.#endpoints, this.#nodeLabels] = [policies, endpoints, nodeLabels];
+    this.#held = held;
     const isOfNodes = ({ specs }: Policy): boolean => specs.some(({ subject }) => subject.kind === 'node');
-    return { endpoints: touched, host: isOtherNode || [...changes.gone, ...changes.come].some(isOfNodes) };
+    const isHost = isOtherNode || rehung.includes('host');
+    return { endpoints: touched, host: isHost || [...changes.gone, ...changes.come].some(isOfNodes) };
   }
 
   /** The specs that select an endpoint, in the order of their keys. */
   specsOf(id: number): readonly SpecRef[] {
+    const held = this.#held.get(id);
+    const labels = this.#rows.get(id)?.labels;
+    if (held !== undefined && labels !== undefined) {
+      return inOrder(held.flatMap(specRefs).filter(({ spec }) => selectsEndpoint(spec, labels)));
+    }
     return inOrder(this.#specs.get(id) ?? []);
   }
 
   /** The specs that select this node, in the order of their keys. */
   specsOfHost(): readonly SpecRef[] {
     const labels = this.#nodeLabels;
-    return labels === undefined ? [] : inOrder(this.#ofNodes).filter(({ spec }) => selectsNode(spec, labels));
+    const refs = this.#held.get('host')?.flatMap(specRefs) ?? this.#ofNodes;
+    return labels === undefined ? [] : inOrder(refs).filter(({ spec }) => selectsNode(spec, labels));
   }
 
   #removePolicy(policy: Policy, touched: Set<number>): void {
@@ -148,6 +173,13 @@ export class Selections {
       touched.add(row.id);
     }
   }
+}
+
+/** Subjects for whom something else is held than before. */
+function rehungSubjects(before: HeldPolicies, now: HeldPolicies): readonly SubjectId[] {
+  const isSame = (a: readonly Policy[] | undefined, b: readonly Policy[] | undefined): boolean =>
+    a?.length === b?.length && (a?.every((policy, i) => policy === b?.[i]) ?? true);
+  return [...new Set([...before.keys(), ...now.keys()])].filter((id) => !isSame(before.get(id), now.get(id)));
 }
 
 function inOrder(refs: Iterable<SpecRef>): readonly SpecRef[] {

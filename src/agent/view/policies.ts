@@ -4,7 +4,7 @@ import { errorMessage } from '#kit/errors';
 import { type ObjectStatus, type Policy, type PolicySpec } from '#model';
 
 import { nearestLabel } from '#kit/labels';
-import { findingsOf, selectionsOf } from '#policy';
+import { findingsOf, selectionsOf, type SubjectId } from '#policy';
 import type { ControlInput, Enforced } from '../control.ts';
 import type { ViewContext } from './context.ts';
 import { directionState } from './endpoints.ts';
@@ -42,7 +42,7 @@ export function policyStatus(context: ViewContext): PolicyStatusView {
 function statusOf(
   context: ViewContext,
   policy: Policy,
-  selections: ReadonlyMap<string, number>,
+  selections: ReadonlyMap<string, SelectionCount>,
   findings: readonly string[],
 ): ObjectStatus {
   const { loop, tables } = context;
@@ -57,17 +57,20 @@ function statusOf(
     const reason = loop.error === undefined ? 'waits to be enforced' : errorMessage(loop.error);
     return { state: loop.error === undefined ? 'pending' : 'error', reason, warnings };
   }
-  const selected = selections.get(policy.key) ?? 0;
+  const { all: selected, withheld } = selections.get(policy.key) ?? { all: 0, withheld: 0 };
   // It is in force all the same: what is held is only a change of it.
   const reason =
     known?.state === 'held' ? 'in force; changes wait until the other manifests are valid' : known?.reason;
+  const kept =
+    withheld === 0 ? [] : [`not in force for ${withheld} of ${selected} subjects, which keep what they had`];
   const none = selected > 0 ? [] : [`selects nothing${hint(policy, enforced)}`];
   return {
-    state: known?.state === 'invalid' ? 'invalid' : 'applied',
+    state:
+      known?.state === 'invalid' ? 'invalid' : withheld > 0 && withheld === selected ? 'held' : 'applied',
     ...(reason === undefined ? {} : { reason }),
     generation: context.datapath.instance.generation,
     selects: selected,
-    warnings: [...warnings, ...none, ...findings],
+    warnings: [...warnings, ...none, ...kept, ...findings],
   };
 }
 
@@ -85,11 +88,27 @@ function findingTexts(enforced: Enforced | undefined): ReadonlyMap<string, reado
   return texts;
 }
 
-/** How many subjects of this node each policy selects; the node counts as one. */
-function selectionCounts(input: ControlInput | undefined): ReadonlyMap<string, number> {
+/** How many subjects of this node a policy selects, and for how many of them older ones are held instead. */
+interface SelectionCount {
+  readonly all: number;
+  readonly withheld: number;
+}
+
+/** For each policy; the node counts as one subject. */
+function selectionCounts(input: ControlInput | undefined): ReadonlyMap<string, SelectionCount> {
   if (input === undefined) return new Map();
-  const counts = selectionsOf(input).map((s) => s.endpoints.length + (s.node ? 1 : 0));
-  return new Map(input.policies.map((policy, i) => [policy.key, counts[i] ?? 0]));
+  const selections = selectionsOf(input);
+  const isWithheld = (policy: Policy, subject: SubjectId): boolean =>
+    input.held?.get(subject)?.some((p) => p.key === policy.key && p.contentHash === policy.contentHash) ===
+    false;
+  return new Map(
+    input.policies.map((policy, i) => {
+      const { endpoints = [], node = false } = selections[i] ?? {};
+      const subjects: readonly SubjectId[] = node ? [...endpoints, 'host'] : endpoints;
+      const withheld = subjects.filter((subject) => isWithheld(policy, subject)).length;
+      return [policy.key, { all: subjects.length, withheld }];
+    }),
+  );
 }
 
 /** The label that may have been meant by one that nothing has. */

@@ -10,7 +10,13 @@ import { Lpm } from '#kit/lpm';
 import { type EndpointRow, type Identity, type IpcacheRow, RESERVED_IDENTITY } from '#model';
 import type { World } from '#oracle';
 import { CompileMemo, type CompiledPolicy, EMPTY_NUMBERING, judgeOf } from '#policy';
-import { type ControlInput, type Enforced, enforce, type PolicySink } from '../../../src/agent/control.ts';
+import {
+  type ControlInput,
+  type Enforced,
+  enforce,
+  type Inherited,
+  type PolicySink,
+} from '../../../src/agent/control.ts';
 import type { Adopted } from '../../../src/agent/takeover.ts';
 import { PREFIXES, randomWorld } from '../policy/generate.ts';
 
@@ -154,6 +160,9 @@ class Kernel implements PolicySink {
 /** How the one who makes the change knows what was before: it made it, it is a successor, or one without memory. */
 type Before = 'own' | 'inherited' | 'forgotten';
 
+/** A start without any before it. */
+const NEW: Inherited = { numbering: EMPTY_NUMBERING, held: new Map() };
+
 /** What a change of `from` into `to` shows in between that neither has. */
 async function strangers(from: World, to: World, known: Before = 'own'): Promise<readonly string[]> {
   const ips = addresses(from, to);
@@ -166,12 +175,13 @@ async function strangers(from: World, to: World, known: Before = 'own'): Promise
     if (isWatching) seen.push(kernel.verdicts(ips, subjects, isSingle));
   });
   const memo = new CompileMemo();
-  const first: Enforced = await enforce(inputOf(from), undefined, EMPTY_NUMBERING, kernel, memo, false);
+  const first: Enforced = await enforce(inputOf(from), undefined, NEW, kernel, memo, false);
   const before = kernel.verdicts(ips, subjects, isSingle);
   isWatching = true;
   kernel.isInherited = known !== 'own';
   const numbering = known === 'forgotten' ? EMPTY_NUMBERING : first.numbering;
-  await enforce(inputOf(to), known === 'own' ? first : undefined, numbering, kernel, memo, false);
+  const inherited = { ...NEW, numbering };
+  await enforce(inputOf(to), known === 'own' ? first : undefined, inherited, kernel, memo, false);
   const after = kernel.verdicts(ips, subjects, isSingle);
   return seen.flatMap((verdicts, step) =>
     [...verdicts].flatMap(([probe, verdict]) =>
@@ -216,7 +226,7 @@ test('enforce – who was judged apart and becomes one identity is judged apart 
     const from = randomWorld(seed);
     const kernel = new Kernel(() => {});
     const memo = new CompileMemo();
-    const first = await enforce(inputOf(from), undefined, EMPTY_NUMBERING, kernel, memo, false);
+    const first = await enforce(inputOf(from), undefined, NEW, kernel, memo, false);
     kernel.isInherited = true;
     const written: IpcacheRow[] = [];
     const update = kernel.updateIpcache.bind(kernel);
@@ -225,7 +235,14 @@ test('enforce – who was judged apart and becomes one identity is judged apart 
       return update(rows);
     };
     const to = { ...from, endpoints: from.endpoints.map((e) => ({ ...e, labels: green })) };
-    const after = await enforce(inputOf(to), undefined, first.numbering, kernel, memo, false);
+    const after = await enforce(
+      inputOf(to),
+      undefined,
+      { ...NEW, numbering: first.numbering },
+      kernel,
+      memo,
+      false,
+    );
     const ofEndpoints = (rows: Iterable<IpcacheRow>) =>
       new Set([...rows].filter((row) => row.isEndpoint).map((row) => row.identity)).size;
     standIns += ofEndpoints(written) - ofEndpoints(after.ipcache.values());
@@ -252,18 +269,11 @@ test('enforce – an endpoint’s record changes before the address that has its
   };
   const input = inputOf(randomWorld(1));
   const memo = new CompileMemo();
-  const first = await enforce(input, undefined, EMPTY_NUMBERING, sink, memo, false);
+  const first = await enforce(input, undefined, NEW, sink, memo, false);
   said.length = 0;
   const [one, ...others] = input.endpoints;
   if (one === undefined) return t.fail('the world has no endpoint');
   const labels = labelSet([...one.labels.labels, { source: 'k8s', key: 'colour', value: 'green' }]);
-  await enforce(
-    { ...input, endpoints: [{ ...one, labels }, ...others] },
-    first,
-    first.numbering,
-    sink,
-    memo,
-    false,
-  );
+  await enforce({ ...input, endpoints: [{ ...one, labels }, ...others] }, first, NEW, sink, memo, false);
   t.deepEqual(said.slice(0, 4), ['policy', 'endpoints', 'ipcache', 'policy']);
 });

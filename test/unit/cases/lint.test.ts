@@ -80,7 +80,7 @@ const cases: readonly [text: string, want: readonly string[]][] = [
   ],
   [
     `${head}spec: {${web}, ingress: [{fromEntities: [world], toPorts: [{ports: [{port: "80", protocol: TCP}], rules: {http: [{method: GET}]}}, {ports: [{port: "80", protocol: TCP}], rules: {kafka: [{topic: a}]}}]}]}`,
-    ['proxy-unavailable', 'proxy-conflict'],
+    ['never-decides', 'proxy-unavailable', 'conflict'],
   ],
   [
     `${head}spec: {${web}, ingress: [{fromEntities: [world], authentication: {mode: required}}]}`,

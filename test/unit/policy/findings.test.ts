@@ -29,7 +29,14 @@ const cases: readonly [what: string, text: string, has: boolean, codes: readonly
     'a conflict, on both policies',
     policy(http, 'one') + policy(`ingress: [{toPorts: [{${TCP}, rules: {kafka: [{}]}}]}]`, 'two'),
     true,
-    ['proxy-conflict', 'proxy-conflict'],
+    ['conflict', 'conflict'],
+  ],
+  [
+    'modes of authentication that differ, on both policies',
+    policy('ingress: [{fromEndpoints: [{}], authentication: {mode: disabled}}]', 'one') +
+      policy('ingress: [{fromEndpoints: [{}], authentication: {mode: test-always-fail}}]', 'two'),
+    true,
+    ['conflict', 'conflict'],
   ],
   ['names that nobody learns', policy(fqdn), true, ['fqdn-without-dns-rule']],
   ['nothing with a DNS rule beside it', policy(fqdn, 'names') + policy(dns, 'dns'), true, []],
