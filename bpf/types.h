@@ -146,7 +146,7 @@ _Static_assert(sizeof(struct policy_cell) == 8, "policy_cell");
 struct ruleset_dir {
 	__u32 rows;    /* rows[identity class] */
 	__u32 columns; /* columns[port class] */
-	__u32 cells;   /* cells[row * n_columns + column] */
+	__u32 cells;   /* cells[row * n_columns + column], or blocks: RSDIR_BLOCKS */
 	__u16 n_columns;
 	__u8 flags; /* RSDIR_* */
 	__u8 pad;
@@ -157,6 +157,10 @@ _Static_assert(sizeof(struct ruleset_dir) == 16, "ruleset_dir");
 #define RSDIR_AUDIT 0x02    /* refusals are reported and pass */
 #define RSDIR_STAGED \
 	0x04 /* only staged policies select it: the matrix is looked up and refuses nothing */
+/* A large table: `cells` begins with a packed u32 for each row's blocks of columns, the word (from there) where
+ * the block's cells stand; equal blocks are kept once. */
+#define RSDIR_BLOCKS 0x08
+#define BLOCK_COLUMNS 16
 
 /* One generation of one rule set. */
 struct ruleset_slot {

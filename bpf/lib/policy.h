@@ -51,6 +51,29 @@ static __always_inline __u32 policy_port_index(const struct packet *pkt, __be16 
 	return PORT_CLASS_PROTO + pkt->proto;
 }
 
+/* The cell of a row and a column. The key is the caller's: one place on the stack for all its look-ups. */
+static __always_inline __u64 *policy_cell_at(const struct ruleset_dir *dir, __u32 row, __u32 column,
+					     __u32 *at)
+{
+	__u32 block;
+	__u64 *starts;
+
+	*at = dir->cells;
+	if (dir->flags & RSDIR_BLOCKS) {
+		block = row * ((dir->n_columns + BLOCK_COLUMNS - 1) / BLOCK_COLUMNS) +
+			column / BLOCK_COLUMNS;
+		column = *at + column % BLOCK_COLUMNS;
+		*at += block / 2;
+		starts = bpf_map_lookup_elem(&arena, at);
+		if (!starts)
+			return NULL;
+		*at = column + (__u32)(*starts >> (block & 1) * 32);
+	} else {
+		*at += row * dir->n_columns + column;
+	}
+	return bpf_map_lookup_elem(&arena, at);
+}
+
 /* The cell of (identity, port) as one word; 0 where a table is broken, which refuses. */
 static __always_inline __u64 policy_cell(const struct ruleset_slot *slot,
 					 const struct ruleset_dir *dir, __u32 identity,
@@ -67,8 +90,7 @@ static __always_inline __u64 policy_cell(const struct ruleset_slot *slot,
 	if (!PACKED_U16(&arena, dir->rows, class, &row) ||
 	    !PACKED_U16(&arena, dir->columns, ports, &column))
 		return 0;
-	at = dir->cells + row * dir->n_columns + column;
-	cell = bpf_map_lookup_elem(&arena, &at);
+	cell = policy_cell_at(dir, row, column, &at);
 	return cell ? *cell : 0;
 }
 

@@ -4,7 +4,7 @@
  */
 import type { DirectionImage } from './compiled.ts';
 import type { Origins } from './origins.ts';
-import { cellTable, type CellTable } from './ruleset.ts';
+import { BLOCKS_FROM, cellTable, type CellTable } from './cells.ts';
 
 interface Entry {
   readonly table: CellTable;
@@ -18,24 +18,29 @@ export class CellCache {
   readonly #origins: Origins;
   readonly #reused: (id: number) => void;
 
-  /** `reused` is told of each number that gets another meaning. */
-  constructor(origins: Origins, reused: (id: number) => void) {
+  readonly #blocksFrom: number;
+
+  /** `reused` is told of each number that gets another meaning; tables of `blocksFrom` cells are kept in blocks. */
+  constructor(origins: Origins, reused: (id: number) => void, blocksFrom = BLOCKS_FROM) {
     this.#origins = origins;
     this.#reused = reused;
+    this.#blocksFrom = blocksFrom;
   }
 
   /** `hold` is told of each origin as soon as it is named, lest the next one takes its number. */
-  encode({ matrix, cells }: DirectionImage, hold: (id: number) => void): CellTable {
+  encode(image: DirectionImage, hold: (id: number) => void): CellTable {
+    const { matrix, cells } = image;
     const known = this.#entries.get(matrix);
     if (known?.cells === cells && known.reuses === this.#origins.reuses) {
       for (const id of known.table.origins) hold(id);
       return known.table;
     }
-    const table = cellTable({ matrix, cells }, (rules) => {
+    const originOf = (rules: readonly string[]) => {
       const id = this.#origins.idOf(rules, this.#reused);
       hold(id);
       return id;
-    });
+    };
+    const table = cellTable(image, originOf, this.#blocksFrom);
     this.#entries.set(matrix, { table, cells, reuses: this.#origins.reuses });
     return table;
   }

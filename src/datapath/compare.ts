@@ -3,6 +3,7 @@
  * of an identity segment and a port segment, with each pair of rows looked at once. What compares equal
  * keeps its slot and its generation, so that no flow is judged again for a compile that changed nothing.
  */
+import { cellIndex, rowsIn } from './cells.ts';
 import type { Segment } from './classes.ts';
 import type { DirTable, DirView, SlotView } from './ruleset.ts';
 
@@ -47,8 +48,7 @@ export class RowComparison {
   /** The same verdicts in this row of memory and that compiled row. */
   same(before: number, after: number): boolean {
     if (this.isOwn && before === after) return true;
-    const rows = this.#view.columnCount === 0 ? 0 : this.#view.cells.length / 2 / this.#view.columnCount;
-    const pairs = rows * this.#table.rowCount;
+    const pairs = rowsIn(this.#view) * this.#table.rowCount;
     if (pairs > PAIRS_MOST) return this.#compare(before, after);
     this.#known ??= new Uint8Array(pairs);
     const key = before * this.#table.rowCount + after;
@@ -57,14 +57,12 @@ export class RowComparison {
   }
 
   #compare(before: number, after: number): boolean {
-    const { cells } = this.#view;
-    const a = before * this.#view.columnCount;
-    const b = after * this.#table.columnCount;
+    const [view, table] = [this.#view, this.#table];
     this.#columns ??= this.#columnPairs();
     return this.#columns.every(([x, y]) => {
-      const i = 2 * (a + x);
-      const j = 2 * (b + y);
-      return cells[i] === this.#table.cells[j] && cells[i + 1] === this.#table.cells[j + 1];
+      const i = cellIndex(view, before, x);
+      const j = cellIndex(table, after, y);
+      return view.cells[i] === table.cells[j] && view.cells[i + 1] === table.cells[j + 1];
     });
   }
 

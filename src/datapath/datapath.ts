@@ -144,6 +144,7 @@ export class Datapath implements AsyncDisposable {
       endpoints: this.endpoints,
       nextGeneration: () => this.instance.nextGeneration(),
       clearCounter: (origin) => this.counters.clearOrigin(origin),
+      blocksFrom: opts.blocksFrom,
     });
   }
 

@@ -21,6 +21,8 @@ export const PORT_CLASS_ENTRIES = 197376;
 export const RSDIR_ENFORCED = 0x01;
 export const RSDIR_AUDIT = 0x02;
 export const RSDIR_STAGED = 0x04;
+export const RSDIR_BLOCKS = 0x08;
+export const BLOCK_COLUMNS = 16;
 
 export const CELL_LOG = 0x08;
 

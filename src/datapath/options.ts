@@ -28,6 +28,8 @@ export interface DatapathOptions {
   readonly maxOther?: number;
   /** Entries of maps by name, where the usual size does not fit. */
   readonly sizes?: Partial<Record<MapName, number>>;
+  /** Cells from which on a policy table is kept in blocks, where the usual number does not fit. */
+  readonly blocksFrom?: number;
   readonly ringBytes?: number;
   readonly xdpMode?: XdpMode;
   /** `clsact` even where the kernel has tcx: for tests of what older kernels get. */

@@ -106,7 +106,7 @@ function tablesOf(image: RuleSetImage, { cells, hold }: Present): Pick<PlannedRu
   const tableOf = (direction: DirectionImage) => {
     const table = cells.encode(direction, hold);
     for (const id of table.origins) if (id !== ORIGIN_NONE) origins.add(id);
-    return dirTable(direction, table.cells);
+    return dirTable(direction, table);
   };
   const [egress, ingress] = DIRECTIONS.map((d) => tableOf(image.directions[d]));
   return { dirs: [egress as DirTable, ingress as DirTable], origins };

@@ -43,7 +43,7 @@ import {
   type Made,
   repairClasses,
 } from './verify.ts';
-import { isShort, longerCopy, originsIn, positionTable, type Reach, room } from './shape.ts';
+import { isShort, longerCopy, originsOfSlot, positionTable, type Reach, room } from './shape.ts';
 
 /** Waits until no program still reads what was visible when it was called. */
 export interface Grace {
@@ -67,6 +67,8 @@ export interface PolicyDeps {
   nextGeneration(): number;
   /** An origin id gets a new meaning: its counters start anew. */
   clearCounter(origin: number): void;
+  /** Cells from which on a table is kept in blocks, where the usual number does not fit. */
+  readonly blocksFrom?: number | undefined;
 }
 
 /** What memory says, for those who want to hold it against what was compiled. */
@@ -112,7 +114,7 @@ export class PolicyTables {
   constructor(deps: PolicyDeps) {
     this.#deps = deps;
     this.#mem = deps.mem;
-    this.#cells = new CellCache(deps.origins, (id) => deps.clearCounter(id));
+    this.#cells = new CellCache(deps.origins, (id) => deps.clearCounter(id), deps.blocksFrom);
     this.#classes = new ClassNumbers(deps.mem, (then) => this.#rest(then));
     ({ identities: this.identities, ports: this.ports } = this.#classes);
     this.rulesets = new RuleSets(deps.mem);
@@ -124,7 +126,7 @@ export class PolicyTables {
     this.ports.adopt();
     const troubles = this.rulesets.adopt();
     for (const view of this.rulesets.liveSlots()) {
-      this.#retain(view, originsIn(view));
+      this.#retain(view, originsOfSlot(view));
       this.#noteMade(view, []);
     }
     await this.#deps.grace.wait();

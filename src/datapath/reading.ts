@@ -2,6 +2,7 @@
  * What the kernel would judge by, read out of mapped memory the way a packet does: control word, slot, class
  * numbers, cell. Nothing here knows what was compiled, so that it can be held against it.
  */
+import { cellIndex } from './cells.ts';
 import {
   IDENTITY_PAGE_BITS,
   MATCH,
@@ -68,7 +69,7 @@ function readDirection(mem: PolicyMemory, view: DirView): DirectionReading {
     cell(identity, port) {
       const row = view.rows[classOfIdentity(mem, identity)] ?? view.rows[CLASS_UNKNOWN] ?? 0;
       const column = view.columns[mem.portClass.u16[port] ?? 0] ?? view.columns[0] ?? 0;
-      const at = 2 * (row * view.columnCount + column);
+      const at = cellIndex(view, row, column);
       const high = view.cells[at + 1] ?? 0;
       return {
         verdict: VERDICTS.get((high >>> 16) & 0xff) ?? 'none',

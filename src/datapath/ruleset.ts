@@ -7,8 +7,9 @@
  *   header  | generation, lengths | offsets of egress | offsets of ingress |
  */
 import type { Direction } from '#model';
-import type { Cell, DirectionImage } from './compiled.ts';
-import { CELL_LOG, MATCH, RSDIR_ENFORCED, SLOT_WORDS, VERDICT } from './layout.ts';
+import { type CellLayout, type CellTable, cellsLength } from './cells.ts';
+import type { DirectionImage } from './compiled.ts';
+import { RSDIR_ENFORCED, SLOT_WORDS } from './layout.ts';
 import { slotHeaderWord, type PolicyMemory } from './memory.ts';
 import type { Span } from './arena.ts';
 
@@ -16,15 +17,11 @@ import type { Span } from './arena.ts';
 export const DIRECTIONS: readonly Direction[] = ['egress', 'ingress'];
 
 /** One direction in the kernel's cells, still by the compiler's positions. */
-export interface DirTable {
-  readonly flags: number;
+export interface DirTable extends CellLayout {
   /** Row of each identity class, column of each port class; 0 beyond the end. */
   readonly rows: ArrayLike<number>;
   readonly columns: ArrayLike<number>;
-  readonly columnCount: number;
   readonly rowCount: number;
-  /** Two words a cell, row by row. */
-  readonly cells: Uint32Array;
 }
 
 /** A slot in mapped memory: what a packet would read. */
@@ -38,12 +35,9 @@ export interface SlotView {
   readonly dirs: readonly [DirView, DirView];
 }
 
-export interface DirView {
-  readonly flags: number;
+export interface DirView extends CellLayout {
   readonly rows: Uint16Array;
   readonly columns: Uint16Array;
-  readonly columnCount: number;
-  readonly cells: Uint32Array;
 }
 
 /** A slot as a file: header with offsets relative to `words`, and the words. */
@@ -52,43 +46,10 @@ export interface SlotImage {
   readonly words: Uint32Array;
 }
 
-/** Both halves of a cell's 64-bit word. */
-export function cellWords(cell: Cell, origin: number): readonly [low: number, high: number] {
-  const flags = MATCH[cell.match] | (cell.log ? CELL_LOG : 0);
-  return [origin, ((VERDICT[cell.verdict] << 16) | (flags << 24)) >>> 0];
-}
-
-/** The matrix of a compiled direction in cells of the kernel. */
-export interface CellTable {
-  /** Two words a cell, row by row. */
-  readonly cells: Uint32Array;
-  readonly origins: readonly number[];
-}
-
-/** Encodes a matrix; `originOf` gives the number of a set of rules. */
-export function cellTable(
-  image: Pick<DirectionImage, 'cells' | 'matrix'>,
-  originOf: (rules: readonly string[]) => number,
-): CellTable {
-  const { matrix } = image;
-  const low = new Uint32Array(image.cells.length);
-  const high = new Uint32Array(image.cells.length);
-  image.cells.forEach((cell, i) => {
-    [low[i], high[i]] = cellWords(cell, originOf(cell.origin));
-  });
-  const cells = new Uint32Array(matrix.length * 2);
-  for (let i = 0; i < matrix.length; i++) {
-    const at = matrix[i] as number;
-    cells[2 * i] = low[at] as number;
-    cells[2 * i + 1] = high[at] as number;
-  }
-  return { cells, origins: [...new Set(low)] };
-}
-
 /** A compiled direction around its encoded matrix. */
-export function dirTable(image: DirectionImage, cells: Uint32Array): DirTable {
+export function dirTable(image: DirectionImage, { flags, cells }: CellTable): DirTable {
   const { enforced, rows, columns, columnCount, rowCount } = image;
-  return { flags: enforced ? RSDIR_ENFORCED : 0, rows, columns, columnCount, rowCount, cells };
+  return { flags: flags | (enforced ? RSDIR_ENFORCED : 0), rows, columns, columnCount, rowCount, cells };
 }
 
 /** How long the tables of a slot are and which position stands behind each number. */
@@ -104,7 +65,7 @@ export interface SlotShape {
 /** Words that a slot of this shape takes. */
 export function slotWords(shape: SlotShape, dirs: readonly DirTable[]): number {
   const lists = quads(shape.classCapacity) + quads(shape.portCapacity);
-  return dirs.reduce((sum, dir) => sum + lists + dir.rowCount * dir.columnCount, 0);
+  return dirs.reduce((sum, dir) => sum + lists + dir.cells.length / 2, 0);
 }
 
 export function encodeSlot(shape: SlotShape, dirs: readonly [DirTable, DirTable]): SlotImage {
@@ -126,7 +87,7 @@ export function encodeSlot(shape: SlotShape, dirs: readonly [DirTable, DirTable]
       halves[columns * 4 + p] = dir.columns[shape.portPosition[p] ?? other] ?? 0;
     words.set(dir.cells, cells * 2);
     header.set([rows, columns, cells, dir.columnCount | (dir.flags << 16)], 2 + 4 * d);
-    at = cells + dir.rowCount * dir.columnCount;
+    at = cells + dir.cells.length / 2;
   });
   return { header, words };
 }
@@ -194,15 +155,17 @@ export function viewSlot(
   const dirs = [2, 6].map((at): DirView | undefined => {
     const [rows, columns, cells] = [word(at), word(at + 1), word(at + 2)];
     const columnCount = word(at + 3) & 0xffff;
+    const flags = (word(at + 3) >>> 16) & 0xff;
     if (rows + quads(classCapacity) > end || columns + quads(portCapacity) > end || cells > end)
       return undefined;
     const rowTable = mem.arena.u16.subarray(rows * 4, rows * 4 + classCapacity);
     const rowsUsed = rowTable.reduce((most, row) => Math.max(most, row + 1), 0);
     const stop = at === 2 ? word(6) : built === undefined ? 0 : built.span.offset + built.words;
-    const cellsEnd = Math.max(cells + rowsUsed * columnCount, stop);
+    const rest = { flags, columnCount, cells: mem.arena.u32.subarray(cells * 2) };
+    const cellsEnd = Math.max(cells + cellsLength(rest, rowsUsed), stop);
     if (cellsEnd > end) return undefined;
     return {
-      flags: (word(at + 3) >>> 16) & 0xff,
+      flags,
       rows: rowTable,
       columns: mem.arena.u16.subarray(columns * 4, columns * 4 + portCapacity),
       columnCount,

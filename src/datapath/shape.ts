@@ -1,4 +1,5 @@
 /** How long the tables of new slots are, and slots of equal meaning with longer tables. Pure. */
+import { originsIn, rowsIn } from './cells.ts';
 import type { Axis } from './class-tables.ts';
 import type { DirTable, SlotShape, SlotView } from './ruleset.ts';
 
@@ -25,27 +26,19 @@ export function room(reach: Reach): Pick<SlotShape, 'classCapacity' | 'portCapac
   return { classCapacity: spare(reach.classes, CLASS_ROOM), portCapacity: spare(reach.ports, PORT_ROOM) };
 }
 
-function rowCount(dir: { readonly cells: Uint32Array; readonly columnCount: number }): number {
-  return dir.columnCount === 0 ? 0 : dir.cells.length / 2 / dir.columnCount;
-}
-
 function range(count: number): number[] {
   return Array.from({ length: count }, (_, i) => i);
 }
 
 /** Origin ids that the cells of a slot name. */
-export function originsIn(view: SlotView): Set<number> {
-  const origins = new Set<number>();
-  for (const { cells } of view.dirs)
-    for (let i = 0; i < cells.length; i += 2) origins.add(cells[i] as number);
-  origins.delete(0);
-  return origins;
+export function originsOfSlot({ dirs }: SlotView): Set<number> {
+  return new Set(dirs.flatMap((dir) => [...originsIn(dir)]));
 }
 
 /** What a slot says, in tables long enough for `reach`. */
 export function longerCopy(view: SlotView, reach: Reach): { shape: SlotShape; dirs: [DirTable, DirTable] } {
   const [egress, ingress] = view.dirs;
-  const table = (dir: SlotView['dirs'][0]): DirTable => ({ ...dir, rowCount: rowCount(dir) });
+  const table = (dir: SlotView['dirs'][0]): DirTable => ({ ...dir, rowCount: rowsIn(dir) });
   return {
     shape: {
       generation: view.generation,

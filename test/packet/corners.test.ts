@@ -300,6 +300,32 @@ for (const v of FAMILIES) {
     t.is(node.flows()[0]?.flow.verdict[wire.DIRECTION.INGRESS], wire.VERDICT.DEFAULT_DENY * 0x11);
   });
 
+  test.serial(`corners – ${v}: a table in blocks says at every place what its rules say`, (t) => {
+    const odd = Array.from({ length: 20 }, (_, i) => 4001 + 2 * i);
+    node.setSlot(0, 0, {
+      generation: ++generation,
+      ingress: {
+        flags: wire.RSDIR_BLOCKS,
+        lines: [
+          { verdict: 'DEFAULT_DENY', origin: 2 },
+          // Even ports have columns of their own, too: three blocks a row.
+          ...odd.flatMap((port) => [
+            { identity: IDENTITY.other, port: udpPort(port + 1), verdict: 'ALLOW', origin: 3 } as const,
+            { identity: IDENTITY.peer, port: udpPort(port), verdict: 'ALLOW', origin: 10 + port } as const,
+          ]),
+        ],
+      },
+      egress: { flags: wire.RSDIR_BLOCKS, lines: [{ verdict: 'ALLOW', origin: 4 }] },
+    });
+    for (const port of odd) {
+      const before = node.ruleCount(10 + port).packets;
+      expect(t, `${port}`, node.run('host_ingress', to(v, port)), 'pass PASS_NEW');
+      t.is(node.ruleCount(10 + port).packets - before, 1n, `rule of ${port}`);
+      expect(t, `${port + 1}`, node.run('host_ingress', to(v, port + 1)), 'drop POLICY_DENIED');
+    }
+    expect(t, 'out', node.run('host_egress', outbound(v, udp({ src: 1, dst: 9 }))), 'pass PASS_NEW');
+  });
+
   test.serial(`corners – ${v}: who must be authenticated is refused until then`, (t) => {
     rules({ verdict: 'AUTH' });
     expect(t, 'auth', node.run('host_ingress', to(v, 53)), 'drop AUTH_REQUIRED');

@@ -71,6 +71,7 @@ export class PolicyTables {
     const rowsAt = this.#allocate(Math.ceil(rows / 4));
     const columnsAt = this.#allocate(Math.ceil(columns / 4));
     const cellsAt = this.#allocate(rows * columns);
+    const place = this.#places(arena, cellsAt, rows, columns, rules.flags ?? 0);
     for (let row = 0; row < rows; row++) arena.setUint16(rowsAt * 8 + row * 2, row, true);
     for (let column = 0; column < columns; column++)
       arena.setUint16(columnsAt * 8 + column * 2, column, true);
@@ -81,7 +82,7 @@ export class PolicyTables {
           (identity) => this.#class(identity) === row,
           (port) => this.#port(port) === column,
         );
-        wire.writePolicyCell(arena, (cellsAt + row * columns + column) * 8, {
+        wire.writePolicyCell(arena, place(row, column) * 8, {
           origin: line?.origin ?? 0,
           rs_port: 0,
           verdict:
@@ -96,6 +97,25 @@ export class PolicyTables {
       n_columns: columns,
       flags: (rules.isStaged === true ? wire.RSDIR_STAGED : wire.RSDIR_ENFORCED) | (rules.flags ?? 0),
     });
+  }
+
+  /** Where cells stand: row by row, or (RSDIR_BLOCKS) in blocks, of which each row has its own, last row first. */
+  #places(
+    arena: DataView,
+    cellsAt: number,
+    rows: number,
+    columns: number,
+    flags: number,
+  ): (row: number, column: number) => number {
+    if ((flags & wire.RSDIR_BLOCKS) === 0) return (row, column) => cellsAt + row * columns + column;
+    const blocks = Math.ceil(columns / wire.BLOCK_COLUMNS);
+    const table = Math.ceil((rows * blocks) / 2);
+    const start = (block: number) => table + (rows * blocks - 1 - block) * wire.BLOCK_COLUMNS;
+    this.#allocate(table + rows * blocks * wire.BLOCK_COLUMNS);
+    for (let block = 0; block < rows * blocks; block++)
+      arena.setUint32(cellsAt * 8 + 4 * block, start(block), true);
+    return (row, column) =>
+      cellsAt + start(row * blocks + Math.floor(column / wire.BLOCK_COLUMNS)) + (column % wire.BLOCK_COLUMNS);
   }
 
   /** Fills a slot of a rule set: 0 is the host's. */

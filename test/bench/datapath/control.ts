@@ -56,8 +56,9 @@ async function policyChange(
   bed: Bed,
   effort: Effort,
   rules: number,
+  ports?: number,
 ): Promise<readonly [number, number, string]> {
-  const worlds = [worldOf(rules), worldOf(rules, 1)] as const;
+  const worlds = [worldOf(rules, 0, ports), worldOf(rules, 1, ports)] as const;
   const { rowCount, columnCount } = worlds[0].compiled.host.directions.ingress;
   await bed.enforce(worlds[0]);
   const switched: number[] = [];
@@ -77,10 +78,13 @@ async function policyChange(
 async function policyChanges(bed: Bed, effort: Effort): Promise<ControlLine[]> {
   const [small, , smallOf] = await policyChange(bed, effort, ENTRIES / 16);
   const [large, largeSettled, largeOf] = await policyChange(bed, effort, ENTRIES);
+  const [wide, wideSettled, wideOf] = await policyChange(bed, effort, ENTRIES, 500);
   return [
     line('policy_change_10k_entries', small, 'ms', smallOf, 20),
     line('policy_change_10k_rules', large, 'ms', largeOf),
     line('policy_change_10k_rules_settled', largeSettled, 'ms', `${largeOf}; grace periods over`),
+    line('policy_change_10k_rules_500_ports', wide, 'ms', `${wideOf} in blocks`),
+    line('policy_change_10k_rules_500_ports_settled', wideSettled, 'ms', `${wideOf} in blocks; tidy`),
   ];
 }
 

@@ -1,6 +1,6 @@
 /**
  * What the datapath costs, packet by packet: `npm run bench -- datapath [-o json] [--quick] [--rounds N]
- * [--only PART-OF-NAME] [--rules 10,10000]
+ * [--only PART-OF-NAME] [--rules 10,10000x500]
  * [--objects FOLDER]` (other builds of the programs, to compare). Runs in network and mount namespaces of its own (deploy/bench.ts
  * makes them) with a bpffs at the folder named by its first argument. Prints floors and scenarios of one run;
  * a row whose packets did not all take the row's path is an error and makes the exit code 1.
@@ -26,7 +26,7 @@ const { values, positionals } = parseArgs({
     output: { type: 'string', short: 'o', default: 'table' },
     quick: { type: 'boolean', default: false },
     rounds: { type: 'string' },
-    rules: { type: 'string', default: '10,10000' },
+    rules: { type: 'string', default: '10,10000,10000x500' },
     only: { type: 'string', default: '' },
     objects: { type: 'string' },
   },
@@ -61,8 +61,9 @@ await using bed = await Bed.open(positionals[0] ?? '/sys/fs/bpf', values.objects
 using floors = new FloorPrograms(FLOORS);
 const all: ScenarioLine[] = [];
 const control: ControlLine[] = [];
-for (const rules of values.rules.split(',').map(Number)) {
-  const world = worldOf(rules);
+for (const one of values.rules.split(',')) {
+  const [rules = 10, ports = 16] = one.split('x').map(Number);
+  const world = worldOf(rules, 0, ports);
   await bed.enforce(world);
   control.push(ruleSetLine(bed, world));
   const scenarios = ([4, 6] as const)
@@ -73,10 +74,11 @@ for (const rules of values.rules.split(',').map(Number)) {
     ])
     .filter(({ name }) => name.includes(values.only));
   const { rows, floors: figures } = await measure(bed, floors, scenarios, effort);
-  const lines = rows.map((row) => lineOf(row, rules, figures));
-  for (const [name, ns] of figures) emit({ name: `floor_${name}`, rules, ns_net: Number(ns.toFixed(1)) });
+  const lines = rows.map((row) => lineOf(row, one, figures));
+  for (const [name, ns] of figures)
+    emit({ name: `floor_${name}`, rules: one, ns_net: Number(ns.toFixed(1)) });
   for (const line of lines) emit(line);
-  say(`\nfloors, measured beside ${rules} rules`);
+  say(`\nfloors, measured beside ${one} rules`);
   say(
     table(
       ['operation', 'ns'],

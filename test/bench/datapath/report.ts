@@ -5,7 +5,8 @@ import type { FloorFigures, Measured } from './measure.ts';
 export interface ScenarioLine {
   readonly name: string;
   /** Rules in each subject's table. */
-  readonly rules: number;
+  /** Rules of one subject, and (`x500`) the ports that they name, where those are many. */
+  readonly rules: string;
   readonly ns_net: number;
   readonly ns_spread: readonly [number, number];
   readonly floor: number;
@@ -29,7 +30,7 @@ const round = (n: number, digits = 1) => Number(n.toFixed(digits));
 /** How much dearer IPv6 may be where no target of its own is set. */
 const V6_FACTOR = 1.2;
 
-export function lineOf(row: Measured, rules: number, floors: FloorFigures): ScenarioLine {
+export function lineOf(row: Measured, rules: string, floors: FloorFigures): ScenarioLine {
   const { scenario, nsNet, spread, verdicts, packets, grown, error } = row;
   const floor = scenario.floor.reduce((sum, name) => sum + (floors.get(name) ?? Number.NaN), 0);
   const target =
@@ -85,7 +86,7 @@ export function scenarioTable(lines: readonly ScenarioLine[]): string {
     head,
     lines.map((l) => [
       l.name,
-      String(l.rules),
+      l.rules,
       l.error === undefined ? l.ns_net.toFixed(1) : 'none',
       `${l.ns_spread[0]}..${l.ns_spread[1]}`,
       l.floor.toFixed(1),

@@ -42,21 +42,21 @@ const TO_PEERS = { toCIDR: ['10.64.0.0/10', '2001:db8:64::/48'] };
 const CHURN = { matchLabels: { app: 'churn', 'k8s:io.kubernetes.pod.namespace': 'bench' } };
 const tcp = (port: number) => [{ ports: [{ port: String(port), protocol: 'TCP' }] }];
 
-/** Rules beside those that the scenarios meet: single peers, each with one of 16 ports. */
-function fillers(count: number, salt: number): unknown[] {
+/** Rules beside those that the scenarios meet: single peers, each with one of so many ports. */
+function fillers(count: number, salt: number, ports: number): unknown[] {
   return Array.from({ length: count }, (_, i) => {
     const address = i % 2 === 0 ? `10.1.${i >> 8}.${i & 255}/32` : `2001:db8:1::${i.toString(16)}/128`;
-    return { fromCIDR: [address], toPorts: tcp(2000 + ((i + salt) % 16)) };
+    return { fromCIDR: [address], toPorts: tcp(2000 + ((i + salt) % ports)) };
   });
 }
 
 /** Four rules of use, and fillers up to `rules`. */
-function spec(rules: number, salt: number): object {
+function spec(rules: number, salt: number, ports: number): object {
   return {
     ingress: [
       { ...PEERS, toPorts: tcp(OPEN) },
       { fromEndpoints: [CHURN], toPorts: tcp(OPEN) },
-      ...fillers(rules - 4, salt),
+      ...fillers(rules - 4, salt, ports),
     ],
     egress: [
       { ...TO_PEERS, toPorts: tcp(OUTBOUND) },
@@ -66,18 +66,18 @@ function spec(rules: number, salt: number): object {
 }
 
 /** One document a text: ten thousand rules nearly fill a file. */
-function manifests(rules: number, salt: number): readonly string[] {
+function manifests(rules: number, salt: number, ports: number): readonly string[] {
   const host = {
     apiVersion: 'cilium.io/v2',
     kind: 'CiliumClusterwideNetworkPolicy',
     metadata: { name: 'node' },
-    spec: { nodeSelector: {}, ...spec(rules, salt) },
+    spec: { nodeSelector: {}, ...spec(rules, salt, ports) },
   };
   const pod = {
     apiVersion: 'cilium.io/v2',
     kind: 'CiliumNetworkPolicy',
     metadata: { name: 'pod', namespace: 'bench' },
-    spec: { endpointSelector: { matchLabels: { app: 'web' } }, ...spec(rules, 0) },
+    spec: { endpointSelector: { matchLabels: { app: 'web' } }, ...spec(rules, 0, ports) },
   };
   return [host, pod].map((object) => JSON.stringify(object));
 }
@@ -94,9 +94,9 @@ export const POD_ID = 7;
 
 /**
  * `rules` counts those of one subject, both directions. Another `salt`: other ports of
- * all but four of the node's. */
-export function worldOf(rules: number, salt = 0): World {
-  const policies = manifests(rules, salt).flatMap((text) => parsePolicies(text));
+ * all but four of the node's. With `ports` in the hundreds tables are kept in blocks. */
+export function worldOf(rules: number, salt = 0, ports = 16): World {
+  const policies = manifests(rules, salt, ports).flatMap((text) => parsePolicies(text));
   const labels = identityLabels(
     podLabels({ namespace: 'bench', cluster: 'default' }, { app: 'web' }),
     labelFilter(),

@@ -89,8 +89,11 @@ export class Bed implements AsyncDisposable {
     this.problems = told.problems;
   }
 
-  /** Moves this process into the node's namespace: one bed a process. `families`: as in a NodeConfig. */
-  static async open(families: Families, objects?: string): Promise<Bed> {
+  /**
+   * Moves this process into the node's namespace: one bed a process. `families`: as in a NodeConfig;
+   * `blocksFrom`: cells from which on tables are kept in blocks, not in a matrix.
+   */
+  static async open(families: Families, objects?: string, blocksFrom?: number): Promise<Bed> {
     await using stack = new AsyncDisposableStack();
     const end = (at: number) => (at === 0 ? { addresses: WIRE_ADDRESSES } : {});
     const net = stack.use(
@@ -103,13 +106,19 @@ export class Bed implements AsyncDisposable {
         })),
       }),
     );
-    return Bed.on(net.hosts.node, families, stack.move(), objects);
+    return Bed.on(net.hosts.node, families, stack.move(), objects, blocksFrom);
   }
 
   /**
    * The same on a node whose devices are `eth0` to `eth4`. What stands on the stack goes with the bed.
    */
-  static async on(node: Host, families: Families, net: AsyncDisposableStack, objects?: string): Promise<Bed> {
+  static async on(
+    node: Host,
+    families: Families,
+    net: AsyncDisposableStack,
+    objects?: string,
+    blocksFrom?: number,
+  ): Promise<Bed> {
     await using stack = new AsyncDisposableStack();
     stack.use(net);
     const devices = [0, ...ENDPOINTS];
@@ -137,6 +146,7 @@ export class Bed implements AsyncDisposable {
             : { cfg_identity_world4: RESERVED_IDENTITY.world, cfg_identity_world6: RESERVED_IDENTITY.world }),
         },
         ...(objects === undefined ? {} : { objects }),
+        ...(blocksFrom === undefined ? {} : { blocksFrom }),
         ifindexOf: () => undefined,
         onProblem: (_topic, sentence, err) => told.problems.push(`${sentence} (${String(err)})`),
         onEvents: (records, count) => {

@@ -6,7 +6,12 @@
 import type { CompiledPolicy, DirectionImage, RuleSetImage, Cell } from '#policy';
 import type { Identity } from '#model';
 import { atomicStores, policyMemory, type PolicyMemory } from '../../../src/datapath/memory.ts';
-import { controlFromWord, PORT_CLASS_ENTRIES, RULESET_WORDS } from '../../../src/datapath/layout.ts';
+import {
+  controlFromWord,
+  PORT_CLASS_ENTRIES,
+  RSDIR_BLOCKS,
+  RULESET_WORDS,
+} from '../../../src/datapath/layout.ts';
 import { slotHeaderWord } from '../../../src/datapath/memory.ts';
 import type { EndpointRulesets, Grace } from '../../../src/datapath/policy.ts';
 import type { Origins } from '../../../src/datapath/origins.ts';
@@ -178,6 +183,14 @@ export function classOf(mem: PolicyMemory, identity: number): number {
   return mem.identityClass[page * 4096 + (identity & 4095)] as number;
 }
 
+/** Word of the arena where a cell stands. */
+function cellWord(mem: PolicyMemory, cells: number, shape: number, row: number, column: number): number {
+  const columnCount = shape & 0xffff;
+  if (((shape >>> 16) & RSDIR_BLOCKS) === 0) return cells + row * columnCount + column;
+  const block = row * Math.ceil(columnCount / 16) + (column >> 4);
+  return cells + (mem.arena.u32[2 * cells + block] as number) + (column & 15);
+}
+
 /** What a lookup with these numbers reads, as the C side does it: low and high word of the cell. */
 export function lookup(
   mem: PolicyMemory,
@@ -194,7 +207,7 @@ export function lookup(
   const d = 2 + 4 * dir;
   const row = mem.arena.u16[word(d) * 4 + (cls < n ? cls : 0)] as number;
   const column = mem.arena.u16[word(d + 1) * 4 + (port < np ? port : 0)] as number;
-  const at = (word(d + 2) + row * (word(d + 3) & 0xffff) + column) * 2;
+  const at = 2 * cellWord(mem, word(d + 2), word(d + 3), row, column);
   return `${mem.arena.u32[at]}/${mem.arena.u32[at + 1]}`;
 }
 

@@ -23,7 +23,11 @@ import {
 const PORTS = [0, 79, 80, 81, 443, 65535, 65616, PORT_CLASS_ENTRIES - 1];
 
 /** A datapath in plain buffers. */
-function bench(sizes?: Parameters<typeof plainBuffers>[0], buffers = plainBuffers(sizes)) {
+function bench(
+  sizes?: Parameters<typeof plainBuffers>[0],
+  buffers = plainBuffers(sizes),
+  blocksFrom?: number,
+) {
   const origins = new Origins(4096);
   const endpoints = new TwinEndpoints();
   const readers = new Readers(endpoints, origins);
@@ -40,6 +44,7 @@ function bench(sizes?: Parameters<typeof plainBuffers>[0], buffers = plainBuffer
       endpoints,
       nextGeneration: () => ++generation,
       clearCounter: () => {},
+      blocksFrom,
     });
   return { buffers, mem, origins, endpoints, readers, open, tables: open() };
 }
@@ -106,31 +111,35 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   ),
 );
 
-test('policy – after every store each caught reader sees an old or a new verdict, never a third', async (t) => {
-  let checks = 0;
-  await fc.assert(
-    fc.asyncProperty(
-      world,
-      fc.array(fc.tuple(step, fc.boolean()), { minLength: 1, maxLength: 7 }),
-      async (first, steps) => {
-        const b = bench();
-        let now = first;
-        await enter(b, first);
-        for (const [next, settles] of steps) {
-          if (settles) await quiet(b);
-          now = next(now);
-          await enter(b, now);
-        }
-        await quiet(b);
-        for (const i of [1, 2, 3, 4, 5, 4096, 4097, 70000, 16777216, 16777219, 33554432])
-          if (!now.identities.includes(i)) t.is(classOf(b.mem, i), 0);
-        checks += b.readers.checks;
-      },
-    ),
-    { numRuns: 150, includeErrorInReport: true },
-  );
-  t.log(`${checks} verdicts read`);
-});
+for (const [layout, blocksFrom] of [
+  ['', undefined],
+  ['in blocks, ', 0],
+] as const)
+  test(`policy – ${layout}after every store each caught reader sees an old or a new verdict, never a third`, async (t) => {
+    let checks = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        world,
+        fc.array(fc.tuple(step, fc.boolean()), { minLength: 1, maxLength: 7 }),
+        async (first, steps) => {
+          const b = bench(undefined, undefined, blocksFrom);
+          let now = first;
+          await enter(b, first);
+          for (const [next, settles] of steps) {
+            if (settles) await quiet(b);
+            now = next(now);
+            await enter(b, now);
+          }
+          await quiet(b);
+          for (const i of [1, 2, 3, 4, 5, 4096, 4097, 70000, 16777216, 16777219, 33554432])
+            if (!now.identities.includes(i)) t.is(classOf(b.mem, i), 0);
+          checks += b.readers.checks;
+        },
+      ),
+      { numRuns: blocksFrom === undefined ? 120 : 60, includeErrorInReport: true },
+    );
+    t.log(`${checks} verdicts read`);
+  });
 
 test('policy – a successor introduces identities like present ones, then changes everything: no third verdict', async (t) => {
   let checks = 0;
@@ -235,23 +244,24 @@ test('policy – an identity of a new class gets its row, not a switch', async (
   await quiet(b);
 });
 
-test('policy – a process that takes over finds everything and switches nothing', async (t) => {
-  const b = bench();
-  await enter(b, WORLD);
-  await enter(b, { ...WORLD, rules: WORLD.rules.with(0, [allow([1, 2], 22)]) });
-  const now = { ...WORLD, rules: WORLD.rules.with(0, [allow([1, 2], 22)]) };
-  b.readers.quiet();
-  const successor = b.open();
-  t.deepEqual(await successor.adopt(), []);
-  const before = generations(successor);
-  t.is(before.length, 3);
-  const applied = await enter(b, now, successor);
-  t.deepEqual(applied.switched, []);
-  t.deepEqual(generations(successor), before);
-  const other = await enter(b, WORLD, successor);
-  t.deepEqual(other.switched, ['host']);
-  await quiet(b, successor);
-});
+for (const blocksFrom of [undefined, 0])
+  test(`policy – a process that takes over finds everything and switches nothing, blocks from ${blocksFrom}`, async (t) => {
+    const b = bench(undefined, undefined, blocksFrom);
+    await enter(b, WORLD);
+    await enter(b, { ...WORLD, rules: WORLD.rules.with(0, [allow([1, 2], 22)]) });
+    const now = { ...WORLD, rules: WORLD.rules.with(0, [allow([1, 2], 22)]) };
+    b.readers.quiet();
+    const successor = b.open();
+    t.deepEqual(await successor.adopt(), []);
+    const before = generations(successor);
+    t.is(before.length, 3);
+    const applied = await enter(b, now, successor);
+    t.deepEqual(applied.switched, []);
+    t.deepEqual(generations(successor), before);
+    const other = await enter(b, WORLD, successor);
+    t.deepEqual(other.switched, ['host']);
+    await quiet(b, successor);
+  });
 
 test('policy – without room the old policy stays to the letter, and a smaller one still goes through', async (t) => {
   const b = bench({ rulesets: 16, arenaWords: 1024, pages: 8 });

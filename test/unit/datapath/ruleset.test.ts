@@ -2,8 +2,8 @@ import test from 'ava';
 import * as wire from '#wire/bpf';
 import * as layout from '../../../src/datapath/layout.ts';
 import { policyMemory } from '../../../src/datapath/memory.ts';
+import { cellWords } from '../../../src/datapath/cells.ts';
 import {
-  cellWords,
   encodeSlot,
   placeSlot,
   slotImage,
@@ -103,6 +103,8 @@ test('layout – numbers agree with bpf/types.h', (t) => {
   t.is(layout.PORT_CLASS_ENTRIES, wire.PORT_CLASS_ENTRIES);
   t.is(layout.RSDIR_ENFORCED, wire.RSDIR_ENFORCED);
   t.is(layout.RSDIR_AUDIT, wire.RSDIR_AUDIT);
+  t.is(layout.RSDIR_BLOCKS, wire.RSDIR_BLOCKS);
+  t.is(layout.BLOCK_COLUMNS, wire.BLOCK_COLUMNS);
   t.is(layout.RSDIR_STAGED, wire.RSDIR_STAGED);
   t.is(layout.CELL_LOG, wire.CELL_LOG);
   const { allow, deny, redirect, auth } = layout.VERDICT;
