@@ -4,6 +4,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { FINDINGS, PROBLEM_KINDS } from '#model';
 import { CONFIG_KEY_NAMES, CONFIG_KEYS } from '#model/config';
 import { DROP_REASON } from '#wire/bpf';
 import type { Verb } from '../src/cli/verb.ts';
@@ -97,6 +98,33 @@ export function reasonsAsMarkdown(): string {
   return ['| number | reason | meaning |', '|---|---|---|', ...rows].join('\n');
 }
 
+const cells = (texts: readonly string[]): string =>
+  `| ${texts.map((text) => text.replaceAll('|', '\\|')).join(' | ')} |`;
+
+/** The codes of advice, each with an anchor that reports link to. */
+export function findingsAsMarkdown(): string {
+  const rows = Object.entries(FINDINGS).map(([code, { severity, what, mend, condition }]) =>
+    cells([
+      `<a id="${code}"></a>\`${code}\``,
+      severity,
+      what,
+      mend,
+      condition === undefined ? '' : `\`${condition}\``,
+    ]),
+  );
+  return ['| code | severity | what | how to mend it | condition |', '|---|---|---|---|---|', ...rows].join(
+    '\n',
+  );
+}
+
+/** The codes of what is refused. */
+export function problemsAsMarkdown(): string {
+  const rows = Object.entries(PROBLEM_KINDS).map(([code, { what, mend }]) =>
+    cells([`<a id="${code.toLowerCase()}"></a>\`${code}\``, what, mend]),
+  );
+  return ['| code | what | how to mend it |', '|---|---|---|', ...rows].join('\n');
+}
+
 /** Every generated part: file, name of its marker, text. */
 export const TABLES: readonly (readonly [file: string, name: string, text: () => string])[] = [
   ['architecture.md', 'layers', layersAsMarkdown],
@@ -106,6 +134,8 @@ export const TABLES: readonly (readonly [file: string, name: string, text: () =>
   ['merlon.8.md', 'exits', exitsAsMarkdown],
   ['config.md', 'keys', keysAsMarkdown],
   ['config.md', 'reserved', reservedKeysAsMarkdown],
+  ['findings.md', 'findings', findingsAsMarkdown],
+  ['findings.md', 'problems', problemsAsMarkdown],
   ['drop-reasons.md', 'reasons', reasonsAsMarkdown],
 ];
 

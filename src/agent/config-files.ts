@@ -1,11 +1,12 @@
 /** The configuration files of the node, as the agent reads them at start and at each reload. */
 import { loadNodeConfig } from '#files';
-import { errorFromProblem, type NodeConfig, type Problem } from '#model/config';
+import type { Warning } from '#model';
+import { errorFromProblem, type NodeConfig } from '#model/config';
 
 export class ConfigFiles {
   readonly #file: string;
   readonly #isOptional: boolean;
-  #warnings: readonly Problem[] = [];
+  #warnings: readonly Warning[] = [];
 
   constructor(file: string, isOptional: boolean) {
     this.#file = file;
@@ -13,7 +14,7 @@ export class ConfigFiles {
   }
 
   /** Warnings of the configuration that was read last. */
-  get warnings(): readonly Problem[] {
+  get warnings(): readonly Warning[] {
     return this.#warnings;
   }
 

@@ -1,6 +1,6 @@
 /** What a case file says: a small world, policies, and what must come of named flows. Nothing is compiled yet. */
 import type { SourceAt } from '#kit/errors';
-import type { EnforcementMode, NamedPort, Policy } from '#model';
+import type { EnforcementMode, NamedPort, Policy, ServicePort } from '#model';
 import type { ManifestObject } from '#model/parse';
 
 /** Agent options of a case, by the names that Helm values have. */
@@ -72,19 +72,13 @@ export interface CaseEndpoint {
   readonly init: boolean;
 }
 
-export interface CaseServicePort {
-  readonly port: number;
-  readonly targetPort: number | string;
-  readonly protocol: number;
-}
-
 export interface CaseService {
   /** `namespace/name`. */
   readonly name: string;
   readonly labels: Labels;
   /** Absent: selectorless. */
   readonly selector: Labels | undefined;
-  readonly ports: readonly CaseServicePort[];
+  readonly ports: readonly ServicePort[];
   readonly clusterIP: string | undefined;
   readonly backends: readonly string[];
 }

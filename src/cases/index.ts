@@ -24,7 +24,7 @@ export {
   worldWith,
 } from './generation.ts';
 export { representativeWorlds } from './representatives.ts';
-export { type Finding, LINT_CODES, lint, type LintCode } from './lint.ts';
+export { type Closing, closings, lint, type LintWorld } from './lint.ts';
 export { type CaseResult, parseOptions, readCase, type ReadPolicyFile } from './read.ts';
 export { flowProtocol, icmpType, partyFromText } from './read-flow.ts';
 export { type CaseReport, type Outcome, type RejectionOutcome, runCase } from './run.ts';

@@ -128,10 +128,11 @@ function facts(world: CaseWorld): PolicyFacts {
   };
   return {
     cidrGroups: world.cidrGroups.map(({ name, labels, cidrs }) => ({ name, labels, cidrs, ...ROW })),
-    services: world.services.map(({ name, labels, selector }) => ({
+    services: world.services.map(({ name, labels, selector, ports }) => ({
       ...named(name),
       labels,
       selector,
+      ports,
       ...ROW,
     })),
     endpointSlices: world.services

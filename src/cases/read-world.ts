@@ -10,7 +10,7 @@ import {
   readMap,
   readText,
 } from '#model/document';
-import { PORT_PROTOCOLS } from '#model';
+import { PORT_PROTOCOLS, type ServicePort } from '#model';
 import {
   type CaseAnswer,
   type CaseCidrGroup,
@@ -19,7 +19,6 @@ import {
   type CaseNamespace,
   type CaseNode,
   type CaseService,
-  type CaseServicePort,
   type CaseWorld,
   DEFAULT_CASE_CONFIG,
 } from './case.ts';
@@ -217,7 +216,7 @@ function readService(place: Place): CaseService | undefined {
   };
 }
 
-function readServicePort(place: Place): CaseServicePort | undefined {
+function readServicePort(place: Place): ServicePort | undefined {
   const fields = readMap(place, ['port', 'targetPort', 'protocol'], 'a service port');
   if (fields === undefined) return undefined;
   const portPlace = fields.get('port');

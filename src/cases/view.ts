@@ -6,6 +6,7 @@ import { type Ip, parseCidrOrIp } from '#kit/ip';
 import { type LabelSet, labelSet } from '#kit/labels';
 import { Lpm } from '#kit/lpm';
 import {
+  type FailsafeRow,
   type Identity,
   type IpcacheRow,
   NO_FACTS,
@@ -54,6 +55,7 @@ export interface NodeWorld {
   readonly nodes: readonly NodeRow[];
   readonly localAddresses: readonly string[];
   readonly nodeLabels: LabelSet;
+  readonly failsafe?: readonly FailsafeRow[];
   /** What policies refer to besides. */
   readonly facts?: PolicyFacts;
   /** What stays in force for subjects that cannot be computed. */

@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { styleText } from 'node:util';
 import stringWidth from 'string-width';
 import { MerlonError } from '#kit/errors';
+import { Progress } from './progress.ts';
 
 export const FORMATS = ['table', 'json', 'yaml', 'jsonl'] as const;
 export type Format = (typeof FORMATS)[number];
@@ -66,6 +67,11 @@ export class Output {
   /** For people, beside the answer: progress, warnings, next steps. */
   message(text: string): void {
     this.#stderr.write(`${text}\n`);
+  }
+
+  /** A bar beside the answer, for work that may take long. */
+  progress(what: string): Progress {
+    return new Progress(this.#stderr, what);
   }
 
   paint(style: Style, text: string): string {

@@ -114,11 +114,13 @@ export const policyTools: readonly Verb[] = [
   },
   {
     name: 'policy lint',
-    args: '<files...>',
+    args: '[files...]',
     group: 'policy',
-    what: 'Advice on policies that are valid but may not mean what was meant',
+    what: 'Advice on policies that are valid but may not mean what was meant; - reads standard input',
     options: [
-      { flags: '--deny-warnings', what: 'any finding fails' },
+      { flags: '--deny-warnings', what: 'warnings fail; notes never do' },
+      { flags: '--quiet', what: 'errors and warnings only, without hints and summary' },
+      { flags: '--codes', what: 'list every code: what it means, how to mend it' },
       {
         flags: '--world <file>',
         what: 'judge in the world of this case file: who is selected, what is covered',
@@ -127,7 +129,7 @@ export const policyTools: readonly Verb[] = [
     ],
     formats: ['sarif'],
     example: 'merlon policy lint deploy/examples/policies',
-    exits: '0 advice at most, 1 findings with --deny-warnings, 7 no agent',
+    exits: '0 advice at most, 1 warnings with --deny-warnings, 2 a file is not valid, 7 no agent',
     load: () => import('./verbs/policy-lint.ts'),
   },
 ];

@@ -3,7 +3,7 @@
  * unless each file stands for itself. An empty set never replaces one with policies: it is held.
  */
 import { assertNever } from '#kit/errors';
-import type { CidrGroupRow, EndpointSliceRow, Policy, ServiceRow, WorkloadRow } from '#model';
+import type { CidrGroupRow, EndpointSliceRow, Policy, ServiceRow, Warning, WorkloadRow } from '#model';
 import {
   type ManifestObject,
   type ManifestValue,
@@ -43,7 +43,7 @@ export interface JudgedObject {
   readonly file: string;
   readonly document: number;
   readonly problems: readonly Problem[];
-  readonly warnings: readonly Problem[];
+  readonly warnings: readonly Warning[];
 }
 
 /** What is accepted, by file. */

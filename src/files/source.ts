@@ -6,7 +6,7 @@ import type { CidrGroupRow, EndpointSliceRow, Policy, ServiceRow, WorkloadRow } 
 import { type ManifestObject, type ParseOptions } from '#model/parse';
 import type { Database, Source, Table } from '#table';
 import { type FileSystem, nodeFileSystem } from './filesystem.ts';
-import { type AcceptedFiles, acceptedKey, type Judgement, judge, parseFile } from './judge.ts';
+import { type Accepted, type AcceptedFiles, acceptedKey, type Judgement, judge, parseFile } from './judge.ts';
 import { type ManifestFile, readSnapshot, type Snapshot } from './snapshot.ts';
 import {
   fileRow,
@@ -204,7 +204,7 @@ export class ManifestSource {
     if (isTaken) this.#activePolicies = policies.length;
     const generation = this.#status.generation + (isNew ? 1 : 0);
     const files = judgement.files.map(fileRow);
-    const live = new Set(all.map(acceptedKey));
+    const live = new Map(all.map((one) => [acceptedKey(one), this.#acceptedIn(one, generation)]));
     db.write((txn) => {
       if (isTaken) {
         tables.policies.replace(txn, policies, owner);
@@ -217,7 +217,7 @@ export class ManifestSource {
       if (isTaken || this.#activePolicies === 0) {
         for (const source of this.#synced) source.markSynced(txn);
       }
-      tables.objects.replace(txn, objectRows(judgement, generation, live), owner);
+      tables.objects.replace(txn, objectRows(judgement, live), owner);
       tables.files.replace(txn, files, owner);
     });
     const { state, message, problems } = judgement;
@@ -243,6 +243,14 @@ export class ManifestSource {
     });
   }
 
+  /** Generation in which this version was accepted; that of an object unchanged since stays. */
+  #acceptedIn(accepted: Accepted, generation: number): number {
+    const { policies, objects } = this.#options.tables;
+    const key = acceptedKey(accepted);
+    const isSame = accepted.kind === 'policy' && policies.get(key)?.contentHash === accepted.row.contentHash;
+    return (isSame ? objects.get(key)?.status.acceptedGeneration : undefined) ?? generation;
+  }
+
   #setStatus(status: ManifestsStatus): void {
     const isSame = isDeepStrictEqual(status, this.#status);
     this.#status = status;
@@ -251,15 +259,11 @@ export class ManifestSource {
 }
 
 /** One row an object; of two with one key the one that is wrong. */
-function objectRows(
-  judgement: Judgement,
-  generation: number,
-  live: ReadonlySet<string>,
-): Iterable<ManifestObjectRow> {
+function objectRows(judgement: Judgement, live: ReadonlyMap<string, number>): Iterable<ManifestObjectRow> {
   const rows = new Map<string, ManifestObjectRow>();
   for (const file of judgement.files) {
     for (const object of file.objects) {
-      const row = objectRow(object, file, generation, live.has(object.key));
+      const row = objectRow(object, file, live.get(object.key));
       if (!rows.has(row.key) || row.status.state === 'invalid') rows.set(row.key, row);
     }
   }

@@ -1,6 +1,6 @@
 /** Rows in which a person finds what became of their files, and the text of `manifests.status.json` (HF-11.4). */
 import { ERRORS, formatAt } from '#kit/errors';
-import type { ObjectStatus } from '#model';
+import { formatFinding, type ObjectStatus } from '#model';
 import type { Problem } from '#model/parse';
 import type { JudgedFile, JudgedObject, Judgement } from './judge.ts';
 
@@ -58,31 +58,31 @@ export function fileRow(file: JudgedFile): ManifestFileRow {
   return { file: file.file, hash, state, objects: objects.map((o) => o.key), problems };
 }
 
-/** Row of one object; `isLive`: a version of it is in force, this one or an earlier. */
+/** Row of one object; `acceptedIn`: when the version in force was accepted, this one or an earlier. */
 export function objectRow(
   object: JudgedObject,
   file: JudgedFile,
-  generation: number,
-  isLive: boolean,
+  acceptedIn: number | undefined,
 ): ManifestObjectRow {
   const { key, document } = object;
-  return { key, file: file.file, document, status: objectStatus(object, file, generation, isLive) };
+  const accepted = acceptedIn === undefined ? {} : { acceptedGeneration: acceptedIn };
+  return {
+    key,
+    file: file.file,
+    document,
+    status: { ...objectStatus(object, file, acceptedIn), ...accepted },
+  };
 }
 
-function objectStatus(
-  object: JudgedObject,
-  file: JudgedFile,
-  generation: number,
-  isLive: boolean,
-): ObjectStatus {
-  const warnings = object.warnings.map((w) => formatProblem(w));
+function objectStatus(object: JudgedObject, file: JudgedFile, acceptedIn: number | undefined): ObjectStatus {
+  const warnings = object.warnings.map(formatFinding);
   const [own] = object.problems;
   const problem = own ?? (file.state === 'invalid' ? file.problems[0] : undefined);
   if (problem !== undefined) {
-    const stays = isLive ? '; the version accepted before stays enforced' : '';
+    const stays = acceptedIn !== undefined ? '; the version accepted before stays enforced' : '';
     return { state: 'invalid', reason: `${problem.message}${stays}`, at: problem.at, warnings };
   }
-  if (file.state === 'accepted') return { state: 'pending', generation, warnings };
+  if (file.state === 'accepted') return { state: 'pending', warnings };
   return { state: 'held', reason: 'other manifests are refused, so nothing of the set counts', warnings };
 }
 

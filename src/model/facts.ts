@@ -26,9 +26,19 @@ export interface ServiceRow {
   readonly labels: Readonly<Record<string, string>>;
   /** Undefined: its addresses are those of its EndpointSlices. */
   readonly selector: Readonly<Record<string, string>> | undefined;
+  readonly ports?: readonly ServicePort[];
   readonly at: SourceAt;
   readonly source: string;
   readonly contentHash: string;
+}
+
+/** Where a Service is asked, and where its pods answer. */
+export interface ServicePort {
+  /** IANA number. */
+  readonly protocol: number;
+  readonly port: number;
+  /** The same unless written; a name stands for what each pod gives it. */
+  readonly targetPort: number | string;
 }
 
 /** What policy needs of an EndpointSlice. Key: `key`. */

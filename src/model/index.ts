@@ -3,11 +3,13 @@
  * beside the types they produce; past them a value is valid.
  */
 export * from './facts.ts';
+export * from './findings.ts';
 export * from './fqdn.ts';
 export * from './identity.ts';
 export * from './l7.ts';
 export * from './labels.ts';
 export * from './policy.ts';
+export * from './problem-kinds.ts';
 export * from './policy-config.ts';
 export * from './protocol.ts';
 export * from './rows.ts';

@@ -5,6 +5,7 @@
  */
 import type { Cidr } from '#kit/ip';
 import type { SourceAt } from '#kit/errors';
+import type { Warning } from './findings.ts';
 import type { ProxyRules } from './l7.ts';
 
 export type Direction = 'ingress' | 'egress';
@@ -145,8 +146,8 @@ export interface Policy {
   /** Changes when the object's meaning may have changed. */
   readonly contentHash: string;
   readonly specs: readonly PolicySpec[];
-  /** What is accepted but probably not meant, one sentence each. */
-  readonly warnings?: readonly string[];
+  /** What is accepted but probably not meant. */
+  readonly warnings?: readonly Warning[];
 }
 
 /**

@@ -4,6 +4,7 @@
  */
 import type { SourceAt } from '#kit/errors';
 import type { LabelSet } from '#kit/labels';
+import type { Severity, Warning } from './findings.ts';
 import type { Identity } from './identity.ts';
 import type { Direction, NamedPort } from './policy.ts';
 
@@ -144,13 +145,35 @@ export interface FailsafeRow {
   readonly why: string;
 }
 
+export interface StatusFinding extends Warning {
+  readonly severity: Severity;
+  readonly hint: string;
+}
+
+/** As Kubernetes has them; type `Valid` or one of ours (HF-10.8). */
+export interface Condition {
+  readonly type: string;
+  readonly status: 'True' | 'False';
+  /** Code of the finding or problem. */
+  readonly reason: string;
+  readonly message: string;
+}
+
 /** What a person sees of one object of theirs. */
 export interface ObjectStatus {
   readonly state: 'pending' | 'applied' | 'invalid' | 'held' | 'error';
   readonly reason?: string;
   readonly at?: { readonly file?: string; readonly line?: number; readonly column?: number };
   readonly generation?: number;
+  /** Generation of the manifests in which the version in force was accepted; absent: none is in force. */
+  readonly acceptedGeneration?: number;
+  /** How many endpoints and nodes it selects, and which. */
   readonly selects?: number;
+  readonly endpoints?: readonly string[];
+  readonly nodes?: readonly string[];
+  /** What may not be meant, codes of the catalogue, notes too; `warnings` are the sentences of those that are none. */
+  readonly findings?: readonly StatusFinding[];
+  readonly conditions?: readonly Condition[];
   readonly warnings: readonly string[];
 }
 

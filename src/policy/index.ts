@@ -16,12 +16,12 @@ export { directPeers, expandPolicies } from './expand.ts';
 export type { PrefixLabels } from './extra-labels.ts';
 export { egressPorts, NO_NAMED_PORTS, type NamedPorts, portsOfSubject, resolvePorts } from './named-ports.ts';
 export {
-  FINDING_CODES,
-  type FindingCode,
   type FindingInput,
+  type Findings,
   findingsOf,
-  type PolicyFinding,
-} from './findings.ts';
+  type SeenEndpoint,
+  type SeenNode,
+} from './findings/index.ts';
 export { type Judge, judge, judgeOf } from './judge.ts';
 export {
   conflictsOf,

@@ -37,6 +37,7 @@ export interface SubjectInput {
   readonly held?: HeldPolicies;
 }
 
+/** Whether a host policy's spec means a node with these labels. */
 export function selectsNode(spec: PolicySpec, nodeLabels: LabelSet): boolean {
   return spec.subject.kind === 'node' && selectorMatches(spec.subject.selector, nodeLabels);
 }

@@ -5,7 +5,7 @@ import type { Datapath } from '#datapath';
 import { sshWarning } from '#hostfw';
 import { unmatchedPatterns } from '#netdev';
 import { errorMessage } from '#kit/errors';
-import { formatProblem } from '#files';
+import { formatFinding } from '#model';
 import { unsyncedTables } from '../input.ts';
 import { failsafeConfig } from '../settings.ts';
 import { configOf } from '../tables.ts';
@@ -129,7 +129,7 @@ function degraded(context: ViewContext): StatusView['degraded'] {
     }
   }
   for (const trouble of datapath.status().troubles) rows.push({ code: 'DATAPATH', message: trouble });
-  for (const warning of files.warnings) rows.push({ code: 'CONFIG', message: formatProblem(warning) });
+  for (const warning of files.warnings) rows.push({ code: 'CONFIG', message: formatFinding(warning) });
   return rows;
 }
 

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { errorView } from '#api/client';
 import { readConfigTexts } from '#files';
 import { formatError, MerlonError } from '#kit/errors';
+import { formatFinding } from '#model';
 import { type ConfigText, errorFromProblem, readNodeConfig } from '#model/config';
 import type { Run } from '../verb.ts';
 
@@ -12,14 +13,13 @@ export const run: Run = async (context, files) => {
   const texts = files.length > 0 ? files.map(read) : await installed();
   const { problems, warnings } = readNodeConfig(texts);
   for (const problem of problems) context.output.message(formatError(errorFromProblem(problem)));
-  for (const problem of warnings)
-    context.output.message(`warning: ${formatError(errorFromProblem(problem))}`);
+  for (const warning of warnings) context.output.message(`warning: ${formatFinding(warning)}`);
   const named = texts.map((t) => t.file);
   const view = {
     valid: problems.length === 0,
     files: named,
     errors: problems.map((p) => errorView(errorFromProblem(p))),
-    warnings: warnings.map((p) => errorView(errorFromProblem(p))),
+    warnings,
   };
   await context.output.value(view, () =>
     view.valid ? `${named.join(', ') || 'the defaults'}: usable\n` : '',

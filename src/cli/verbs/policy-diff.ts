@@ -15,10 +15,10 @@ import {
 } from '#cases';
 import { MerlonError } from '#kit/errors';
 import { NO_FACTS, type PolicyConfig, STANDALONE_POLICY_CONFIG } from '#model';
-import { DEFAULT_PARSE_OPTIONS, type ManifestObject } from '#model/parse';
+import { DEFAULT_PARSE_OPTIONS } from '#model/parse';
 import { expandPolicies } from '#policy';
 import { isGeneration, type Keeper, keeperOf } from '../generations.ts';
-import { readObjects } from '../policy-files.ts';
+import { readObjects, workloadsOf } from '../policy-files.ts';
 import { type Options, type Run, text, type Context } from '../verb.ts';
 import { worldOf } from '../world.ts';
 
@@ -161,17 +161,6 @@ async function sideOf(
     side: keeper.agent ? { policies, facts, nodeLabels } : { policies, facts },
     config,
   };
-}
-
-function workloadsOf(objects: readonly ManifestObject[]): readonly WorldEndpoint[] {
-  const rows = objects.flatMap(({ value }) => (value?.kind === 'workload' ? [value.workload] : []));
-  return rows.map(({ key, addresses, labels, namedPorts }, i) => ({
-    name: key,
-    id: i + 1,
-    addresses,
-    labels,
-    ...(namedPorts === undefined ? {} : { namedPorts }),
-  }));
 }
 
 /** Most names of one list that are shown to people. */

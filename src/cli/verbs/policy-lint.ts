@@ -1,83 +1,136 @@
 /** `merlon policy lint`: advice on policies that are valid, with a stable code for each kind of finding. */
-import { applied, type Finding, LINT_CODES, lint, type LintCode } from '#cases';
-import { errorView } from '#api/client';
-import { formatAt } from '#kit/errors';
-import { DEFAULT_PARSE_OPTIONS, errorFromProblem, type ManifestObject } from '#model/parse';
-import { readObjects } from '../policy-files.ts';
-import { type Run, text } from '../verb.ts';
+import { applied, type Closing, closings, documentsOf, lint, type LintWorld, type NodeView } from '#cases';
+import { MerlonError } from '#kit/errors';
+import { FINDINGS, type Policy, policyTitle, PROBLEM_KINDS, STANDALONE_POLICY_CONFIG } from '#model';
+import { DEFAULT_PARSE_OPTIONS, type ManifestObject } from '#model/parse';
+import { readManifests, workloadsOf } from '../policy-files.ts';
+import { sarif } from '../sarif.ts';
+import {
+  inPlace,
+  objectTitle,
+  type Told,
+  toldCodes,
+  toldExit,
+  toldFinding,
+  toldProblem,
+  toldSum,
+  toldText,
+  toldView,
+} from '../told.ts';
+import { type Context, type Options, type Run, text } from '../verb.ts';
 import { worldOf } from '../world.ts';
 
 export const run: Run = async (context, files, options) => {
+  if (options['codes'] === true) return codes(context);
+  if (files.length === 0) {
+    throw new MerlonError('USAGE', 'name the files or directories to judge', {
+      hint: '- reads standard input',
+    });
+  }
   const isInWorld = text(options, 'world') !== undefined || options['agent'] === true;
   const world = isInWorld ? await worldOf(context, options) : undefined;
-  const objects = readObjects(files, world?.parse ?? DEFAULT_PARSE_OPTIONS);
-  const policies = objects.flatMap(({ value }) => (value?.kind === 'policy' ? [value.policy] : []));
-  const views = world?.with(applied(world.policies, policies)).views();
-  const findings = [...objects.flatMap(warnings), ...lint(policies, views)];
-  if (context.extraFormat === 'sarif') await context.output.line(JSON.stringify(sarif(findings), null, 2));
-  else {
-    const sum = { policies: policies.length, findings };
-    await context.output.value(
-      sum,
-      () => findings.map(findingText).join('') + closing(policies.length, findings),
-    );
+  const objects = readManifests(files, world?.parse ?? DEFAULT_PARSE_OPTIONS);
+  const { policies } = documentsOf(objects);
+  const after = world?.with(applied(world.policies, policies)).views();
+  const told = inPlace([...ofObjects(objects), ...ofPolicies(context, policies, lintWorld(objects, after))]);
+  const opened = world === undefined || after === undefined ? [] : closings(world.views(), after);
+  const code = toldExit(told, options['denyWarnings'] === true);
+  if (context.extraFormat === 'sarif') {
+    await context.output.line(JSON.stringify(sarif('merlon policy lint', told, code), null, 2));
+    return code;
   }
-  return findings.length > 0 && options['denyWarnings'] === true ? 1 : 0;
+  const view = {
+    policies: policies.length,
+    findings: told.map(toldView),
+    ...(world === undefined ? {} : { becomesDefaultDeny: opened }),
+  };
+  await context.output.value(view, () => report(context, options, policies.length, told, opened));
+  return code;
 };
 
-/** What the parser accepts but doubts; what has a code of its own is told by that. */
-function warnings(object: ManifestObject): readonly Finding[] {
-  return object.warnings
-    .filter(({ message }) => !message.includes('port rule without ports'))
-    .map((warning) => {
-      const { message, hint } = errorView(errorFromProblem(warning));
-      const policy = object.namespace === undefined ? object.name : `${object.namespace}/${object.name}`;
-      const at = { code: 'accepted-with-warning' as const, policy: policy ?? '', message, at: warning.at };
-      return hint === undefined ? at : { ...at, hint };
-    });
-}
-
-function findingText({ code, policy, message, at, hint }: Finding): string {
-  const more = hint === undefined ? '' : `\n    ${hint}`;
-  return `${formatAt(at)}: ${policy}: ${message} [${code}]${more}\n`;
-}
-
-function closing(policies: number, findings: readonly Finding[]): string {
-  const sum = `${policies} ${policies === 1 ? 'policy' : 'policies'}`;
-  return findings.length === 0
-    ? `${sum}, no findings\n`
-    : `${sum}, ${findings.length} ${findings.length === 1 ? 'finding' : 'findings'}\n`;
-}
-
-/** SARIF 2.1.0, which code review tools read. */
-function sarif(findings: readonly Finding[]): unknown {
-  const codes = Object.keys(LINT_CODES) as LintCode[];
-  return {
-    version: '2.1.0',
-    $schema: 'https://json.schemastore.org/sarif-2.1.0.json',
-    runs: [
-      {
-        tool: {
-          driver: {
-            name: 'merlon policy lint',
-            rules: codes.map((id) => ({ id, shortDescription: { text: LINT_CODES[id] } })),
-          },
-        },
-        results: findings.map(({ code, policy, message, at, hint }) => ({
-          ruleId: code,
-          ruleIndex: codes.indexOf(code),
-          level: 'warning',
-          message: { text: `${policy}: ${message}${hint === undefined ? '' : `; ${hint}`}` },
-          locations: [
-            {
-              physicalLocation: {
-                artifactLocation: { uri: at.file ?? 'standard input' },
-                region: { startLine: at.line ?? 1, startColumn: at.column ?? 1 },
-              },
-            },
-          ],
-        })),
-      },
-    ],
+function lintWorld(objects: readonly ManifestObject[], views: readonly NodeView[] | undefined): LintWorld {
+  if (views !== undefined) return { kind: 'views', views };
+  const around = {
+    config: STANDALONE_POLICY_CONFIG,
+    facts: documentsOf(objects).facts,
+    endpoints: workloadsOf(objects),
   };
+  return { kind: 'none', around };
+}
+
+/** What the parser says; of a policy that is valid its findings tell it. */
+function ofObjects(objects: readonly ManifestObject[]): readonly Told[] {
+  return objects.flatMap((object) => {
+    const title = objectTitle(object);
+    const isJudged = object.value?.kind === 'policy';
+    return [
+      ...object.problems.map((problem) => toldProblem(problem, title)),
+      ...(isJudged ? [] : object.warnings.map((warning) => toldFinding(warning, title))),
+    ];
+  });
+}
+
+function ofPolicies(context: Context, policies: readonly Policy[], world: LintWorld): readonly Told[] {
+  using progress = context.output.progress('judging policies');
+  const told: Told[] = [];
+  let done = 0;
+  for (const { policy, findings } of lint(policies, world)) {
+    told.push(...findings.map((finding) => toldFinding(finding, policyTitle(policy))));
+    progress.show(++done, policies.length);
+  }
+  return told;
+}
+
+function report(
+  context: Context,
+  options: Options,
+  count: number,
+  told: readonly Told[],
+  opened: readonly Closing[],
+): string {
+  const quiet = options['quiet'] === true;
+  const lines = toldText(told, { quiet, paint: (style, word) => context.output.paint(style, word) });
+  if (quiet) return lines;
+  const sum = `${count} ${count === 1 ? 'policy' : 'policies'}, ${toldSum(told)}`;
+  const kinds = new Set(told.map(({ code }) => code)).size;
+  return [lines, ...opened.map(closingText), sum, kinds > 1 ? ` (${toldCodes(told)})` : '', '\n'].join('');
+}
+
+/** Most names of one list that are shown to people. */
+const MOST_NAMES = 6;
+
+/** `3 endpoints become default deny at ingress: shop/web, …`. */
+function closingText({ direction, endpoints, infrastructure, nodes }: Closing): string {
+  const line = (names: readonly string[], one: string, more: string): string => {
+    if (names.length === 0) return '';
+    const rest = names.length - MOST_NAMES;
+    const list = `${names.slice(0, MOST_NAMES).join(', ')}${rest > 0 ? ` and ${rest} more` : ''}`;
+    const verb = names.length === 1 ? `${one} becomes` : `${more} become`;
+    return `${names.length} ${verb} default deny at ${direction}: ${list}\n`;
+  };
+  return [
+    line(endpoints, 'endpoint', 'endpoints'),
+    line(infrastructure, 'infrastructure endpoint', 'infrastructure endpoints'),
+    line(nodes, 'node', 'nodes'),
+  ].join('');
+}
+
+/** Every code with what it means and how to mend it. */
+async function codes({ output }: Context): Promise<void> {
+  const findings = Object.entries(FINDINGS).map(([code, kind]) => ({ code, ...kind }));
+  const problems = Object.entries(PROBLEM_KINDS).map(([code, kind]) => ({
+    code,
+    severity: 'error',
+    ...kind,
+  }));
+  await output.rows(
+    [...findings, ...problems],
+    [
+      { title: 'CODE', cell: (row) => row.code },
+      { title: 'SEVERITY', cell: (row) => row.severity },
+      { title: 'WHAT', cell: (row) => row.what, wraps: true },
+      { title: 'MEND', cell: (row) => row.mend, wraps: true },
+    ],
+    'no codes',
+  );
 }

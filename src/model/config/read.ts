@@ -18,6 +18,7 @@ import {
   type Report,
   rootPlace,
 } from '../document/index.ts';
+import type { Warning } from '../findings.ts';
 import type { Key } from './key.ts';
 import { CONFIG_KEY_NAMES, CONFIG_KEYS, type ConfigKey, type ConfigValues } from './keys.ts';
 
@@ -50,7 +51,7 @@ export interface NodeConfig {
 export interface ConfigResult {
   readonly config: NodeConfig | undefined;
   readonly problems: readonly Problem[];
-  readonly warnings: readonly Problem[];
+  readonly warnings: readonly Warning[];
 }
 
 interface Setting {
@@ -74,7 +75,7 @@ const GROUPS: ReadonlySet<string> = new Set(
 /** The configuration that these texts make, in this order. */
 export function readNodeConfig(texts: readonly ConfigText[]): ConfigResult {
   const problems: Problem[] = [];
-  const warnings: Problem[] = [];
+  const warnings: Warning[] = [];
   const settings = new Map<ConfigKey, Setting>();
   let isKubernetes = false;
   for (const { file, text } of texts) {

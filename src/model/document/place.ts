@@ -5,6 +5,7 @@
  */
 import type { ErrorCode, SourceAt } from '#kit/errors';
 import { nearest } from '#kit/nearest';
+import type { FindingCode, Warning } from '../findings.ts';
 import { MAX_PROBLEMS, type Problem, quote } from './problem.ts';
 import type { Position, Tree } from './tree.ts';
 
@@ -13,7 +14,7 @@ export interface Report {
   readonly file: string | undefined;
   readonly codes: { readonly schema: ErrorCode; readonly unknownKey: ErrorCode };
   readonly problems: Problem[];
-  readonly warnings: Problem[];
+  readonly warnings: Warning[];
 }
 
 /** A value in its document. */
@@ -53,14 +54,14 @@ export function fail(place: Place, code: ErrorCode, message: string, hint?: stri
 }
 
 /** Notes what is accepted but probably not meant. */
-export function warn(place: Place, message: string, hint?: string): undefined {
-  return note(place.report.warnings, place, place.report.codes.schema, message, hint);
+export function warn(place: Place, code: FindingCode, message: string, hint?: string): undefined {
+  return note(place.report.warnings, place, code, message, hint);
 }
 
-function note(
-  list: Problem[],
+function note<Code extends string>(
+  list: (Omit<Problem, 'code'> & { readonly code: Code })[],
   place: Place,
-  code: ErrorCode,
+  code: Code,
   message: string,
   hint: string | undefined,
   at: Position = place.tree.at,

@@ -1,7 +1,7 @@
 /** Findings about a person's input, as values: a document may have many, and all of them are shown. */
 import { type ErrorCode, MerlonError, type SourceAt } from '#kit/errors';
 
-/** One thing that is wrong (or, in a list of warnings, doubtful) in a document. */
+/** One thing that is wrong in a document. */
 export interface Problem {
   readonly code: ErrorCode;
   /** One sentence without a full stop; begins with the JSON path where there is one. */

@@ -4,6 +4,7 @@ import {
   contentHashOf,
   type Fields,
   fail,
+  type Place,
   placeAt,
   quote,
   readAnyMap,
@@ -12,7 +13,8 @@ import {
   readText,
   warn,
 } from '../document/index.ts';
-import type { CidrGroupRow, EndpointSliceRow, ServiceRow } from '../facts.ts';
+import type { CidrGroupRow, EndpointSliceRow, ServicePort, ServiceRow } from '../facts.ts';
+import { PORT_PROTOCOLS } from '../protocol.ts';
 import { checkAnnotations, readLabelMap, readMetadata } from './metadata.ts';
 import type { ParseOptions } from './options.ts';
 
@@ -37,7 +39,7 @@ export function readCidrGroup(object: Fields, options: ParseOptions): CidrGroupR
     const cidr = text === undefined ? undefined : parseCidr(text);
     if (cidr !== undefined) cidrs.add(formatCidr(cidr));
     else if (text !== undefined)
-      warn(item, `${quote(text)} is no CIDR and left out`, 'write it as 10.0.0.0/8');
+      warn(item, 'group-entry-ignored', `${quote(text)} is no CIDR and left out`, 'write it as 10.0.0.0/8');
   }
   if (metadata === undefined || report.problems.length > before) return undefined;
   const labels = Object.fromEntries(Object.entries(metadata.labels).filter(([key]) => !OWN_KEY.test(key)));
@@ -77,9 +79,14 @@ export function readService(object: Fields, options: ParseOptions): ServiceRow |
   if (metadata !== undefined) checkAnnotations(metadata, 'Service', false);
   const specPlace = object.get('spec');
   if (specPlace === undefined) return fail(object.place, 'MANIFEST_SCHEMA', 'spec is missing');
-  const selectorPlace = readMap(specPlace, SERVICE_KEYS, 'a Service spec')?.get('selector');
+  const spec = readMap(specPlace, SERVICE_KEYS, 'a Service spec');
+  const selectorPlace = spec?.get('selector');
   const selector = selectorPlace === undefined ? {} : readLabelMap(selectorPlace, 'LABEL_SYNTAX');
-  warn(object.place, 'the Service counts for policies only: nothing is balanced to it');
+  warn(
+    object.place,
+    'service-not-balanced',
+    'the Service counts for policies only: nothing is balanced to it',
+  );
   if (metadata?.namespace === undefined || selector === undefined) return undefined;
   if (report.problems.length > before) return undefined;
   const { namespace, name, labels } = metadata;
@@ -89,9 +96,26 @@ export function readService(object: Fields, options: ParseOptions): ServiceRow |
     name,
     labels,
     selector: Object.keys(selector).length === 0 ? undefined : selector,
+    ports: readServicePorts(spec?.get('ports')),
     source: options.source,
   };
   return { ...row, at: placeAt(object.place), contentHash: contentHashOf(row) };
+}
+
+/** Advice needs them; what is wrong with them is for those who balance load to say. */
+function readServicePorts(place: Place | undefined): readonly ServicePort[] {
+  const items = place?.tree.kind === 'list' ? place.tree.items : [];
+  return items.flatMap((item): readonly ServicePort[] => {
+    const value = (key: string) => {
+      const entry = item.kind === 'map' ? item.entries.find((one) => one.key === key)?.value : undefined;
+      return entry?.kind === 'scalar' ? entry.value : undefined;
+    };
+    const [port, targetPort, word] = [value('port'), value('targetPort'), value('protocol') ?? 'TCP'];
+    const protocol = Object.entries(PORT_PROTOCOLS).find(([name]) => name === word)?.[1];
+    if (typeof port !== 'number' || protocol === undefined) return [];
+    const isTarget = typeof targetPort === 'number' || typeof targetPort === 'string';
+    return [{ port, targetPort: isTarget ? targetPort : port, protocol }];
+  });
 }
 
 /** The EndpointSlice in a document; undefined when a problem was noted. */

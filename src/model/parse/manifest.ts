@@ -18,6 +18,7 @@ import {
 import { assertNever, type SourceAt } from '#kit/errors';
 import { nearest } from '#kit/nearest';
 import type { CidrGroupRow, EndpointSliceRow, ServiceRow } from '../facts.ts';
+import type { Warning } from '../findings.ts';
 import type { Policy } from '../policy.ts';
 import type { WorkloadRow } from '../rows.ts';
 import { DEFAULT_PARSE_OPTIONS, type ParseOptions } from './options.ts';
@@ -56,7 +57,7 @@ export interface ManifestObject {
   readonly at: SourceAt;
   readonly value: ManifestValue | undefined;
   readonly problems: readonly Problem[];
-  readonly warnings: readonly Problem[];
+  readonly warnings: readonly Warning[];
 }
 
 /** The objects of a YAML or JSON text. Never throws: what is wrong stands in the objects' problems. */

@@ -69,7 +69,7 @@ function readSpec(place: Place, scope: RuleScope): PolicySpec | undefined {
     if (rules.length === 0 || counts[direction]) continue;
     const type = direction === 'ingress' ? 'Ingress' : 'Egress';
     const message = `the ${direction} rules count for nothing: policyTypes does not list ${type}`;
-    warn(fields.get(direction) ?? place, message, `add ${type} to policyTypes`);
+    warn(fields.get(direction) ?? place, 'policy-types-mismatch', message, `add ${type} to policyTypes`);
   }
   const rulesOf = (direction: Direction, rules: readonly Rule[]): readonly Rule[] => {
     if (!counts[direction]) return [];

@@ -152,7 +152,11 @@ function readEndpoint(place: Place, scope: Scope): PeerSelector | undefined {
   const selector = scopePeer(written, scope);
   const isOpen = selector.requirements.every((r) => r.operator === 'NotIn' || r.operator === 'DoesNotExist');
   if (isOpen && scope.localCluster === undefined) {
-    warn(place, 'without the local cluster by default this also selects world, host and CIDR identities');
+    warn(
+      place,
+      'peers-beyond-cluster',
+      'without the local cluster by default this also selects world, host and CIDR identities',
+    );
   }
   return { kind: 'labels', selector };
 }
@@ -252,7 +256,11 @@ function readExcept(place: Place, cidr: Cidr | undefined): Cidr | undefined {
     return fail(place, 'POLICY_CIDR', message, 'an exception is a part of its cidr');
   }
   if (except.length < cidr.length)
-    warn(place, `the exception ${text} is wider than ${formatCidr(cidr)}: nothing is left`);
+    warn(
+      place,
+      'except-covers-all',
+      `the exception ${text} is wider than ${formatCidr(cidr)}: nothing is left`,
+    );
   return except;
 }
 

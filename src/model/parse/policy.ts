@@ -11,6 +11,7 @@ import {
   readText,
   warn,
 } from '../document/index.ts';
+import type { Warning } from '../findings.ts';
 import { LABEL_NAMESPACE } from '../labels.ts';
 import {
   type Policy,
@@ -85,7 +86,7 @@ export function finishPolicy(
   specs: readonly PolicySpec[],
   at: Policy['at'],
   source: string,
-  warnings: readonly { readonly message: string }[],
+  warnings: readonly Warning[],
 ): Policy {
   const namespace = kind === 'CiliumClusterwideNetworkPolicy' ? undefined : written;
   const key = `${kind}/${namespace ?? ''}/${name}`;
@@ -102,7 +103,7 @@ export function finishPolicy(
     source,
     contentHash: contentHashOf([key, withPlainAddresses(meaning)]),
     specs,
-    ...(warnings.length === 0 ? {} : { warnings: warnings.map((w) => w.message) }),
+    ...(warnings.length === 0 ? {} : { warnings: [...warnings] }),
   };
 }
 
@@ -227,6 +228,7 @@ export function inNamespace(
     if (isNamespaceKey(r) && !matchesRequirement(r, ownLabels)) {
       warn(
         place,
+        'foreign-namespace',
         `${formatRequirement(r)} has no meaning: the policy selects in its own namespace ${namespace} only`,
       );
     }
@@ -252,7 +254,12 @@ function readDefaultDeny(
       (section) => sectionDirection(section) === direction && listLength(spec.get(section)) > 0,
     );
     if (value !== undefined && written === true && !hasRules && !isHost) {
-      warn(value, `has no effect without ${direction} rules`, `add ${direction}: [{}] to deny everything`);
+      warn(
+        value,
+        'default-deny-without-rules',
+        `has no effect without ${direction} rules`,
+        `add ${direction}: [{}] to deny everything`,
+      );
     }
     if (written === true) return hasRules || isHost;
     return hasRules && (written === undefined || !options.nonDefaultDenyPolicies);

@@ -84,7 +84,12 @@ function readPortRule(place: Place, scope: PortScope): PortRule {
   const portsPlace = fields.get('ports');
   const items = portsPlace === undefined ? [] : (readList(portsPlace, 'ports') ?? []);
   if (items.length === 0 && (portsPlace === undefined || portsPlace.tree.kind === 'list')) {
-    warn(place, 'a port rule without ports matches nothing', 'write ports: [{port: "0"}] for every port');
+    warn(
+      place,
+      'port-rule-without-ports',
+      'a port rule without ports matches nothing',
+      'write ports: [{port: "0"}] for every port',
+    );
   }
   if (items.length > MAX_ENTRIES) {
     fail(
@@ -131,13 +136,17 @@ function readPort(place: Place, scope: PortScope): readonly PortMatch[] {
   const port = readPortOrName(portPlace ?? place, text);
   if (port === undefined) return [];
   if (typeof port === 'string') {
-    if (end !== 0) warn(endPlace ?? place, 'endPort means nothing beside a port name');
+    if (end !== 0) warn(endPlace ?? place, 'end-port-ignored', 'endPort means nothing beside a port name');
     return numbers.map((n) => ({ kind: 'name', protocol: n, name: port }));
   }
   const first = port;
   const last = Math.max(first, end);
   if (end !== 0 && end < first)
-    warn(endPlace ?? place, `endPort ${end} is below port ${first}: only port ${first} is meant`);
+    warn(
+      endPlace ?? place,
+      'end-port-ignored',
+      `endPort ${end} is below port ${first}: only port ${first} is meant`,
+    );
   const isWhole = first === 0 && (last === 0 || last === 65535);
   if (isWhole) return numbers.map((n) => ({ kind: 'protocol', protocol: n }));
   return numbers.map((n) => ({ kind: 'ports', protocol: n, first, last }));
@@ -224,7 +233,7 @@ function readIcmpRule(place: Place): readonly PortMatch[] {
   const list = fields?.get('fields');
   if (fields === undefined) return [];
   if (list === undefined) {
-    warn(place, 'an ICMP rule without fields matches nothing');
+    warn(place, 'port-rule-without-ports', 'an ICMP rule without fields matches nothing');
     return [];
   }
   const items = readList(list, 'ICMP fields') ?? [];
@@ -238,7 +247,7 @@ function readIcmpRule(place: Place): readonly PortMatch[] {
     return [];
   }
   if (items.length === 0 && list.tree.kind === 'list')
-    warn(place, 'an ICMP rule without fields matches nothing');
+    warn(place, 'port-rule-without-ports', 'an ICMP rule without fields matches nothing');
   return items.map(readIcmpField).filter((m) => m !== undefined);
 }
 

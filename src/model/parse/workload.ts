@@ -94,7 +94,8 @@ function readAddresses(spec: Fields): readonly string[] | undefined {
   const out = new Set<string>();
   for (const item of items) {
     const address = readAddress(item);
-    if (address !== undefined && out.has(address)) warn(item, `the address ${address} stands twice`);
+    if (address !== undefined && out.has(address))
+      warn(item, 'address-repeated', `the address ${address} stands twice`);
     if (address !== undefined) out.add(address);
   }
   return [...out];
@@ -121,7 +122,11 @@ function readLabels(spec: Fields): Record<string, string> | undefined {
   const labels = readLabelMap(place, 'LABEL_SYNTAX');
   for (const key of Object.keys(labels ?? {})) {
     if (isAgentLabelKey(key))
-      warn(place, `the label ${key} is set by the agent; what is written here is ignored`);
+      warn(
+        place,
+        'label-overridden',
+        `the label ${key} is set by the agent; what is written here is ignored`,
+      );
   }
   return labels;
 }

@@ -7,6 +7,7 @@ import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { until } from '#kit/async';
 import { exitCode, formatError } from '#kit/errors';
+import { FINDINGS, PROBLEM_KINDS } from '#model';
 import { buildProgram } from '../../../src/cli/program.ts';
 
 const root = join(import.meta.dirname, '../../..');
@@ -173,12 +174,92 @@ test('policy diff – 0 the same, 1 differs', async (t) => {
   t.regex(out, /^opened +egress .*169\.254\.169\.254/m);
 });
 
-test('policy lint – advice alone is 0, with --deny-warnings 1; SARIF is JSON', async (t) => {
+const invalid = `apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: a, namespace: shop}
+spec:
+  endpointSelector: {}
+  ingress: [{fromEntities: [wrld]}]
+  egress: [{toCIDR: [x]}]
+---
+apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: b, namespace: shop}
+spec: {endpointSelector: {}, ingress: [{fromEntities: [world], toPorts: [{}]}]}
+`;
+
+test('policy lint – advice alone is 0, with --deny-warnings 1; notes never fail', async (t) => {
   const file = `${examples}/deny-metadata.yaml`;
   t.is((await merlon('policy', 'lint', file)).code, 0);
   t.is((await merlon('policy', 'lint', '--deny-warnings', file)).code, 1);
-  const { out } = await merlon('policy', 'lint', '-o', 'sarif', file);
-  t.is((JSON.parse(out) as { version: string }).version, '2.1.0');
+  const noted = await merlon('policy', 'lint', '--deny-warnings', `${examples}/default-deny.yaml`);
+  t.is(noted.code, 0);
+  t.regex(noted.out, /: note: shop\/default-deny: .*\[empty-rule\]\n/);
+  t.is(
+    (await merlon('policy', 'lint', '--deny-warnings', '--quiet', `${examples}/default-deny.yaml`)).out,
+    '',
+  );
+});
+
+test('policy validate and lint – all errors of a file, sorted, with place and field; exit code 2', async (t) => {
+  await withFile(invalid, async (file) => {
+    for (const verb of ['validate', 'lint']) {
+      const { code, out } = await merlon('policy', verb, file);
+      t.is(code, 2);
+      const lines = out.split('\n').filter((line) => line.startsWith(file));
+      t.regex(
+        lines[0] ?? '',
+        /:6:29: error: shop\/a: .*spec\.ingress\[0\]\.fromEntities\[0\]: .*\[POLICY_ENTITY\]$/,
+      );
+      t.regex(lines[1] ?? '', /:7:22: error: shop\/a: .*spec\.egress\[0\]\.toCIDR\[0\]: .*\[POLICY_CIDR\]$/);
+      t.regex(lines[2] ?? '', /:12:\d+: warning: shop\/b: .*\[port-rule-without-ports\]$/);
+    }
+    const { out } = await merlon('policy', 'validate', file);
+    t.regex(out, /\n2 objects, 2 errors, 1 warning\n$/);
+    const json = JSON.parse((await merlon('policy', 'validate', file, '-o', 'json')).out) as {
+      valid: boolean;
+      errors: readonly { at: { line: number; path: string } }[];
+    };
+    t.false(json.valid);
+    t.is(json.errors[1]?.at.path, 'spec.egress[0].toCIDR[0]');
+  });
+});
+
+test('policy validate – warnings are 0, with --deny-warnings 1; directories, and one name twice', async (t) => {
+  const warned = invalid.split('---\n')[1] ?? '';
+  await withFile(warned, async (file) => {
+    t.is((await merlon('policy', 'validate', file)).code, 0);
+    t.is((await merlon('policy', 'validate', '--deny-warnings', file)).code, 1);
+  });
+  t.is((await merlon('policy', 'validate', '--quiet', `${examples}/default-deny.yaml`)).out, '');
+  await withFile(`${warned}---\n${warned}`, async (file) => {
+    const { code, out } = await merlon('policy', 'validate', file);
+    t.is(code, 2);
+    t.regex(out, /\[MANIFEST_DUPLICATE\]/);
+  });
+  await withFile(warned, async (file) => {
+    // Named twice it is read once.
+    t.is((await merlon('policy', 'validate', file, join(file, '..', 'one.case.yaml'))).code, 0);
+  });
+});
+
+test('policy lint – in a world it says what becomes default deny', async (t) => {
+  const { code, out } = await merlon(
+    'policy',
+    'lint',
+    `${examples}/default-deny.yaml`,
+    '--world',
+    `${isolation}.case.yaml`,
+  );
+  t.is(code, 0);
+  t.regex(out, /^\d+ endpoints? becomes? default deny at egress: /m);
+});
+
+test('policy lint – --codes lists every code', async (t) => {
+  const { code, out } = await merlon('policy', 'lint', '--codes');
+  t.is(code, 0);
+  for (const word of [...Object.keys(FINDINGS), ...Object.keys(PROBLEM_KINDS)])
+    t.true(out.includes(`\n${word} `));
 });
 
 test('without an agent – explain and diff say so with exit code 7', async (t) => {

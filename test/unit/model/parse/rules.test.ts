@@ -301,7 +301,10 @@ test('peers – warn where a negative selector would include the world', (t) => 
       'fromEndpoints: [{matchExpressions: [{key: io.kubernetes.pod.namespace, operator: NotIn, values: [a]}]}]',
     ),
   );
-  t.regex(policyOf(text, { policyDefaultLocalCluster: false }).warnings?.[0] ?? '', /also selects world/);
+  t.regex(
+    policyOf(text, { policyDefaultLocalCluster: false }).warnings?.[0]?.message ?? '',
+    /also selects world/,
+  );
   t.is(policyOf(text).warnings, undefined);
 });
 
@@ -315,7 +318,7 @@ test('subject – a CNP selects in its own namespace, with a warning for another
     specs[0]?.subject.selector.requirements.map((r) => `${r.source}:${r.key}=${r.values.join()}`),
     ['any:app=a', 'k8s:io.kubernetes.pod.namespace=shop'],
   );
-  t.regex(warnings?.[0] ?? '', /its own namespace shop only/);
+  t.regex(warnings?.[0]?.message ?? '', /its own namespace shop only/);
 });
 
 test('subject – an unprefixed namespace key stays beside the own one', (t) => {

@@ -1,0 +1,52 @@
+/** What is told of the policies in force: computed once for each state of what is enforced. */
+import { type Condition, FINDINGS, type Finding, hintOf, type StatusFinding } from '#model';
+import { type Findings, findingsOf } from '#policy';
+import type { Enforced } from '../control.ts';
+import type { AgentTables } from '../tables.ts';
+import type { ViewContext } from './context.ts';
+
+interface Judged {
+  /** Revision of the failsafe entries that were judged with. */
+  readonly revision: number;
+  readonly byKey: ReadonlyMap<string, Findings>;
+}
+
+/** Nothing but a memory: what a state was judged to be cannot change. */
+const judged = new WeakMap<Enforced, Judged>();
+
+/** Findings of each policy in force, by its key. */
+export function currentFindings({ loop, tables }: ViewContext): ReadonlyMap<string, Findings> {
+  const { enforced } = loop;
+  if (enforced === undefined) return new Map();
+  const known = judged.get(enforced);
+  const { revision } = tables.failsafe;
+  if (known !== undefined && known.revision === revision) return known.byKey;
+  const byKey = judge(enforced, tables);
+  judged.set(enforced, { revision, byKey });
+  return byKey;
+}
+
+/** No proxy and nobody who authenticates is there yet. */
+function judge({ input, identities, compiled }: Enforced, tables: AgentTables): Judged['byKey'] {
+  const { policies, config, facts } = input;
+  const world = { ...input, failsafe: [...tables.failsafe.all()] };
+  const nodes = [{ world, identities, compiled }];
+  const all = findingsOf({ policies, nodes, config, facts, isReal: true, hasProxy: false, hasAuth: false });
+  return new Map([...all].map((one) => [one.policy.key, one]));
+}
+
+export function statusFinding(finding: Finding): StatusFinding {
+  const { policy: _, ...rest } = finding;
+  return { ...rest, severity: FINDINGS[finding.code].severity, hint: hintOf(finding) };
+}
+
+/** One condition a type: the first finding says why. */
+export function conditionsOf(findings: readonly Finding[]): readonly Condition[] {
+  const byType = new Map<string, Condition>();
+  for (const { code, message } of findings) {
+    const type = FINDINGS[code].condition;
+    if (type === undefined || byType.has(type)) continue;
+    byType.set(type, { type, status: 'True', reason: code, message });
+  }
+  return [...byType.values()];
+}

@@ -1,0 +1,80 @@
+/** Findings about the regular expressions of HTTP rules, which match whole values (policy.md §6.1). */
+import type { HttpRule, Rule, Warning } from '#model';
+import type { Judgement } from './ground.ts';
+
+export const httpFindings: Judgement = ({ spec }) => spec.rules.flatMap(ruleFindings);
+
+function ruleFindings({ proxy, at }: Rule): readonly Warning[] {
+  if (proxy?.l7?.kind !== 'http') return [];
+  return proxy.l7.rules.flatMap((rule) => [
+    ...anchors(rule, at),
+    ...neverMatches(rule, at),
+    ...dots(rule, at),
+    ...queries(rule, at),
+  ]);
+}
+
+type At = Rule['at'];
+
+function parts({ path, method, host }: HttpRule): readonly (readonly [field: string, pattern: string])[] {
+  const all: readonly (readonly [string, string | undefined])[] = [
+    ['path', path],
+    ['method', method],
+    ['host', host],
+  ];
+  return all.flatMap(([field, pattern]) => (pattern === undefined ? [] : [[field, pattern] as const]));
+}
+
+function anchors(rule: HttpRule, at: At): readonly Warning[] {
+  return parts(rule)
+    .filter(([, pattern]) => pattern.startsWith('^') || /(?:^|[^\\])(?:\\\\)*\$$/.test(pattern))
+    .map(([field, pattern]) => ({
+      code: 'http-anchor',
+      message: `${field} ${JSON.stringify(pattern)} has an anchor that says nothing`,
+      at,
+    }));
+}
+
+function neverMatches({ path, method }: HttpRule, at: At): readonly Warning[] {
+  const found: Warning[] = [];
+  if (path !== undefined && /^\^?[\w-]/.test(path) && !path.includes('|')) {
+    const message = `path ${JSON.stringify(path)} matches no path: they begin with /`;
+    found.push({ code: 'http-never-matches', message, at, hint: `write /${path.replace(/^\^/, '')}` });
+  }
+  if (method !== undefined && /^[A-Za-z]+$/.test(method) && method !== method.toUpperCase()) {
+    const message = `method ${JSON.stringify(method)} matches no method: they are upper case`;
+    found.push({ code: 'http-never-matches', message, at, hint: `write ${method.toUpperCase()}` });
+  }
+  return found;
+}
+
+/** A dot between two characters of a name, with neither backslash nor repetition. */
+const PLAIN_DOT = /(?:^|[\w-])\.(?=[\w-])/;
+
+function dots(rule: HttpRule, at: At): readonly Warning[] {
+  return parts(rule)
+    .filter(([field, pattern]) => field !== 'method' && PLAIN_DOT.test(pattern))
+    .map(([field, pattern]) => ({
+      code: 'http-unescaped-dot',
+      message: `${field} ${JSON.stringify(pattern)} has a dot that means any character`,
+      at,
+      hint: `write ${pattern.replaceAll(/(?<=^|[\w-])\.(?=[\w-])/g, '\\.')}`,
+    }));
+}
+
+/** A pattern that ends in plain text admits no `?` behind it. */
+function queries({ path, method }: HttpRule, at: At): readonly Warning[] {
+  if (path === undefined || !/[\w/-]\$?$/.test(path) || path.includes('\\?')) return [];
+  // A method of gRPC is called by POST, and never with a query.
+  const isGrpc = method === 'POST' && /^\/[^/]*\.[^/]*\/\w+$/.test(path);
+  if (isGrpc) return [];
+  const message = `path ${JSON.stringify(path)} matches no request with a query string`;
+  return [
+    {
+      code: 'http-path-query',
+      message,
+      at,
+      hint: `write ${path.replace(/\$$/, '')}(\\?.*)? if queries are fine`,
+    },
+  ];
+}
