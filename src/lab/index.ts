@@ -16,7 +16,7 @@
 export * from './agent.ts';
 export * from './host.ts';
 export type { Link, Tap } from './link.ts';
-export { sweepLab } from './owner.ts';
+export { pinFolder, sweepLab } from './owner.ts';
 export type * from './protocol.ts';
 export { type Finished, mustRun, type RunOptions, run } from './run.ts';
 export * from './topology.ts';

@@ -15,6 +15,8 @@ interface Owner {
   readonly pid: number;
   /** Field 22 of /proc/PID/stat: tells a reused pid from its first bearer. */
   readonly startTime: string;
+  /** Where it worked: which clone it belongs to, where several are tested beside each other. */
+  readonly cwd: string;
 }
 
 /** Start time of a process in clock ticks since boot; undefined when there is none (zombies count as none). */
@@ -29,9 +31,28 @@ async function startTimeOf(pid: number): Promise<string | undefined> {
 export async function claim(prefix: string): Promise<string> {
   const dir = join(LAB_DIR, prefix);
   await mkdir(dir, { recursive: true, mode: 0o755 });
-  const owner: Owner = { pid: process.pid, startTime: (await startTimeOf(process.pid)) ?? '' };
+  const owner: Owner = {
+    pid: process.pid,
+    startTime: (await startTimeOf(process.pid)) ?? '',
+    cwd: process.cwd(),
+  };
   await writeFile(join(dir, 'owner.json'), JSON.stringify(owner));
   return dir;
+}
+
+let count = 0;
+
+/** The next name of this process; found and swept by it. `tag`: 1–20 of a–z, 0–9. */
+export const nextPrefix = (tag: string): string => `ml-${tag}-${process.pid}-${++count}`;
+
+/** A folder for pins that stand without a topology. Not made: whoever pins makes it. */
+export async function pinFolder(tag: string): Promise<{ readonly path: string } & AsyncDisposable> {
+  const prefix = nextPrefix(tag);
+  await claim(prefix);
+  return {
+    path: join(BPFFS, `${prefix}-pins`),
+    [Symbol.asyncDispose]: () => removeTopology(prefix),
+  };
 }
 
 /** The cgroup2 mount point, from mountinfo; undefined where there is none. */
@@ -106,9 +127,16 @@ export async function removeTopology(prefix: string): Promise<void> {
   await rm(join(LAB_DIR, prefix), { recursive: true, force: true });
 }
 
-/** Removes the leftovers of every topology whose owner is no more. Returns their prefixes. */
-export async function sweepLab(): Promise<readonly string[]> {
-  const removed: string[] = [];
+/** What a dead owner left. */
+export interface Swept {
+  readonly prefix: string;
+  /** Where the owner worked; undefined when it died too early to say so. */
+  readonly cwd: string | undefined;
+}
+
+/** Removes the leftovers of every topology whose owner is no more. */
+export async function sweepLab(): Promise<readonly Swept[]> {
+  const removed: Swept[] = [];
   for (const prefix of await readdir(LAB_DIR).catch(() => [])) {
     const text = await readFile(join(LAB_DIR, prefix, 'owner.json'), 'utf8').catch(() => undefined);
     if (text === undefined) {
@@ -118,16 +146,21 @@ export async function sweepLab(): Promise<readonly string[]> {
       if ((await startTimeOf(Number(pid))) !== undefined) continue;
     } else if (await isAlive(text)) continue;
     await removeTopology(prefix);
-    removed.push(prefix);
+    removed.push({ prefix, cwd: ownerOf(text ?? '')?.cwd });
   }
   return removed;
 }
 
 async function isAlive(text: string): Promise<boolean> {
+  const owner = ownerOf(text);
+  return owner !== undefined && (await startTimeOf(owner.pid)) === owner.startTime;
+}
+
+/** Undefined when it is no JSON: written by nobody who lives. */
+function ownerOf(text: string): Owner | undefined {
   try {
-    const owner = JSON.parse(text) as Owner;
-    return (await startTimeOf(owner.pid)) === owner.startTime;
+    return JSON.parse(text) as Owner;
   } catch {
-    return false; // not JSON: written by nobody who lives
+    return undefined;
   }
 }

@@ -8,7 +8,16 @@ import { until } from '#kit/async';
 import { MerlonError } from '#kit/errors';
 import { Host, type NodeDirs } from './host.ts';
 import { Link, type Tap } from './link.ts';
-import { BPFFS, cgroupMount, claim, ensureBpffs, NETNS_DIR, removeTopology, sweepLab } from './owner.ts';
+import {
+  BPFFS,
+  cgroupMount,
+  claim,
+  ensureBpffs,
+  NETNS_DIR,
+  nextPrefix,
+  removeTopology,
+  sweepLab,
+} from './owner.ts';
 import { mustRun } from './run.ts';
 
 export interface HostSpec {
@@ -65,8 +74,6 @@ interface Plan {
   }[];
 }
 
-let count = 0;
-
 const isV6 = (address: string) => address.includes(':');
 
 function planOf(spec: TopologySpec): Plan {
@@ -89,7 +96,7 @@ function planOf(spec: TopologySpec): Plan {
     const name = 'lan' in link ? link.lan : (link.name ?? ports.map(({ host }) => host).join('-'));
     return { name, isLan: 'lan' in link, mtu: link.mtu, ports };
   });
-  return { prefix: `ml-${tag}-${process.pid}-${++count}`, hosts, links };
+  return { prefix: nextPrefix(tag), hosts, links };
 }
 
 const netnsOf = (plan: Plan, host: string) => join(NETNS_DIR, `${plan.prefix}-${host}`);

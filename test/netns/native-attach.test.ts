@@ -6,10 +6,11 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
+import { pinFolder } from '#lab';
 import { until } from '#kit/async';
 import {
   ATTACH,
@@ -44,7 +45,7 @@ import {
 } from '#native';
 import { OBJECT, enterPair, frame, load, packetSocket, prepare, seen, waiting } from './native-kit.ts';
 
-const PINS = `/sys/fs/bpf/ml-b${process.pid}`;
+let pins: Awaited<ReturnType<typeof pinFolder>>;
 const HASH = 1;
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;
@@ -55,12 +56,11 @@ let far = 0;
 test.before(async () => {
   await prepare();
   ({ near, far } = enterPair());
-  mkdirSync(PINS);
+  pins = await pinFolder('attach');
+  mkdirSync(pins.path);
 });
 
-test.after.always(() => {
-  rmSync(PINS, { recursive: true, force: true });
-});
+test.after.always(() => pins[Symbol.asyncDispose]());
 
 test.serial('tcx – first and last place, foreign programs told, replaced in place, detached', async (t) => {
   const object = load(t);
@@ -150,9 +150,9 @@ test.serial(
     setAutoload(object, 'broken', false);
     loadObject(object);
     const link = linkCreate(programFd(object, 'first'), ${near}, ATTACH.tcxIngress);
-    objPin(link, '${PINS}/link');
-    objPin(programFd(object, 'second'), '${PINS}/second');
-    objPin(mapFd(object, 'seen'), '${PINS}/seen');
+    objPin(link, '${pins.path}/link');
+    objPin(programFd(object, 'second'), '${pins.path}/second');
+    objPin(mapFd(object, 'seen'), '${pins.path}/seen');
     console.log('pinned');
     setInterval(() => {}, 1000);`;
     const child: ChildProcess = spawn(process.execPath, ['--input-type=module', '-e', script], {
@@ -161,11 +161,9 @@ test.serial(
     await once(child.stdout ?? child, 'data');
     child.kill('SIGKILL');
     await once(child, 'exit');
-    const [link, second, counters] = ['link', 'second', 'seen'].map((name) => objGet(`${PINS}/${name}`)) as [
-      Fd,
-      Fd,
-      Fd,
-    ];
+    const [link, second, counters] = ['link', 'second', 'seen'].map((name) =>
+      objGet(`${pins.path}/${name}`),
+    ) as [Fd, Fd, Fd];
     const sender = packetSocket(far);
     send(sender, frame());
     await until(() => seen(counters, 0) >= 1, { ...waiting, what: 'the pinned program counts' });
@@ -174,18 +172,18 @@ test.serial(
     await until(() => seen(counters, 1) >= 1, { ...waiting, what: 'the new program counts' });
     linkDetach(link);
     for (const fd of [link, second, counters, sender]) closeFd(fd);
-    t.throws(() => objGet(`${PINS}/none`), {
+    t.throws(() => objGet(`${pins.path}/none`), {
       code: 'ENOENT',
-      message: `open pin ${PINS}/none: No such file or directory (ENOENT)`,
+      message: `open pin ${pins.path}/none: No such file or directory (ENOENT)`,
     });
   },
 );
 
 test('pins – what is there already, and what is no bpffs', (t) => {
   const fd = mapCreate({ type: HASH, name: 'pin', keySize: 4, valueSize: 8, maxEntries: 2 });
-  objPin(fd, `${PINS}/pin`);
-  t.throws(() => objPin(fd, `${PINS}/pin`), { code: 'EEXIST' });
-  t.throws(() => objPin(fd, `${PINS}/with.dot`), { code: 'EPERM' });
+  objPin(fd, `${pins.path}/pin`);
+  t.throws(() => objPin(fd, `${pins.path}/pin`), { code: 'EEXIST' });
+  t.throws(() => objPin(fd, `${pins.path}/with.dot`), { code: 'EPERM' });
   t.throws(() => objPin(fd, join(tmpdir(), 'ml-b-pin')), { message: /ml-b-pin/ });
   const again = fdById('map', mapInfo(fd).id);
   t.is(mapInfo(again).id, mapInfo(fd).id);

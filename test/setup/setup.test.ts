@@ -30,8 +30,9 @@ interface Clone extends Disposable {
 
 /** A copy of this tree, without what set-up and build make, that belongs to a user made for it. */
 function cloneOfAnotherUser(): Clone {
-  const user = `ml-a-${process.pid}`;
-  const base = mkdtempSync(join(tmpdir(), 'ml-clone-'));
+  // Both names are swept when this process is killed.
+  const user = `ml-user-${process.pid}`;
+  const base = mkdtempSync(join(tmpdir(), `ml-clone-${process.pid}-`));
   const dir = join(base, 'merlon');
   const sh = (command: string): string => {
     const ended = spawnSync('sh', ['-euc', command], { encoding: 'utf8' });
@@ -74,8 +75,24 @@ function ending(child: ChildProcess): Promise<Ended> {
   });
 }
 
-const start = (cwd: string, command: string, ...args: readonly string[]): ChildProcess =>
-  spawn(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+const running = new Set<number>();
+
+/** Starts it in a process group of its own. */
+function start(cwd: string, command: string, ...args: readonly string[]): ChildProcess {
+  const child = spawn(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  const { pid } = child;
+  if (pid !== undefined) {
+    running.add(pid);
+    child.once('close', () => running.delete(pid));
+  }
+  return child;
+}
+
+// Groups of their own hear nothing of what ends this one.
+process.once('SIGTERM', () => {
+  for (const pid of running) process.kill(-pid, 'SIGKILL');
+  process.exit(143);
+});
 
 test.serial(
   "set-up – root works in another user's clone, also after a kill, and leaves all of it to the owner",

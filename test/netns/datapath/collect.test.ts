@@ -2,9 +2,8 @@
  * Collectors on real tables: what they take, what they leave, under which pressure. No packets and no agent:
  * records are written, collectors are run, records are looked for.
  */
-import { randomUUID } from 'node:crypto';
-import { rmSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
+import { pinFolder } from '#lab';
 import {
   ATTACH,
   closeFd,
@@ -31,7 +30,6 @@ const ENTRIES = 4096;
 
 /** Maps and collectors of their own; HZ is the host's. */
 async function bed() {
-  const root = `/sys/fs/bpf/ml-collect-${process.pid}-${randomUUID().slice(0, 8)}`;
   const overrides = Object.fromEntries(FLOW_TABLES.map(({ table }) => [table, ENTRIES]));
   const sizes = mapSizes({
     memoryBytes: 2 ** 30,
@@ -39,9 +37,9 @@ async function bed() {
     rings: 1,
     overrides: { ...overrides, ipcache_host4: 64, ipcache_host6: 64, arena: 4096, rule_count: 64 },
   });
-  const stack = new DisposableStack();
-  stack.defer(() => rmSync(root, { recursive: true, force: true }));
-  const maps = stack.use(new DatapathMaps(root, sizes, 4096));
+  const stack = new AsyncDisposableStack();
+  const { path } = stack.use(await pinFolder('collect'));
+  const maps = stack.use(new DatapathMaps(path, sizes, 4096));
   const programs = stack.use(new Programs());
   const hz = await kernelHz();
   programs.load('gc', maps, { cfg_hz: hz, cfg_hz_reciprocal: Math.floor(2 ** 32 / hz) });
@@ -73,7 +71,7 @@ async function bed() {
       closeFd(link);
       return sum;
     },
-    [Symbol.dispose]: () => stack.dispose(),
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }
 
@@ -140,14 +138,14 @@ for (const [family, level] of [4, 6].flatMap((f) =>
   [0, 1, 2].map((l) => [f as 4 | 6, l as 0 | 1 | 2] as const),
 ))
   test(`collector – IPv${family}, pressure ${level}: takes what it should and nothing else`, async (t) => {
-    using b = await bed();
+    await using b = await bed();
     const table = (protocol: number): MapName => `flow_${protocol === TCP ? 'tcp' : 'any'}${family}`;
     const want = CASES.filter((c) => RANK[c.goes] > level).map((c) => c.what);
     t.deepEqual(survivors(b, table, level), want);
   });
 
 test('collector – a record claimed for lack of room that a packet has seen meanwhile lives on', async (t) => {
-  using b = await bed();
+  await using b = await bed();
   b.bytes[LIVE_STATE.pressure + wire.FLOW_TABLE.ANY4] = 2;
   b.put('flow_any4', 1, UDP, 8);
   b.put('flow_any4', 2, UDP, 8);
@@ -164,7 +162,7 @@ test('collector – a record claimed for lack of room that a packet has seen mea
 });
 
 test('collector – every expired record of a full table goes in one walk', async (t) => {
-  using b = await bed();
+  await using b = await bed();
   for (let i = 0; i < ENTRIES - 100; i++) b.put('flow_tcp4', i, TCP, i % 2 === 0 ? 100 : 1);
   t.is(b.collect('flow_tcp4') > 0, true);
   b.collect('flow_tcp4');
@@ -188,7 +186,7 @@ function flowTables(b: Bed, during: () => void, warnings: string[] = []) {
 const USE = LIVE_STATE.unproven_used / 4;
 
 async function usedAfter(t: ExecutionContext, during: (b: Bed) => void): Promise<number | undefined> {
-  using b = await bed();
+  await using b = await bed();
   b.words[USE] = TABLE_USE.USED;
   b.put('unproven4', 1, TCP, 100);
   b.collect('unproven4');
@@ -218,7 +216,7 @@ test('FlowTables – who inserts meanwhile and says so is not contradicted', asy
 });
 
 test('FlowTables – pressure is published, told once, and unproven records share it', async (t) => {
-  using b = await bed();
+  await using b = await bed();
   const warnings: string[] = [];
   const tables = flowTables(b, () => undefined, warnings);
   const pass = (table: string, entries: number) => ({ table, entries, capacity: 1000, isOver: true });

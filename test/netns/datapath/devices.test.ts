@@ -1,7 +1,6 @@
 /** Records of devices in the kernel's maps, without devices: interface numbers below and above the array's end. */
-import { randomUUID } from 'node:crypto';
-import { rmSync } from 'node:fs';
 import test from 'ava';
+import { pinFolder } from '#lab';
 import type { DeviceRow } from '#model';
 import { mapLookup } from '#native';
 import { DEVICE_KIND, DEVICE_SIZE, readDevice } from '#wire/bpf';
@@ -24,8 +23,7 @@ const rowOf = (ifindex: number): DeviceRow => ({
 });
 
 /** Devices over real maps; what would be attached is noted. */
-function bed() {
-  const root = `/sys/fs/bpf/ml-devices-${process.pid}-${randomUUID().slice(0, 8)}`;
+async function bed() {
   const overrides = { ipcache_host4: 64, ipcache_host6: 64, arena: 4096, rule_count: 64 };
   const sizes = mapSizes({
     memoryBytes: 2 ** 20,
@@ -35,9 +33,9 @@ function bed() {
     maxOther: 4096,
     overrides,
   });
-  const stack = new DisposableStack();
-  stack.defer(() => rmSync(root, { recursive: true, force: true }));
-  const maps = stack.use(new DatapathMaps(root, sizes, 4096));
+  const stack = new AsyncDisposableStack();
+  const { path } = stack.use(await pinFolder('devices'));
+  const maps = stack.use(new DatapathMaps(path, sizes, 4096));
   const attached = new Set<string>();
   const attachments: Partial<Attachments> = {
     attach: (ifindex, hook) => void attached.add(`${hook} ${ifindex}`),
@@ -63,13 +61,13 @@ function bed() {
       const map = ifindex < 65536 ? 'devices' : 'devices_high';
       return mapLookup(maps.fd(map), Uint32Array.of(ifindex), view) ? readDevice(view) : undefined;
     },
-    [Symbol.dispose]: () => stack.dispose(),
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }
 
 for (const ifindex of [2, 65535, 65536, 4_000_000])
-  test(`Devices – interface ${ifindex}: recorded, taken up after a restart, removed`, (t) => {
-    using b = bed();
+  test(`Devices – interface ${ifindex}: recorded, taken up after a restart, removed`, async (t) => {
+    await using b = await bed();
     const devices = b.open();
     devices.update(rowOf(1));
     devices.update(rowOf(ifindex));
