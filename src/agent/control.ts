@@ -23,9 +23,10 @@ import type {
   PolicyFacts,
 } from '#model';
 import type { LabelSet } from '#kit/labels';
+import { type RowChanges, rowChanges } from '#kit/rows';
 import {
   type CompiledPolicy,
-  type CompileMemo,
+  CompileMemo,
   compile,
   type HeldPolicies,
   heldPolicies,
@@ -33,6 +34,7 @@ import {
   numberingPast,
   type PolicyHistory,
   prefixIdentities,
+  PrefixMemo,
   type PrefixOutput,
 } from '#policy';
 import { type Adopted, numberingOver, planTakeover } from './takeover.ts';
@@ -73,11 +75,17 @@ export interface Inherited {
   readonly held: HeldPolicies;
 }
 
+/** What a change leaves for the next one; belongs to one caller. */
+export class ControlMemo {
+  readonly compile = new CompileMemo();
+  readonly prefixes = new PrefixMemo();
+}
+
 /** What is enforced now. */
 export interface Enforced {
   readonly input: ControlInput;
   readonly identities: readonly IdentityRow[];
-  readonly ipcache: ReadonlyMap<string, IpcacheRow>;
+  readonly ipcache: readonly IpcacheRow[];
   /** With their identities' numbers. */
   readonly endpoints: readonly EndpointRow[];
   readonly compiled: CompiledPolicy;
@@ -86,23 +94,24 @@ export interface Enforced {
 
 /**
  * Makes the kernel enforce `input`; `before` is what it enforces now, undefined after a start. The result is
- * what the next call is handed. `inherited` counts until something was enforced. `memo` makes the next
- * compilation cost what changed. `isRepair`: a call before this one failed half way, so rows may be left over.
+ * what the next call is handed. `inherited` counts until something was enforced. `memo` makes the next call cost
+ * what changed. `isRepair`: a call before this one failed half way, so rows may be left over.
  */
 export async function enforce(
   given: ControlInput,
   before: Enforced | undefined,
   inherited: Inherited,
   sink: PolicySink,
-  memo: CompileMemo,
+  memo: ControlMemo,
   isRepair: boolean,
 ): Promise<Enforced> {
   const input = { ...given, held: heldPolicies(given, historyOf(before, inherited.held)) };
   const numbering = before?.numbering ?? inherited.numbering;
   const adopted = before === undefined ? sink.adopted() : undefined;
   if (adopted !== undefined) return takeOver(input, adopted, numbering, sink, memo);
-  const wanted = prefixIdentities({ ...input, numbering });
-  const ipcache = new Map(wanted.ipcache.map((row) => [row.prefix, row]));
+  const wanted = prefixIdentities({ ...input, numbering }, memo.prefixes);
+  const { ipcache } = wanted;
+  const moved = rowChanges(before?.ipcache ?? [], ipcache);
   const endpoints = numbered(input, wanted);
   const both = union(before?.identities ?? [], wanted.identities);
   if (before !== undefined && both.length > before.identities.length) {
@@ -111,11 +120,11 @@ export async function enforce(
   // Programs take an endpoint's own identity from its record. The ipcache comes after it, since the epochs that it
   // advances have flows judged again: a flow judged in between by the old record would keep that verdict.
   await sink.updateEndpoints(endpoints);
-  await sink.updateIpcache(changedRows(before?.ipcache, ipcache));
+  await sink.updateIpcache(moved.come);
   let compiled = compileFor(input, both, memo);
   await sink.applyPolicy(compiled);
-  if (before === undefined || isRepair) await sink.pruneIpcache(wanted.ipcache);
-  else await sink.removeIpcache([...before.ipcache.keys()].filter((prefix) => !ipcache.has(prefix)));
+  if (before === undefined || isRepair) await sink.pruneIpcache(ipcache);
+  else await sink.removeIpcache(left(moved));
   if (both.length > wanted.identities.length) {
     compiled = compileFor(input, wanted.identities, memo);
     await sink.applyPolicy(compiled);
@@ -129,10 +138,10 @@ async function takeOver(
   adopted: Adopted,
   before: Numbering,
   sink: PolicySink,
-  memo: CompileMemo,
+  memo: ControlMemo,
 ): Promise<Enforced> {
-  const wanted = prefixIdentities({ ...input, numbering: numberingOver(before, adopted) });
-  const { identities } = wanted;
+  const wanted = prefixIdentities({ ...input, numbering: numberingOver(before, adopted) }, memo.prefixes);
+  const { identities, ipcache } = wanted;
   const endpoints = numbered(input, wanted);
   const over = planTakeover(adopted, { ...wanted, endpoints, config: input.config });
   await sink.introduce(over.introduced);
@@ -141,12 +150,11 @@ async function takeOver(
   let compiled = compileFor(input, over.identities, memo);
   await sink.applyPolicy(compiled);
   await sink.updateEndpoints(endpoints);
-  await sink.pruneIpcache(wanted.ipcache);
+  await sink.pruneIpcache(ipcache);
   if (over.identities.length > identities.length) {
     compiled = compileFor(input, identities, memo);
     await sink.applyPolicy(compiled);
   }
-  const ipcache = new Map(wanted.ipcache.map((row) => [row.prefix, row]));
   // Events and flows name stand-ins for a while.
   const numbering = numberingPast(
     wanted.numbering,
@@ -170,9 +178,9 @@ function historyOf(before: Enforced | undefined, held: HeldPolicies): PolicyHist
 function compileFor(
   input: ControlInput,
   identities: readonly IdentityRow[],
-  memo: CompileMemo,
+  memo: ControlMemo,
 ): CompiledPolicy {
-  return compile({ ...input, identities }, memo);
+  return compile({ ...input, identities }, memo.compile);
 }
 
 function identityAt(identities: readonly Identity[], position: number): Identity {
@@ -184,22 +192,13 @@ function identityAt(identities: readonly Identity[], position: number): Identity
 
 /** Both sets; where a number's labels changed, the wanted ones count. */
 function union(before: readonly IdentityRow[], wanted: readonly IdentityRow[]): readonly IdentityRow[] {
-  const rows = new Map(before.map((row) => [row.id, row]));
-  for (const row of wanted) rows.set(row.id, row);
-  return [...rows.values()];
+  const { gone, come } = rowChanges(before, wanted);
+  const ids = new Set(come.map(({ id }) => id));
+  return gone.length === 0 ? wanted : [...wanted, ...gone.filter(({ id }) => !ids.has(id))];
 }
 
-function changedRows(
-  before: ReadonlyMap<string, IpcacheRow> | undefined,
-  wanted: ReadonlyMap<string, IpcacheRow>,
-): readonly IpcacheRow[] {
-  return [...wanted.values()].filter((row) => {
-    const old = before?.get(row.prefix);
-    return (
-      old === undefined ||
-      old.identity !== row.identity ||
-      old.isEndpoint !== row.isEndpoint ||
-      old.isNode !== row.isNode
-    );
-  });
+/** Prefixes that nobody has any more. */
+function left({ gone, come }: RowChanges<IpcacheRow>): readonly string[] {
+  const prefixes = new Set(come.map(({ prefix }) => prefix));
+  return gone.map(({ prefix }) => prefix).filter((prefix) => !prefixes.has(prefix));
 }

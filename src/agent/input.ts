@@ -16,18 +16,19 @@ export function inputTables(tables: AgentTables): readonly AnyTable[] {
   return [...manifests, tables.endpoints, tables.localAddresses, tables.settings];
 }
 
-/** Everything at this moment; undefined while a table waits for its source, since half a source is no input. */
-export function controlInput(tables: AgentTables): ControlInput | undefined {
+/** Gives everything at a moment; undefined while a table waits for its source, since half a source is no input. */
+export function controlInputs(tables: AgentTables): () => ControlInput | undefined {
+  const subjects: Subjects = new WeakMap();
+  return () => controlInput(tables, subjects);
+}
+
+function controlInput(tables: AgentTables, subjects: Subjects): ControlInput | undefined {
   if (inputTables(tables).some((table) => !table.isSynced)) return undefined;
   const config = configOf(tables);
   return {
     policies: [...tables.manifests.policies.all()],
     nodes: peerNodes(config),
-    endpoints: [...tables.endpoints.all()].map((row) => ({
-      ...row,
-      ...namedPorts(tables, row),
-      labels: identityLabels(row.labels, FILTER),
-    })),
+    endpoints: [...tables.endpoints.all()].map((row) => asSubject(row, tables, subjects)),
     localAddresses: [...tables.localAddresses.all()].map((row) => row.address),
     nodeLabels: nodeLabels(config),
     config: policyConfig(config),
@@ -42,10 +43,18 @@ export function unsyncedTables(tables: AgentTables): readonly string[] {
     .map((table) => `${table.name} (${table.unsynced.join(', ')})`);
 }
 
-/** Port names come from the manifest of a workload, if the endpoint is one. */
-function namedPorts(tables: AgentTables, row: EndpointRow): Pick<EndpointRow, 'namedPorts'> {
-  const ports = tables.manifests.workloads.get(`${row.namespace}/${row.name}`)?.namedPorts;
-  return ports === undefined ? {} : { namedPorts: ports };
+/** What a row became the last time: the compilers tell by the object that nothing changed. */
+type Subjects = WeakMap<EndpointRow, EndpointRow>;
+
+/** An endpoint as policy sees it; port names come from the manifest of a workload, if it is one. */
+function asSubject(row: EndpointRow, tables: AgentTables, subjects: Subjects): EndpointRow {
+  const namedPorts = tables.manifests.workloads.get(`${row.namespace}/${row.name}`)?.namedPorts;
+  const known = subjects.get(row);
+  if (known !== undefined && known.namedPorts === (namedPorts ?? row.namedPorts)) return known;
+  const labels = identityLabels(row.labels, FILTER);
+  const subject = { ...row, ...(namedPorts === undefined ? {} : { namedPorts }), labels };
+  subjects.set(row, subject);
+  return subject;
 }
 
 /** What policies refer to. Names come with the DNS proxy, cloud groups with a provider: there are none yet. */

@@ -22,7 +22,7 @@ import { ConfigFiles } from './config-files.ts';
 import { Degraded } from './degraded.ts';
 import { deriveTables } from './derive.ts';
 import { Generations } from './generations.ts';
-import { controlInput, inputTables } from './input.ts';
+import { controlInputs, inputTables } from './input.ts';
 import { RunDirLock } from './lock.ts';
 import { agentLogger } from './logger.ts';
 import { ManifestReport } from './manifest-report.ts';
@@ -110,7 +110,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   const held = heldFile(stateDir);
   const loop = new PolicyLoop({
     tables: inputTables(tables),
-    input: () => controlInput(tables),
+    input: controlInputs(tables),
     revision: () => db.revision,
     sink: datapathSink(datapath, db, tables.enforced),
     inherited: {
@@ -243,9 +243,9 @@ function openEndpoints(
 }
 
 function numberingFile(stateDir: string): StateFile<Numbering> {
-  return stateFile(join(stateDir, 'identities.json'), 1, (content) => {
+  return stateFile(join(stateDir, 'identities.json'), 2, (content) => {
     const numbering = content as Numbering | undefined;
-    return numbering?.cluster?.given instanceof Map ? numbering : undefined;
+    return Array.isArray(numbering?.cluster?.given) ? numbering : undefined;
   });
 }
 

@@ -7,8 +7,14 @@ import { aborted } from '#kit/async';
 import type { Clock } from '#kit/clock';
 import { errorMessage } from '#kit/errors';
 import type { AnyTable } from '#table';
-import { CompileMemo } from '#policy';
-import { type ControlInput, type Enforced, enforce, type Inherited, type PolicySink } from './control.ts';
+import {
+  type ControlInput,
+  ControlMemo,
+  type Enforced,
+  enforce,
+  type Inherited,
+  type PolicySink,
+} from './control.ts';
 import { EnforceTimes } from './enforce-time.ts';
 
 /** Pause before a failed pass is tried again, when no change comes first. */
@@ -33,7 +39,7 @@ export class PolicyLoop {
   readonly #options: PolicyLoopOptions;
   readonly times = new EnforceTimes();
   readonly #waiting = new Set<() => void>();
-  readonly #memo = new CompileMemo();
+  readonly #memo = new ControlMemo();
   #enforced: Enforced | undefined;
   #revision = 0;
   #error: Error | undefined;

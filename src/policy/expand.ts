@@ -21,7 +21,8 @@ import {
 } from '#model';
 import { hasChanges, rowChanges } from '#kit/rows';
 import { nameOf } from './digest.ts';
-import { peerListOf, selectorMatches } from './match.ts';
+import { selectorMatches, selectorText } from './match.ts';
+import { sortedSet } from './order.ts';
 import { labelSet } from '#kit/labels';
 
 /** Policies with every peer a label selector, an entity, a prefix, a group of prefixes or a name. */
@@ -72,7 +73,8 @@ function expanded(policy: Policy, facts: PolicyFacts): Policy {
     rules: spec.rules.map((rule): Rule => {
       if (rule.peers.kind === 'any' || !isIndirect(rule)) return rule;
       const selectors = rule.peers.selectors.flatMap((selector) => directPeers(selector, facts));
-      texts.push(peerListOf({ kind: 'list', selectors }).name);
+      // Those beside a wildcard, too: their prefixes are known to the ipcache.
+      texts.push(sortedSet(selectors.map(selectorText)).join(' | '));
       return { ...rule, peers: { kind: 'list', selectors } };
     }),
   }));

@@ -7,7 +7,10 @@ import { type Cidr, cidrOf, ipFromBytes, parseCidrOrIp } from '#kit/ip';
 import type { Label, LabelSet } from '#kit/labels';
 import { Lpm } from '#kit/lpm';
 import { compareText } from '#kit/order';
-import { canonicalName, fqdnRegExp, LABEL_CIDR_GROUP_NAME, type Policy, type PolicyFacts } from '#model';
+import type { RowChanges } from '#kit/rows';
+import { type CidrGroupRow, LABEL_CIDR_GROUP_NAME } from '#model';
+import { Counted } from './counted.ts';
+import type { Learnt } from './learnt-names.ts';
 
 /** A prefix that somebody gives labels to. */
 export interface PrefixLabels {
@@ -15,6 +18,7 @@ export interface PrefixLabels {
   readonly labels: LabelSet;
 }
 
+/** What one giver gives to one prefix. */
 interface Given {
   readonly length: number;
   /** Orders what is given to prefixes of one length. */
@@ -22,82 +26,97 @@ interface Given {
   readonly labels: readonly Label[];
 }
 
-/** What prefixes are given. */
+/** A gift before its prefix is read. */
+interface Gift extends Pick<Given, 'by' | 'labels'> {
+  readonly prefix: string;
+}
+
+/** What prefixes are given; groups, names and other givers come and go. */
 export class ExtraLabels {
-  readonly #given = new Lpm<Given[]>();
+  readonly #given = new Lpm<Counted<Given>>();
 
-  constructor(policies: readonly Policy[], facts: PolicyFacts, more: readonly PrefixLabels[]) {
-    for (const group of facts.cidrGroups) {
-      const labels = Object.entries(group.labels).map(([key, value]) => groupLabel(key, value));
-      const all = [...labels, groupLabel(LABEL_CIDR_GROUP_NAME + group.name, '')];
-      for (const text of group.cidrs) this.#add(text, group.name, all);
-    }
-    for (const [address, labels] of learntLabels(policies, facts)) this.#add(address, '', labels);
-    for (const { prefix, labels } of more) this.#add(prefix, '', labels.labels);
+  /** The prefixes that are given something else than before. */
+  update(
+    groups: RowChanges<CidrGroupRow>,
+    names: RowChanges<Learnt>,
+    more: RowChanges<PrefixLabels>,
+  ): readonly Cidr[] {
+    const touched: Cidr[] = [];
+    for (const gift of [
+      ...groups.gone.flatMap(giftsOfGroup),
+      ...names.gone.map(giftOfName),
+      ...more.gone.map(giftOf),
+    ])
+      this.#take(gift, touched);
+    for (const gift of [
+      ...groups.come.flatMap(giftsOfGroup),
+      ...names.come.map(giftOfName),
+      ...more.come.map(giftOf),
+    ])
+      this.#give(gift, touched);
+    return touched;
   }
 
-  #add(text: string, by: string, labels: readonly Label[]): void {
-    const cidr = parseCidrOrIp(text);
-    for (const part of cidr === undefined ? [] : halves(cidr)) {
-      const given = this.#given.get(part) ?? [];
-      given.push({ length: part.length, by, labels });
+  #give(gift: Gift, touched: Cidr[]): void {
+    for (const part of partsOf(gift.prefix)) {
+      const given = this.#given.get(part) ?? new Counted();
       this.#given.set(part, given);
+      if (given.add(keyOf(gift), { length: part.length, by: gift.by, labels: gift.labels }))
+        touched.push(part);
     }
   }
 
-  /** All prefixes that are given anything. */
-  prefixes(): readonly Cidr[] {
-    return [...this.#given].map(({ cidr }) => cidr);
+  #take(gift: Gift, touched: Cidr[]): void {
+    for (const part of partsOf(gift.prefix)) {
+      const given = this.#given.get(part);
+      if (given?.remove(keyOf(gift)) === true) touched.push(part);
+      if (given?.isEmpty === true) this.#given.delete(part);
+    }
+  }
+
+  /** Whether exactly this prefix is given anything. */
+  has(cidr: Cidr): boolean {
+    return this.#given.get(cidr) !== undefined;
   }
 
   /** What these prefixes have together, what counts most last. */
   of(cidrs: readonly Cidr[]): readonly Label[] {
-    const given = cidrs.flatMap((cidr) => this.#given.covering(cidr).flatMap(({ value }) => value));
+    const given = cidrs.flatMap((cidr) =>
+      this.#given.covering(cidr).flatMap(({ value }) => [...value.entries()]),
+    );
     return given
-      .sort((a, b) => a.length - b.length || compareText(a.by, b.by))
-      .flatMap(({ labels }) => labels);
+      .sort(([x, a], [y, b]) => a.length - b.length || compareText(a.by, b.by) || compareText(x, y))
+      .flatMap(([, { labels }]) => labels);
   }
+}
+
+/** Tells what is given to one prefix apart. */
+function keyOf({ by, labels }: Gift): string {
+  return [by, ...labels.map(({ source, key, value }) => `${source}:${key}=${value}`)].join('\n');
+}
+
+function giftsOfGroup(group: CidrGroupRow): readonly Gift[] {
+  const own = Object.entries(group.labels).map(([key, value]) => groupLabel(key, value));
+  const labels = [...own, groupLabel(LABEL_CIDR_GROUP_NAME + group.name, '')];
+  return group.cidrs.map((prefix) => ({ prefix, by: group.name, labels }));
+}
+
+function giftOfName({ address, pattern }: Learnt): Gift {
+  return { prefix: address, by: '', labels: [{ source: 'fqdn', key: pattern, value: '' }] };
+}
+
+function giftOf({ prefix, labels }: PrefixLabels): Gift {
+  return { prefix, by: '', labels: labels.labels };
 }
 
 const groupLabel = (key: string, value: string): Label => ({ source: 'cidrgroup', key, value });
 
 /** A whole family is its world, whose identity is fixed: its halves are prefixes like any other. */
-function halves(cidr: Cidr): readonly Cidr[] {
-  if (cidr.length > 0) return [cidr];
+function partsOf(text: string): readonly Cidr[] {
+  const cidr = parseCidrOrIp(text);
+  if (cidr === undefined || cidr.length > 0) return cidr === undefined ? [] : [cidr];
   const bytes = Uint8Array.from(cidr.ip.bytes);
   bytes[0] = 0x80;
   const upper = ipFromBytes(bytes);
   return upper === undefined ? [] : [cidrOf(cidr.ip, 1), cidrOf(upper, 1)];
-}
-
-/** Address → a label for each pattern of the policies that means one of its names. */
-function learntLabels(policies: readonly Policy[], { names }: PolicyFacts): Map<string, Label[]> {
-  const out = new Map<string, Label[]>();
-  if (names.length === 0) return out;
-  const patterns = [...fqdnPatterns(policies)].map((pattern) => ({ pattern, regExp: fqdnRegExp(pattern) }));
-  const patternsOf = new Map<string, readonly string[]>();
-  for (const { name, address } of names) {
-    let found = patternsOf.get(name);
-    if (found === undefined) {
-      const canonical = canonicalName(name);
-      found = patterns.filter(({ regExp }) => regExp.test(canonical)).map(({ pattern }) => pattern);
-      patternsOf.set(name, found);
-    }
-    if (found.length === 0) continue;
-    const labels = out.get(address) ?? [];
-    labels.push(...found.map((key) => ({ source: 'fqdn', key, value: '' })));
-    out.set(address, labels);
-  }
-  return out;
-}
-
-function fqdnPatterns(policies: readonly Policy[]): ReadonlySet<string> {
-  const patterns = new Set<string>();
-  for (const policy of policies) {
-    for (const { peers } of policy.specs.flatMap((spec) => spec.rules)) {
-      if (peers.kind === 'any') continue;
-      for (const selector of peers.selectors) if (selector.kind === 'fqdn') patterns.add(selector.pattern);
-    }
-  }
-  return patterns;
 }

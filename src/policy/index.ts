@@ -36,16 +36,16 @@ export {
   type IdentityScope,
   type Numbering,
   numberingPast,
-  numberOf,
   renumber,
   type WantedIdentity,
 } from './numbering.ts';
 export { portIndex, portOfIndex } from './port-index.ts';
 export { permits, type ProxyAlternative, type ProxyRuleSet } from './proxy.ts';
+export type { EndpointAddresses } from './claims.ts';
 export {
-  type EndpointAddresses,
   type PrefixInput,
   prefixIdentities,
+  PrefixMemo,
   type PrefixOutput,
 } from './prefixes.ts';
 export { ORIGIN_ALWAYS, ORIGIN_INIT, ORIGIN_LOCALHOST } from './ruleset.ts';

@@ -7,9 +7,11 @@ import { MerlonError } from '#kit/errors';
 import type { LabelSet } from '#kit/labels';
 import { type Identity, type IdentityRow, IDENTITY_SCOPE_LOCAL, IDENTITY_SCOPE_REMOTE_NODE } from '#model';
 import { compareText } from '#kit/order';
+import { patchSorted } from '#kit/rows';
 
 /** Where numbers of a kind are taken from (policy.md §12.1). */
 export type IdentityScope = 'cluster' | 'local' | 'remote-node';
+export const SCOPES: readonly IdentityScope[] = ['cluster', 'local', 'remote-node'];
 
 /** Which numbers each scope has. */
 const RANGES: Readonly<Record<IdentityScope, readonly [first: number, last: number]>> = {
@@ -26,8 +28,8 @@ const RESTING = 16384;
 
 /** Numbers of one scope. Plain data: written to disk and read back as it is. */
 export interface ScopeNumbers {
-  /** By canonical text of the labels. */
-  readonly given: ReadonlyMap<string, IdentityRow>;
+  /** Ascending; each label set once. */
+  readonly given: readonly IdentityRow[];
   /** Freed, longest ago first. */
   readonly resting: readonly number[];
   /** Never given so far. */
@@ -51,53 +53,61 @@ export const EMPTY_NUMBERING: Numbering = {
 };
 
 function emptyScope(scope: IdentityScope): ScopeNumbers {
-  return { given: new Map(), resting: [], next: RANGES[scope][0] };
+  return { given: [], resting: [], next: RANGES[scope][0] };
+}
+
+/** A label set with the number that it has. */
+export interface NumberedIdentity {
+  readonly scope: IdentityScope;
+  /** As it stands in the numbering. */
+  readonly row: IdentityRow;
+}
+
+/** What is wanted no more, and what is wanted and has no number yet. */
+export interface NumberChanges {
+  readonly gone: readonly NumberedIdentity[];
+  readonly come: readonly WantedIdentity[];
 }
 
 /**
- * The numbering in which exactly the wanted sets have numbers. No number means one thing in the old numbering
- * and another in the new one. Throws `IDENTITY_EXHAUSTED`.
+ * The numbering after these changes. No number means one thing in the old numbering and another in the new one.
+ * Throws `IDENTITY_EXHAUSTED`.
  */
-export function renumber(old: Numbering, wanted: Iterable<WantedIdentity>): Numbering {
-  const byScope: Record<IdentityScope, Map<string, LabelSet>> = {
-    cluster: new Map(),
-    local: new Map(),
-    'remote-node': new Map(),
+export function renumber(old: Numbering, { gone, come }: NumberChanges): Numbering {
+  const of = (scope: IdentityScope): ScopeNumbers => {
+    const freed = gone.flatMap((one) => (one.scope === scope ? one.row : []));
+    const fresh = come.flatMap((one) => (one.scope === scope ? one.labels : []));
+    return freed.length + fresh.length === 0 ? old[scope] : renumberScope(scope, old[scope], freed, fresh);
   };
-  for (const { scope, labels } of wanted) byScope[scope].set(labels.key, labels);
-  return {
-    cluster: renumberScope('cluster', old.cluster, byScope.cluster),
-    local: renumberScope('local', old.local, byScope.local),
-    'remote-node': renumberScope('remote-node', old['remote-node'], byScope['remote-node']),
-  };
+  return { cluster: of('cluster'), local: of('local'), 'remote-node': of('remote-node') };
 }
 
 function renumberScope(
   scope: IdentityScope,
   old: ScopeNumbers,
-  wanted: ReadonlyMap<string, LabelSet>,
+  gone: readonly IdentityRow[],
+  fresh: readonly LabelSet[],
 ): ScopeNumbers {
-  const given = new Map<string, IdentityRow>();
-  const freed: number[] = [];
-  for (const [key, row] of old.given) {
-    if (wanted.has(key)) given.set(key, row);
-    else freed.push(row.id);
-  }
-  const fresh = [...wanted].filter(([key]) => !given.has(key)).sort(([a], [b]) => compareText(a, b));
-  if (fresh.length === 0 && freed.length === 0) return old;
   const last = RANGES[scope][1];
+  const come: IdentityRow[] = [];
   let next = old.next;
   let rested = 0;
-  for (const [key, labels] of fresh) {
+  for (const labels of [...fresh].sort((a, b) => compareText(a.key, b.key))) {
     // Never one that is freed only now: until the change is through, addresses still stand under it.
     const mayReuse = old.resting.length - rested > RESTING || next > last;
     const id = mayReuse ? old.resting[rested++] : next++;
     if (id === undefined) {
       throw new MerlonError('IDENTITY_EXHAUSTED', `no identity number is left in the ${scope} scope`);
     }
-    given.set(key, { id: id as Identity, labels });
+    come.push({ id: id as Identity, labels });
   }
-  return { given, resting: [...old.resting.slice(rested), ...freed], next };
+  const byNumber = (a: IdentityRow, b: IdentityRow): number => a.id - b.id;
+  const freed = [...gone].sort(byNumber).map(({ id }) => id);
+  return {
+    given: patchSorted(old.given, { gone, come }, byNumber),
+    resting: [...old.resting.slice(rested), ...freed],
+    next,
+  };
 }
 
 /** The same numbering, but for numbers up to these, which it never gives if it has not given them yet. */
@@ -109,9 +119,4 @@ export function numberingPast(old: Numbering, used: readonly number[]): Numberin
     return highest < next ? old[scope] : { ...old[scope], next: highest + 1 };
   };
   return { cluster: past('cluster'), local: past('local'), 'remote-node': past('remote-node') };
-}
-
-/** The number of a label set, if it has one. */
-export function numberOf(numbering: Numbering, { scope, labels }: WantedIdentity): Identity | undefined {
-  return numbering[scope].given.get(labels.key)?.id;
 }

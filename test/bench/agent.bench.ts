@@ -12,7 +12,7 @@ import { type Host, type LabAgent, run, startAgent, topology, writeManifests } f
 import { closeFd, mapView, objGet } from '#native';
 import { MAPS } from '#wire/bpf';
 import { median } from './datapath/median.ts';
-import { table } from './datapath/report.ts';
+import { type Figure, printFigures } from './figures.ts';
 
 const { values } = parseArgs({
   options: {
@@ -28,14 +28,6 @@ const QUIET_MS = 500;
 /** Until the garbage of the start is gone. */
 const IDLE_MS = values.quick ? 3000 : 15_000;
 const PATIENCE_MS = 10_000;
-
-interface Line {
-  readonly name: string;
-  readonly value: number;
-  readonly unit: string;
-  readonly target?: number;
-  readonly of: string;
-}
 
 /** Bytes of a field of /proc/PID/status. */
 function memoryOf(pid: number, field: string): number {
@@ -121,7 +113,7 @@ const p = (share: number) =>
   enforced.toSorted((a, b) => a - b)[Math.min(enforced.length - 1, Math.floor(share * enforced.length))] ??
   Number.NaN;
 const of = `${CHANGES} files written; beyond the quiet time of ${QUIET_MS} ms`;
-const lines: Line[] = [
+const lines: Figure[] = [
   {
     name: 'agent_rss_anon',
     value: memoryOf(agent.pid, 'RssAnon'),
@@ -147,22 +139,4 @@ const lines: Line[] = [
     of: 'merlon status',
   },
 ];
-for (const line of lines) {
-  const met = line.target === undefined ? {} : { met: line.value <= line.target };
-  if (values.output === 'json')
-    console.log(JSON.stringify({ ...line, value: Number(line.value.toFixed(1)), ...met }));
-}
-if (values.output !== 'json')
-  console.log(
-    table(
-      ['figure', 'value', 'unit', 'target', '', 'of'],
-      lines.map(({ name, value, unit, target, of: what }) => [
-        name,
-        value.toFixed(unit === 'ms' ? 1 : 0),
-        unit,
-        target === undefined ? '' : String(target),
-        target === undefined ? '' : value <= target ? 'met' : 'MISSED',
-        what,
-      ]),
-    ),
-  );
+printFigures(lines, values.output);

@@ -140,7 +140,7 @@ export class AgentView implements Parts {
   identities(): readonly IdentityView[] {
     const enforced = this.#context.loop.enforced;
     const prefixes = new Map<number, string[]>();
-    for (const { prefix, identity } of enforced?.ipcache.values() ?? []) {
+    for (const { prefix, identity } of enforced?.ipcache ?? []) {
       prefixes.set(identity, [...(prefixes.get(identity) ?? []), prefix]);
     }
     return (enforced?.identities ?? [])

@@ -6,8 +6,9 @@ import type { NumberNames } from './names.ts';
 /** Every prefix that either side knows. What the kernel has is read out of it for each answer. */
 export function ipViews({ loop, datapath }: ViewContext, names: NumberNames): readonly IpView[] {
   const held = datapath.ipcache.read();
-  const wanted = loop.enforced?.ipcache ?? new Map<string, never>();
-  const rows = [...wanted.values()].map((row): IpView => {
+  const wanted = loop.enforced?.ipcache ?? [];
+  const known = new Set(wanted.map(({ prefix }) => prefix));
+  const rows = wanted.map((row): IpView => {
     const kernel = held.get(row.prefix)?.identity;
     return {
       prefix: row.prefix,
@@ -18,7 +19,7 @@ export function ipViews({ loop, datapath }: ViewContext, names: NumberNames): re
       ...(kernel === undefined ? {} : { kernelIdentity: kernel }),
     };
   });
-  const strays = [...held].filter(([prefix]) => !wanted.has(prefix));
+  const strays = [...held].filter(([prefix]) => !known.has(prefix));
   return [
     ...rows,
     ...strays.map(([prefix, { identity }]): IpView => {

@@ -3,12 +3,9 @@
  * milliseconds of CPU. Run with `node test/bench/datapath/apply.bench.ts`.
  */
 import type { Policy } from '#model';
-import { CompileMemo, compile } from '#policy';
-import { policyMemory } from '../../../src/datapath/memory.ts';
-import { Origins } from '../../../src/datapath/origins.ts';
-import { PolicyTables } from '../../../src/datapath/policy.ts';
-import { plainBuffers, TwinEndpoints } from '../../unit/datapath/policy-model.ts';
-import { input } from '../policy.bench.ts';
+import { ControlPass } from './pass.ts';
+import { worldOf } from '../policy/world.ts';
+import { median } from './median.ts';
 
 const ENDPOINTS = 9000;
 const ROUNDS = 12;
@@ -38,44 +35,25 @@ const cpuMs = () => {
   return (user + system) / 1000;
 };
 
-const median = (all: readonly number[]) => all.toSorted((a, b) => a - b)[all.length >> 1] ?? 0;
-
-const given = input(2000, 10_000, ENDPOINTS);
-const memo = new CompileMemo();
-let generation = 1;
-const tables = new PolicyTables({
-  mem: policyMemory(plainBuffers({ rulesets: 4096, arenaWords: 32 << 20, pages: 64 })),
-  grace: { wait: async () => undefined },
-  origins: new Origins(65536),
-  endpoints: new TwinEndpoints(),
-  nextGeneration: () => ++generation,
-  clearCounter: () => undefined,
-});
-const first = compile(given, memo);
-let start = cpuMs();
-await tables.apply(first);
-const applyAllMs = cpuMs() - start;
-await tables.settle();
+const world = worldOf(2000, 10_000, ENDPOINTS);
+const pass = new ControlPass(cpuMs);
+const first = await pass.run(world);
 const applyMs: number[] = [];
 const settleMs: number[] = [];
 let switched = 0;
 for (let round = 0; round < ROUNDS; round++) {
-  const at = (round * 83) % given.policies.length;
-  const policies = given.policies.with(at, edited(given.policies[at] as Policy, round));
-  const compiled = compile({ ...given, policies }, memo);
-  start = cpuMs();
-  const applied = await tables.apply(compiled);
-  applyMs.push(cpuMs() - start);
-  switched += applied.switched.length;
-  start = cpuMs();
-  await tables.settle();
-  settleMs.push(cpuMs() - start);
+  const at = (round * 83) % world.policies.length;
+  const policies = world.policies.with(at, edited(world.policies[at] as Policy, round));
+  const done = await pass.run({ ...world, policies });
+  applyMs.push(done.applyMs);
+  settleMs.push(done.settleMs);
+  switched += done.switched;
 }
 console.log(
   JSON.stringify({
-    ruleSets: first.ruleSets.length,
-    identityClasses: first.identityClasses.length,
-    applyAllMs,
+    ruleSets: first.compiled.ruleSets.length,
+    identityClasses: first.compiled.identityClasses.length,
+    applyAllMs: first.applyMs,
     applyMs: median(applyMs),
     settleMs: median(settleMs),
     switchedPerChange: switched / ROUNDS,

@@ -9,9 +9,10 @@ import { labelSet } from '#kit/labels';
 import { Lpm } from '#kit/lpm';
 import { type EndpointRow, type Identity, type IpcacheRow, RESERVED_IDENTITY } from '#model';
 import type { World } from '#oracle';
-import { CompileMemo, type CompiledPolicy, EMPTY_NUMBERING, judgeOf } from '#policy';
+import { type CompiledPolicy, EMPTY_NUMBERING, judgeOf } from '#policy';
 import {
   type ControlInput,
+  ControlMemo,
   type Enforced,
   enforce,
   type Inherited,
@@ -174,7 +175,7 @@ async function strangers(from: World, to: World, known: Before = 'own'): Promise
   const kernel: Kernel = new Kernel(() => {
     if (isWatching) seen.push(kernel.verdicts(ips, subjects, isSingle));
   });
-  const memo = new CompileMemo();
+  const memo = new ControlMemo();
   const first: Enforced = await enforce(inputOf(from), undefined, NEW, kernel, memo, false);
   const before = kernel.verdicts(ips, subjects, isSingle);
   isWatching = true;
@@ -225,7 +226,7 @@ test('enforce – who was judged apart and becomes one identity is judged apart 
   for (let seed = 1; seed <= 20; seed += 1) {
     const from = randomWorld(seed);
     const kernel = new Kernel(() => {});
-    const memo = new CompileMemo();
+    const memo = new ControlMemo();
     const first = await enforce(inputOf(from), undefined, NEW, kernel, memo, false);
     kernel.isInherited = true;
     const written: IpcacheRow[] = [];
@@ -245,8 +246,12 @@ test('enforce – who was judged apart and becomes one identity is judged apart 
     );
     const ofEndpoints = (rows: Iterable<IpcacheRow>) =>
       new Set([...rows].filter((row) => row.isEndpoint).map((row) => row.identity)).size;
-    standIns += ofEndpoints(written) - ofEndpoints(after.ipcache.values());
-    t.deepEqual(kernel.adopted()?.ipcache, after.ipcache, `seed ${seed}`);
+    standIns += ofEndpoints(written) - ofEndpoints(after.ipcache);
+    t.deepEqual(
+      kernel.adopted()?.ipcache,
+      new Map(after.ipcache.map((row) => [row.prefix, row])),
+      `seed ${seed}`,
+    );
   }
   t.true(standIns > 10, `${standIns} stand-ins`);
 });
@@ -268,7 +273,7 @@ test('enforce – an endpoint’s record changes before the address that has its
     introduce: note('introduce'),
   };
   const input = inputOf(randomWorld(1));
-  const memo = new CompileMemo();
+  const memo = new ControlMemo();
   const first = await enforce(input, undefined, NEW, sink, memo, false);
   said.length = 0;
   const [one, ...others] = input.endpoints;

@@ -11,6 +11,7 @@ import {
   EMPTY_NUMBERING,
   type Numbering,
   prefixIdentities,
+  PrefixMemo,
 } from '#policy';
 import { randomWorld } from './generate.ts';
 import { Random } from './random.ts';
@@ -64,10 +65,12 @@ test(`compile – with a memo every edit gives what a compilation from nothing g
     fc.property(fc.integer(), (worldSeed) => {
       const random = new Random(worldSeed);
       const memo = new CompileMemo();
+      const prefixMemo = new PrefixMemo();
       let numbering: Numbering = EMPTY_NUMBERING;
       let world = randomWorld(worldSeed);
       for (let i = 0; i < 40; i++, edits++) {
-        const prefixes = prefixIdentities({ ...world, numbering });
+        const prefixes = prefixIdentities({ ...world, numbering }, prefixMemo);
+        t.deepEqual(prefixes, prefixIdentities({ ...world, numbering }), `world ${worldSeed}, edit ${i}`);
         const input = { ...world, identities: prefixes.identities };
         const [got, want] = [compile(input, memo), compile(input)];
         t.is(meaning(got, input), meaning(want, input), `world ${worldSeed}, edit ${i}`);

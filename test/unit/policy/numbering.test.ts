@@ -5,10 +5,26 @@ import {
   EMPTY_NUMBERING,
   type Numbering,
   numberingPast,
-  numberOf,
-  renumber,
+  renumber as change,
   type WantedIdentity,
 } from '#policy';
+
+/** The numbering in which exactly the wanted sets have numbers. */
+function renumber(old: Numbering, wanted: readonly WantedIdentity[]): Numbering {
+  const keyOf = ({ scope, labels }: WantedIdentity): string => `${scope} ${labels.key}`;
+  const had = (['cluster', 'local', 'remote-node'] as const).flatMap((scope) =>
+    old[scope].given.map((row) => ({ scope, row, labels: row.labels })),
+  );
+  const before = new Set(had.map(keyOf));
+  const now = new Map(wanted.map((one) => [keyOf(one), one]));
+  return change(old, {
+    gone: had.filter((one) => !now.has(keyOf(one))),
+    come: [...now.values()].filter((one) => !before.has(keyOf(one))),
+  });
+}
+
+const numberOf = (numbering: Numbering, { scope, labels }: WantedIdentity) =>
+  numbering[scope].given.find((row) => row.labels.key === labels.key)?.id;
 
 const wanted = (name: string, scope: WantedIdentity['scope'] = 'cluster'): WantedIdentity => ({
   scope,
