@@ -22,6 +22,8 @@ export const KEY_MEANING: Readonly<Partial<Record<ConfigKey, string>>> = {
     'Off: the node takes no IPv6 but answers, failsafe, DHCP and what ICMPv6 needs, whatever policy says.',
   'enable-policy':
     'Whether an endpoint that no policy selects is open (`default`, `never`) or closed (`always`).',
+  'policy-audit-mode':
+    'What policy refuses is reported and passes, for the node and every endpoint that says nothing else of itself.',
   'policy-cidr-match-mode': 'What a CIDR in a policy matches besides addresses outside the cluster.',
   'enable-node-selector-labels': 'Tell other nodes apart by their labels: `fromNodes` and `toNodes` work.',
   'policy-default-local-cluster': 'A selector that names no cluster means this one.',

@@ -13,6 +13,7 @@
  * One change at a time; what comes meanwhile is taken together in the next.
  */
 import type {
+  Direction,
   EndpointRow,
   Identity,
   IdentityRow,
@@ -51,6 +52,8 @@ export interface ControlInput {
   readonly config: PolicyConfig;
   /** What stays in force for subjects that cannot be computed; `enforce` fills it in. */
   readonly held?: HeldPolicies;
+  /** Directions of the host in audit by themselves. */
+  readonly hostAudit?: readonly Direction[];
 }
 
 /** What the kernel is told. Every call is idempotent; a call that throws has changed nothing that a packet sees. */

@@ -4,7 +4,8 @@ import { type EndpointRow, NO_FACTS, type PolicyFacts } from '#model';
 import type { AnyTable } from '#table';
 import type { ControlInput } from './control.ts';
 import { nodeLabels, peerNodes, policyConfig } from './settings.ts';
-import { type AgentTables, configOf } from './tables.ts';
+import { isAuditEverywhere } from './modes.ts';
+import { type AgentTables, configOf, modesOf } from './tables.ts';
 
 /** Which labels of an endpoint make its identity: the default of `identityLabels`. */
 const FILTER = labelFilter();
@@ -13,7 +14,7 @@ const FILTER = labelFilter();
 export function inputTables(tables: AgentTables): readonly AnyTable[] {
   const { policies, workloads, cidrGroups, services, endpointSlices } = tables.manifests;
   const manifests = [policies, workloads, cidrGroups, services, endpointSlices];
-  return [...manifests, tables.endpoints, tables.localAddresses, tables.settings];
+  return [...manifests, tables.endpoints, tables.localAddresses, tables.settings, tables.modes];
 }
 
 /** Gives everything at a moment; undefined while a table waits for its source, since half a source is no input. */
@@ -25,13 +26,18 @@ export function controlInputs(tables: AgentTables): () => ControlInput | undefin
 function controlInput(tables: AgentTables, subjects: Subjects): ControlInput | undefined {
   if (inputTables(tables).some((table) => !table.isSynced)) return undefined;
   const config = configOf(tables);
+  const modes = modesOf(tables);
+  const isAudited = isAuditEverywhere(config, modes);
   return {
     policies: [...tables.manifests.policies.all()],
     nodes: peerNodes(config),
-    endpoints: [...tables.endpoints.all()].map((row) => asSubject(row, tables, subjects)),
+    endpoints: [...tables.endpoints.all()].map((row) =>
+      asSubject(row, tables, subjects, row.audit ?? isAudited),
+    ),
     localAddresses: [...tables.localAddresses.all()].map((row) => row.address),
     nodeLabels: nodeLabels(config),
     config: policyConfig(config),
+    hostAudit: modes.audited,
     facts: policyFacts(tables),
   };
 }
@@ -47,12 +53,13 @@ export function unsyncedTables(tables: AgentTables): readonly string[] {
 type Subjects = WeakMap<EndpointRow, EndpointRow>;
 
 /** An endpoint as policy sees it; port names come from the manifest of a workload, if it is one. */
-function asSubject(row: EndpointRow, tables: AgentTables, subjects: Subjects): EndpointRow {
+function asSubject(row: EndpointRow, tables: AgentTables, subjects: Subjects, audit: boolean): EndpointRow {
   const namedPorts = tables.manifests.workloads.get(`${row.namespace}/${row.name}`)?.namedPorts;
   const known = subjects.get(row);
-  if (known !== undefined && known.namedPorts === (namedPorts ?? row.namedPorts)) return known;
+  const hasItsPorts = known?.namedPorts === (namedPorts ?? row.namedPorts);
+  if (known !== undefined && hasItsPorts && known.audit === audit) return known;
   const labels = identityLabels(row.labels, FILTER);
-  const subject = { ...row, ...(namedPorts === undefined ? {} : { namedPorts }), labels };
+  const subject = { ...row, ...(namedPorts === undefined ? {} : { namedPorts }), labels, audit };
   subjects.set(row, subject);
   return subject;
 }

@@ -26,12 +26,14 @@ import { controlInputs, inputTables } from './input.ts';
 import { RunDirLock } from './lock.ts';
 import { agentLogger } from './logger.ts';
 import { ManifestReport } from './manifest-report.ts';
+import { applyMode, beginMode, ModeControl } from './mode-control.ts';
+import { modesFile, NO_MODES } from './modes.ts';
 import { PolicyLoop } from './policy-loop.ts';
 import type { AgentOptions } from './options.ts';
 import { untilJudged } from './protect.ts';
 import { startReconcilers } from './reconcilers.ts';
 import { reserveSequence } from './sequence.ts';
-import { applyMode, checkPatterns, manifestSettings } from './settings.ts';
+import { checkPatterns, manifestSettings } from './settings.ts';
 import { datapathSettings } from './datapath-settings.ts';
 import { datapathSink } from './sink.ts';
 import { type AgentTables, agentTables, configOf, setOne } from './tables.ts';
@@ -59,6 +61,8 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   const db = new Database({ clock: systemClock });
   const tables = agentTables(db);
   setOne(db, tables.settings, 'config', { config });
+  const modes = modesFile(stateDir);
+  setOne(db, tables.modes, 'verbs', (await modes.read((problem) => degraded.add(problem))) ?? NO_MODES);
   startFacts(db, tables, stack);
   // Devices are derived once the datapath is open: what it adopted keeps its programs.
   let adopted: readonly number[] = [];
@@ -77,7 +81,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   const log = new EventLog({ capacity: EVENTS_KEPT, firstSeq: await reserveSequence(stateDir) });
   const datapath = stack.use(await openDatapath(options, config, tables, log, degraded, logger));
   adopted = datapath.attachments.pinned().map(({ ifindex }) => ifindex);
-  applyMode(datapath, config);
+  beginMode(datapath, tables);
   startUdpServers(datapath, stack);
   const started = Promise.withResolvers<PolicyLoop>();
   const beforeUp = async (row: EndpointRow, ending: AbortSignal): Promise<void> =>
@@ -118,6 +122,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
       held: (await held.read((problem) => degraded.add(problem))) ?? new Map(),
     },
     onEnforced: (enforced) => {
+      applyMode(datapath, tables);
       const { input, numbering } = enforced;
       const remembered = [
         numbers.write(numbering),
@@ -154,6 +159,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     endpoints,
     reconcilers,
     loop,
+    modes: new ModeControl({ db, tables, datapath, endpoints, loop, file: modes }),
     manifests,
     report,
     log,

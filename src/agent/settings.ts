@@ -2,7 +2,6 @@
 import { hostname } from 'node:os';
 import { type Label, type LabelSet, labelSet } from '#kit/labels';
 import { formatCidr } from '#kit/ip';
-import type { Datapath } from '#datapath';
 import type { FailsafeConfig } from '#hostfw';
 import { requirePatterns } from '#netdev';
 import type { AgentTables } from './tables.ts';
@@ -59,12 +58,6 @@ export function checkPatterns(tables: AgentTables, { values }: NodeConfig): void
   if (values['devices.requireAll'] === true) {
     requirePatterns(tables.netdev.links.all(), values['devices.patterns'] ?? []);
   }
-}
-
-/** Switches the host firewall to the configured mode; one store, and none when it is there already. */
-export function applyMode(datapath: Datapath, config: NodeConfig): void {
-  const mode = value(config, 'hostfw.mode');
-  if (datapath.hostMode !== mode) datapath.setHostMode(mode);
 }
 
 /** Where manifests are, and how they are read. */

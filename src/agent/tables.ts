@@ -16,6 +16,7 @@ import type {
 import type { NodeConfig } from '#model/config';
 import { type NetdevTables, netdevTables } from '#netdev';
 import type { Database, Table } from '#table';
+import { type Modes, NO_MODES } from './modes.ts';
 
 /** The configuration in force, one row; a table so that what is derived from it follows a reload. */
 export interface SettingsRow {
@@ -26,6 +27,8 @@ export interface AgentTables {
   readonly netdev: NetdevTables;
   readonly manifests: ManifestTables;
   readonly settings: Table<SettingsRow>;
+  /** What verbs set beside the files, one row. */
+  readonly modes: Table<Modes>;
   readonly facts: Table<NodeFacts>;
   readonly endpoints: Table<EndpointRow>;
   /** Endpoints whose record the kernel has, with their identities: their devices carry programs. */
@@ -58,6 +61,7 @@ export function agentTables(db: Database): AgentTables {
       files: db.table<ManifestFileRow>({ name: 'files', key: (f) => f.file }),
     },
     settings: db.table<SettingsRow>({ name: 'settings', key: () => ONE, sources: ['config'] }),
+    modes: db.table<Modes>({ name: 'modes', key: () => ONE, sources: ['verbs'] }),
     facts: db.table<NodeFacts>({ name: 'facts', key: () => ONE, sources: ['facts'] }),
     endpoints: endpointTable(db),
     enforced: db.table<EndpointRow>({ name: 'enforced', key: (e) => e.id, sources: ['policy'] }),
@@ -72,6 +76,11 @@ export function configOf(tables: AgentTables): NodeConfig {
   const row = tables.settings.get(ONE);
   if (row === undefined) throw new Error('the configuration has not been read yet');
   return row.config;
+}
+
+/** What verbs have set. */
+export function modesOf(tables: AgentTables): Modes {
+  return tables.modes.get(ONE) ?? NO_MODES;
 }
 
 /** Replaces the one row of a table that has one. */

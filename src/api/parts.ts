@@ -12,6 +12,7 @@ import type {
   FailsafeView,
   FlowView,
   GenerationView,
+  HostfwModeView,
   IdentityView,
   IpView,
   LostView,
@@ -35,6 +36,14 @@ export interface EventQuery {
 export interface Parts {
   status(): Awaitable<StatusView>;
   config(): Awaitable<readonly ConfigEntryView[]>;
+  /** Resolves once it is in force. */
+  setConfig(key: string, isOn: boolean): Promise<void>;
+  hostfwMode(): Awaitable<HostfwModeView>;
+  /** Resolves once it is in force; without a direction, of both. */
+  setHostfwMode(
+    mode: HostfwModeView['mode'],
+    direction: 'ingress' | 'egress' | undefined,
+  ): Promise<HostfwModeView>;
   reload(): Promise<ReloadView>;
   /** Resolves once what the directory holds is enforced, even nothing. */
   clearPolicies(): Promise<void>;
@@ -43,6 +52,8 @@ export interface Parts {
   /** Resolves once the endpoint is enforced. */
   addEndpoint(request: EndpointRequest): Promise<EndpointView>;
   removeEndpoint(name: string): Promise<void>;
+  /** `PolicyAuditMode` of one endpoint; resolves once it is in force. */
+  configureEndpoint(name: string, audit: boolean): Promise<void>;
   identities(): Awaitable<readonly IdentityView[]>;
   ips(): Awaitable<readonly IpView[]>;
   policies(): Awaitable<readonly PolicyView[]>;

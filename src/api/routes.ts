@@ -24,6 +24,11 @@ export interface Route {
 const ROUTES: readonly Route[] = [
   { method: 'GET', path: '/v1/status', answer: (p) => p.status() },
   { method: 'GET', path: '/v1/config', answer: (p) => p.config() },
+  {
+    method: 'POST',
+    path: '/v1/config/:key',
+    answer: (p, r) => p.setConfig(r.params['key'] ?? '', isOn(r.body)),
+  },
   { method: 'POST', path: '/v1/reload', answer: (p) => p.reload() },
   { method: 'POST', path: '/v1/policy/clear', answer: (p) => p.clearPolicies() },
   { method: 'GET', path: '/v1/devices', answer: (p) => p.devices() },
@@ -33,6 +38,21 @@ const ROUTES: readonly Route[] = [
     method: 'DELETE',
     path: '/v1/endpoints/:name',
     answer: (p, r) => p.removeEndpoint(r.params['name'] ?? ''),
+  },
+  {
+    method: 'POST',
+    path: '/v1/endpoints/:name/audit',
+    answer: (p, r) => p.configureEndpoint(r.params['name'] ?? '', isOn(r.body)),
+  },
+  { method: 'GET', path: '/v1/hostfw/mode', answer: (p) => p.hostfwMode() },
+  {
+    method: 'POST',
+    path: '/v1/hostfw/mode',
+    answer: (p, r) =>
+      p.setHostfwMode(
+        wordOf(r.body, 'mode', ['enforce', 'audit', 'failsafe', 'off']) ?? needed('mode'),
+        wordOf(r.body, 'direction', ['ingress', 'egress']),
+      ),
   },
   { method: 'GET', path: '/v1/identities', answer: (p) => p.identities() },
   { method: 'GET', path: '/v1/ips', answer: (p) => p.ips() },
@@ -96,6 +116,26 @@ function sequence(text: string | null, what: string): number | undefined {
   if (text === null) return undefined;
   if (/^\d{1,15}$/.test(text)) return Number(text);
   throw new MerlonError('USAGE', `${what} must be a sequence number, not "${text}"`);
+}
+
+/** `{value: true}`. */
+function isOn(body: unknown): boolean {
+  const value = (body as Record<string, unknown> | undefined)?.['value'];
+  if (typeof value === 'boolean') return value;
+  throw new MerlonError('USAGE', 'the request needs "value", true or false');
+}
+
+function needed(key: string): never {
+  throw new MerlonError('USAGE', `the request needs "${key}"`);
+}
+
+/** One of these words under `key`; undefined where there is nothing. */
+function wordOf<W extends string>(body: unknown, key: string, words: readonly W[]): W | undefined {
+  const value = (body as Record<string, unknown> | undefined)?.[key];
+  if (value === undefined) return undefined;
+  const found = words.find((word) => word === value);
+  if (found !== undefined) return found;
+  throw new MerlonError('USAGE', `"${key}" must be ${words.join(', ')}, not ${JSON.stringify(value)}`);
 }
 
 function endpointRequest(body: unknown): EndpointRequest {

@@ -53,7 +53,7 @@ export interface StatusView {
     readonly direction: { readonly ingress: DirectionState; readonly egress: DirectionState };
     readonly policies: number;
   };
-  readonly endpoints: { readonly total: number; readonly ready: number };
+  readonly endpoints: { readonly total: number; readonly ready: number; readonly audited: number };
   readonly policies: { readonly total: number; readonly generation: number };
   readonly devices: readonly DeviceView[];
   readonly sources: readonly { readonly name: string; readonly synced: boolean; readonly message: string }[];
@@ -100,8 +100,19 @@ export interface EndpointView {
   readonly netns?: string;
   readonly state: string;
   readonly policy: { readonly ingress: DirectionState; readonly egress: DirectionState };
+  readonly options: { readonly PolicyAuditMode: 'Enabled' | 'Disabled' };
   readonly generation: number;
   readonly ruleSet: string;
+}
+
+/** `merlon hostfw mode`. */
+export interface HostfwModeView {
+  readonly mode: StatusView['hostfw']['mode'];
+  /** Who said so: a file with line, a verb, or `default`. */
+  readonly origin: string;
+  /** Of everything that says nothing else of itself. */
+  readonly policyAuditMode: boolean;
+  readonly direction: { readonly ingress: DirectionState; readonly egress: DirectionState };
 }
 
 export interface EndpointRequest {
@@ -234,6 +245,8 @@ export interface CountersView {
     readonly packets: number;
     readonly bytes: number;
   }[];
+  /** What audit let pass, by the reason that it would have been dropped for. */
+  readonly audited: CountersView['drops'];
   readonly paths: Readonly<Record<string, number>>;
 }
 
@@ -249,7 +262,8 @@ export interface FailsafeView {
 
 /** One row of `merlon bpf policy get` (policy.md §16; columns as Cilium users know them). */
 export interface PolicyMapView {
-  readonly policy: 'Allow' | 'Deny';
+  /** `Audit`: refused, reported, let pass. */
+  readonly policy: 'Allow' | 'Deny' | 'Audit';
   readonly direction: 'Ingress' | 'Egress';
   readonly identity: number;
   readonly labels: readonly string[];

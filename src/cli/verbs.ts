@@ -54,8 +54,8 @@ const present: readonly Verb[] = [
     name: 'config',
     args: '[setting]',
     group: 'look',
-    what: 'The same as `config view`; KEY=VALUE sets a key',
-    example: 'merlon config',
+    what: 'The same as `config view`; PolicyAuditMode=true puts everything into audit, =false ends it',
+    example: 'merlon config PolicyAuditMode=true',
     load: () => import('./verbs/config.ts'),
   },
   {
@@ -97,6 +97,14 @@ const present: readonly Verb[] = [
     what: 'One endpoint, by id or name',
     example: 'merlon endpoint get 1 -o json',
     load: () => import('./verbs/endpoint-get.ts'),
+  },
+  {
+    name: 'endpoint config',
+    args: '<id> [settings...]',
+    group: 'look',
+    what: 'Options of one endpoint; PolicyAuditMode=Enabled reports what its policy refuses and lets it pass',
+    example: 'merlon endpoint config 1 PolicyAuditMode=Enabled',
+    load: () => import('./verbs/endpoint-config.ts'),
   },
   {
     name: 'identity list',
@@ -264,6 +272,15 @@ const present: readonly Verb[] = [
     load: () => import('./verbs/devices.ts'),
   },
   {
+    name: 'hostfw mode',
+    args: '[mode]',
+    group: 'host firewall',
+    what: 'What the host firewall does: enforce, audit (report and let pass), failsafe, off; without a word: as it is',
+    options: [{ flags: '--direction <direction>', what: 'ingress or egress alone, for enforce and audit' }],
+    example: 'merlon hostfw mode audit --direction ingress',
+    load: () => import('./verbs/hostfw-mode.ts'),
+  },
+  {
     name: 'failsafe list',
     group: 'host firewall',
     what: 'What passes whatever the policy says',
@@ -369,7 +386,6 @@ const present: readonly Verb[] = [
 const later: Readonly<Record<string, readonly string[]>> = {
   programs: ['relay', 'mesh-apiserver', 'operator', 'boot'],
   look: [
-    'endpoint config',
     'endpoint health',
     'node list',
     'service list',
@@ -386,7 +402,7 @@ const later: Readonly<Record<string, readonly string[]>> = {
   watch: ['observe', 'list', 'watch peers', 'monitor', 'recorder list', 'replay'],
   datapath: ['bpf lb list', 'ct top', 'deny add', 'deny remove', 'deny list', 'limits top'],
   'host firewall': [
-    ...['hostfw mode', 'failsafe add', 'failsafe remove', 'failsafe check'],
+    ...['failsafe add', 'failsafe remove', 'failsafe check'],
     ...['unlock', 'lock', 'journal', 'peer-check'],
   ],
   mesh: [

@@ -9,6 +9,7 @@ import type { EndpointRow } from '#model';
 import { mapDelete, mapUpdate } from '#native';
 import {
   ENDPOINT,
+  ENDPOINT_AUDIT,
   ENDPOINT_PREFIX_KEY_SIZE,
   ENDPOINT_PREFIXES,
   ENDPOINT_READY,
@@ -92,6 +93,14 @@ export class Endpoints implements EndpointRulesets {
     return (flags & ENDPOINT_READY) === 0 ? undefined : ruleset;
   }
 
+  /** Whether the record in memory lets pass what policy refuses. */
+  isAuditedInMemory(id: number): boolean {
+    const index = this.#index.get(id);
+    return (
+      index !== undefined && (readEndpoint(this.#view, index * ENDPOINT_SIZE).flags & ENDPOINT_AUDIT) !== 0
+    );
+  }
+
   /** Ids with a record. */
   ids(): Iterable<number> {
     return this.#index.keys();
@@ -135,7 +144,10 @@ export class Endpoints implements EndpointRulesets {
       ruleset: ruleset ?? 0,
       ifindex: row.ifindex,
       addr4: first4 === undefined ? 0 : new DataView(first4.ip.bytes.slice().buffer).getUint32(0),
-      flags: (hasMore ? ENDPOINT_PREFIXES : 0) | (ruleset === undefined ? 0 : ENDPOINT_READY),
+      flags:
+        (hasMore ? ENDPOINT_PREFIXES : 0) |
+        (ruleset === undefined ? 0 : ENDPOINT_READY) |
+        (row.audit === true ? ENDPOINT_AUDIT : 0),
       addr6: first6?.ip.bytes ?? new Uint8Array(16),
       mac: parseMac(row.mac) ?? new Uint8Array(6),
     });

@@ -8,6 +8,7 @@ import {
   MATCH,
   PAGE_ENTRIES,
   PORT_CLASS_ENTRIES,
+  RSDIR_AUDIT,
   RSDIR_ENFORCED,
   RULESET_HOST,
   RULESET_WORDS,
@@ -29,6 +30,8 @@ export interface CellReading {
 /** One direction of the slot that is in force. */
 export interface DirectionReading {
   readonly enforced: boolean;
+  /** What its cells refuse passes. */
+  readonly audit: boolean;
   /** What an identity meets at an index of the port classes. */
   cell(identity: number, port: number): CellReading;
 }
@@ -66,6 +69,7 @@ export function readRuleset(mem: PolicyMemory, index: number): RulesetReading | 
 function readDirection(mem: PolicyMemory, view: DirView): DirectionReading {
   return {
     enforced: (view.flags & RSDIR_ENFORCED) !== 0,
+    audit: (view.flags & RSDIR_AUDIT) !== 0,
     cell(identity, port) {
       const row = view.rows[classOfIdentity(mem, identity)] ?? view.rows[CLASS_UNKNOWN] ?? 0;
       const column = view.columns[mem.portClass.u16[port] ?? 0] ?? view.columns[0] ?? 0;

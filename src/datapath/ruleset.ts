@@ -9,7 +9,7 @@
 import type { Direction } from '#model';
 import { type CellLayout, type CellTable, cellsLength } from './cells.ts';
 import type { DirectionImage } from './compiled.ts';
-import { RSDIR_ENFORCED, SLOT_WORDS } from './layout.ts';
+import { RSDIR_AUDIT, RSDIR_ENFORCED, SLOT_WORDS } from './layout.ts';
 import { slotHeaderWord, type PolicyMemory } from './memory.ts';
 import type { Span } from './arena.ts';
 
@@ -48,8 +48,9 @@ export interface SlotImage {
 
 /** A compiled direction around its encoded matrix. */
 export function dirTable(image: DirectionImage, { flags, cells }: CellTable): DirTable {
-  const { enforced, rows, columns, columnCount, rowCount } = image;
-  return { flags: flags | (enforced ? RSDIR_ENFORCED : 0), rows, columns, columnCount, rowCount, cells };
+  const { enforced, audit, rows, columns, columnCount, rowCount } = image;
+  const own = (enforced ? RSDIR_ENFORCED : 0) | (audit === true ? RSDIR_AUDIT : 0);
+  return { flags: flags | own, rows, columns, columnCount, rowCount, cells };
 }
 
 /** How long the tables of a slot are and which position stands behind each number. */

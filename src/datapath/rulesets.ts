@@ -5,7 +5,6 @@
 import { MerlonError } from '#kit/errors';
 import { Arena, type Span } from './arena.ts';
 import {
-  CONTROL_MODE,
   CONTROL_STATE,
   controlFromWord,
   HOST_SLOTS,
@@ -139,7 +138,6 @@ export class RuleSets {
       active: active.slot,
       fallback: fallback.slot,
       state: CONTROL_STATE.confirmed,
-      mode: before.state === CONTROL_STATE.empty ? CONTROL_MODE.enforce : before.mode,
     });
     if (index === RULESET_HOST) this.#mem.store64(this.#mem.hostControl, 0, word);
     else this.#mem.store64(this.#mem.rulesets.u64, index * RULESET_WORDS, word);

@@ -15,7 +15,7 @@ import { netnsCookie } from '#native';
 import { deviceName, makeDevice, type PlumbedDevice, plumb, unplumb } from './device.ts';
 import { type OpenNetns, openNetns } from './netns.ts';
 import { ENDPOINT_SOURCE, type EndpointOptions } from './options.ts';
-import { type EndpointRecord, isOther, nextId, Records } from './record.ts';
+import { type EndpointRecord, isOther, nextId, Records, withAudit } from './record.ts';
 import { type EndpointRequest, type EndpointSpec, endpointSpec } from './spec.ts';
 import { enableForwarding } from './sysctl.ts';
 
@@ -143,6 +143,19 @@ export class Endpoints implements AsyncDisposable {
     await this.#forget(record);
   }
 
+  /** Keeps `PolicyAuditMode` of one endpoint, or of all (undefined: not set). Error: ENDPOINT_NOT_FOUND. */
+  async setAudit(name: string | undefined, audit: boolean | undefined): Promise<void> {
+    using _ = await this.#mutex.lock(this.#ending.signal);
+    const { db, endpoints } = this.#options;
+    for (const record of name === undefined ? this.#byName.values() : [this.#find(name)]) {
+      const after = withAudit(record, audit);
+      if (record.audit !== audit) await this.#records.write(after);
+      this.#byName.set(nameOf(after), after);
+      const row = endpoints.get(record.id);
+      if (row !== undefined) db.write((txn) => endpoints.putIfChanged(txn, withAudit(row, audit)));
+    }
+  }
+
   #find(name: string): EndpointRecord {
     const all = [...this.#byName.values()];
     const found = all.filter((r) => nameOf(r) === name || r.name === name || String(r.id) === name);
@@ -226,31 +239,7 @@ export class Endpoints implements AsyncDisposable {
     const taken = new Set([...this.#byName.values()].map(({ id }) => id));
     const id = nextId(this.#lastId, (candidate) => taken.has(candidate));
     if (id === undefined) throw new MerlonError('ENDPOINT_LIMIT', 'all 65,535 endpoint numbers are in use');
-    const {
-      kind,
-      name,
-      namespace,
-      labels,
-      addresses,
-      device,
-      netns,
-      netnsCookie: cookie,
-      peer,
-      mtu,
-    } = fields;
-    const record = {
-      id,
-      kind,
-      name,
-      namespace,
-      labels,
-      addresses,
-      device,
-      netns,
-      netnsCookie: cookie,
-      peer,
-      mtu,
-    };
+    const record = { id, ...fields };
     await this.#records.write(record);
     await this.#records.writeLastId(id);
     this.#lastId = id;
@@ -296,6 +285,7 @@ export class Endpoints implements AsyncDisposable {
       netns: record.kind === 'made' ? record.netns : undefined,
       netnsCookie: record.netnsCookie,
       state,
+      ...(record.audit === undefined ? {} : { audit: record.audit }),
     };
     this.#endGrace(record.id);
     db.write((txn) => endpoints.putIfChanged(txn, row));

@@ -22,6 +22,8 @@ export interface EndpointRecord {
   /** Device inside the namespace; empty for workloads. */
   readonly peer: string;
   readonly mtu: number;
+  /** `PolicyAuditMode` as somebody set it. */
+  readonly audit?: boolean;
 }
 
 const VERSION = 1;
@@ -33,12 +35,13 @@ const isTexts = (value: unknown): value is string[] => Array.isArray(value) && v
 function recordOf(content: unknown): EndpointRecord | undefined {
   const r = content as Record<string, unknown> | null;
   if (typeof r !== 'object' || r === null) return undefined;
-  const { id, kind, name, namespace, addresses, device, netns, netnsCookie, peer, mtu, labels } = r;
+  const { id, kind, name, namespace, addresses, device, netns, netnsCookie, peer, mtu, labels, audit } = r;
   if (typeof id !== 'number' || !isEndpointId(id) || typeof mtu !== 'number') return undefined;
   if (kind !== 'made' && kind !== 'workload') return undefined;
   if (!isText(name) || !isText(namespace) || !isText(device) || !isText(netns) || !isText(peer))
     return undefined;
   if (!isTexts(addresses) || !isTexts(labels) || typeof netnsCookie !== 'bigint') return undefined;
+  if (audit !== undefined && typeof audit !== 'boolean') return undefined;
   const parsed = labels.map((text) => parseLabel(text)).filter((label) => label !== undefined);
   if (parsed.length !== labels.length) return undefined;
   return {
@@ -53,6 +56,7 @@ function recordOf(content: unknown): EndpointRecord | undefined {
     peer,
     mtu,
     labels: labelSet(parsed),
+    ...(audit === undefined ? {} : { audit }),
   };
 }
 
@@ -109,6 +113,12 @@ export class Records {
   remove(id: number): Promise<void> {
     return this.#file(id).remove();
   }
+}
+
+/** The same with another setting of audit. */
+export function withAudit<R extends { readonly audit?: boolean }>(of: R, audit: boolean | undefined): R {
+  const { audit: _, ...rest } = of;
+  return { ...rest, ...(audit === undefined ? {} : { audit }) } as R;
 }
 
 /** Whether a workload's manifest now says something else than what is kept of it. */

@@ -101,6 +101,8 @@ export interface EndpointRow {
   readonly state: 'ready' | 'waiting' | 'disconnected';
   /** Its ports that have names. */
   readonly namedPorts?: readonly NamedPort[];
+  /** `PolicyAuditMode` as set for it: what policy refuses is reported and passes. Absent: not set. */
+  readonly audit?: boolean;
 }
 
 /** A workload that a manifest describes: an endpoint to be made behind `hostDevice` (HF-11.7). Key: `key`. */

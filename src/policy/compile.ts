@@ -1,9 +1,9 @@
 /** The whole compiler: subjects, then classes, then matrices. */
 import { deepEqual } from '#kit/equal';
 import { rowChanges } from '#kit/rows';
-import { type IdentityRow, NO_FACTS, type PolicyConfig } from '#model';
+import { type Direction, type IdentityRow, NO_FACTS, type PolicyConfig } from '#model';
 import { type PortList, PortPartition } from './classes.ts';
-import type { CompiledPolicy, RuleSetImage } from './compiled.ts';
+import type { CompiledPolicy, DirectionImage, RuleSetImage } from './compiled.ts';
 import type { ResolvedRule } from './decide.ts';
 import { Expansion } from './expand.ts';
 import { policiesInForce } from './held.ts';
@@ -19,6 +19,8 @@ import { type Subjects, SubjectTable } from './subjects.ts';
 export interface CompileInput extends SubjectInput {
   /** Every identity in use, the reserved ones too. */
   readonly identities: readonly IdentityRow[];
+  /** Directions of the host in audit: what policy refuses there passes. */
+  readonly hostAudit?: readonly Direction[];
 }
 
 /**
@@ -44,11 +46,21 @@ export class CompileMemo {
 /** Compiles everything. Only policies that select a subject of this node count. Throws `POLICY_NO_ROOM`. */
 export function compile(input: CompileInput, memo: CompileMemo = new CompileMemo()): CompiledPolicy {
   try {
-    return memo.stages(input.config).update(input);
+    const compiled = memo.stages(input.config).update(input);
+    return { ...compiled, host: audited(compiled.host, input.hostAudit ?? []) };
   } catch (e) {
     memo.forget(); // some stages are a step ahead of the others
     throw e;
   }
+}
+
+/** The image with these directions in audit. */
+function audited(host: RuleSetImage, wanted: readonly Direction[]): RuleSetImage {
+  if (wanted.length === 0) return host;
+  const { key, directions } = host;
+  const image = (direction: Direction): DirectionImage =>
+    wanted.includes(direction) ? { ...directions[direction], audit: true } : directions[direction];
+  return { key, directions: { ingress: image('ingress'), egress: image('egress') } };
 }
 
 /** The stages, each with what it remembers; what changed in one is what the next one looks at. */

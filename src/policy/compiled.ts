@@ -42,6 +42,8 @@ export interface PortClass {
 /** One direction of a rule set. */
 export interface DirectionImage {
   readonly enforced: boolean;
+  /** What the cells refuse is reported and passes. */
+  readonly audit?: true;
   /** Row of each identity class, by position in `CompiledPolicy.identityClasses`; 0 beyond the end. */
   readonly rows: readonly number[] | Uint16Array;
   /** Column of each port class, by position in `CompiledPolicy.portClasses`; 0 beyond the end. */

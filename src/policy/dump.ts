@@ -67,7 +67,7 @@ function ruleSetLines(compiled: CompiledPolicy, image: RuleSetImage): string[] {
 function directionLines(compiled: CompiledPolicy, direction: Direction, image: DirectionImage): string[] {
   if (!image.enforced) return [`  ${direction} open`];
   const word = direction === 'ingress' ? 'from' : 'to';
-  const lines = [`  ${direction} enforced`];
+  const lines = [`  ${direction} enforced${image.audit === true ? ', audit' : ''}`];
   for (const { label, row } of rowsByClasses(compiled, image)) {
     lines.push(`    ${word} ${label}`);
     for (const { ports, cell } of cellsOfRow(compiled, image, row)) lines.push(`      ${ports}: ${cell}`);

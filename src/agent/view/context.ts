@@ -9,6 +9,7 @@ import type { Degraded } from '../degraded.ts';
 import type { AgentOptions } from '../options.ts';
 import type { Generations } from '../generations.ts';
 import type { ManifestReport } from '../manifest-report.ts';
+import type { ModeControl } from '../mode-control.ts';
 import type { PolicyLoop } from '../policy-loop.ts';
 import type { Reconcilers } from '../reconcilers.ts';
 import type { AgentTables } from '../tables.ts';
@@ -21,6 +22,7 @@ export interface ViewContext {
   readonly endpoints: Endpoints;
   readonly reconcilers: Reconcilers;
   readonly loop: PolicyLoop;
+  readonly modes: ModeControl;
   readonly manifests: ManifestSource;
   readonly report: ManifestReport;
   readonly log: EventLog;

@@ -14,10 +14,10 @@ export function endpointViews(context: ViewContext): readonly EndpointView[] {
 export function endpointView({ loop, datapath }: ViewContext, row: EndpointRow): EndpointView {
   const enforced = loop.enforced;
   const key = enforced?.compiled.endpoints.get(row.id) ?? '';
-  const identity = enforced?.endpoints.find((e) => e.id === row.id)?.identity ?? 0;
+  const { identity = 0, audit: isAudited = false } = enforced?.endpoints.find((e) => e.id === row.id) ?? {};
   const generation = [...datapath.policy.generations()].find(([name]) => name === key)?.[2] ?? 0;
   const state = (direction: Direction): DirectionState =>
-    enforced === undefined ? 'disabled' : directionState(enforced.compiled, key, direction);
+    enforced === undefined ? 'disabled' : directionState(enforced.compiled, key, direction, isAudited);
   return {
     id: row.id,
     name: row.name,
@@ -31,13 +31,21 @@ export function endpointView({ loop, datapath }: ViewContext, row: EndpointRow):
     ...(row.netns === undefined ? {} : { netns: row.netns }),
     state: row.state,
     policy: { ingress: state('ingress'), egress: state('egress') },
+    options: { PolicyAuditMode: isAudited ? 'Enabled' : 'Disabled' },
     generation,
     ruleSet: key,
   };
 }
 
-/** Whether any policy selects the direction of this rule set. */
-export function directionState(compiled: CompiledPolicy, key: string, direction: Direction): DirectionState {
+/** Whether any policy selects the direction of this rule set, and whether it refuses or only says so. */
+export function directionState(
+  compiled: CompiledPolicy,
+  key: string,
+  direction: Direction,
+  isSubjectAudited: boolean,
+): DirectionState {
   const image = key === 'host' ? compiled.host : compiled.ruleSets.find((r) => r.key === key);
-  return image?.directions[direction].enforced === true ? 'enforce' : 'disabled';
+  const { enforced = false, audit = false } = image?.directions[direction] ?? {};
+  if (!enforced) return 'disabled';
+  return audit || isSubjectAudited ? 'audit' : 'enforce';
 }

@@ -5,6 +5,7 @@ import type {
   EndpointView,
   EventQuery,
   FailsafeView,
+  HostfwModeView,
   IdentityView,
   MetricView,
   Parts,
@@ -12,15 +13,18 @@ import type {
 } from '#api';
 import { generationToJson } from '#cases';
 import { MerlonError } from '#kit/errors';
-import { protocolName } from '#model';
+import type { HostMode } from '#datapath';
+import { type Direction, protocolName } from '#model';
 import { configChanges } from '#model/config';
 import { errorFromProblem } from '#model/parse';
 import { unsyncedTables } from '../input.ts';
 import { untilJudged } from '../protect.ts';
-import { applyMode, checkPatterns, manifestSettings } from '../settings.ts';
-import { configOf, setOne } from '../tables.ts';
+import { beginMode } from '../mode-control.ts';
+import { checkPatterns, manifestSettings } from '../settings.ts';
+import { configOf, modesOf, setOne } from '../tables.ts';
 import type { ViewContext } from './context.ts';
 import { deviceViews } from './devices.ts';
+import { modeView } from './mode.ts';
 import { endpointView, endpointViews } from './endpoints.ts';
 import { generationViews } from './generations.ts';
 import { ipViews } from './ips.ts';
@@ -48,11 +52,37 @@ export class AgentView implements Parts {
   }
 
   config(): readonly ConfigEntryView[] {
+    const { mode, policyAudit } = modesOf(this.#context.tables);
+    const said: Readonly<Record<string, { readonly value: unknown; readonly origin: string } | undefined>> = {
+      'hostfw.mode': mode === undefined ? undefined : { value: mode, origin: 'merlon hostfw mode' },
+      'policy-audit-mode':
+        policyAudit === undefined ? undefined : { value: policyAudit, origin: 'merlon config' },
+    };
     return configOf(this.#context.tables).entries.map(({ key, shown, at }) => ({
       key,
       value: shown,
       origin: at?.file === undefined ? 'default' : `${at.file}:${at.line ?? 1}`,
+      ...said[key],
     }));
+  }
+
+  /** Sets what can be set while the agent runs; strongest of all, and kept. Error: CONFIG_VALUE. */
+  async setConfig(key: string, isOn: boolean): Promise<void> {
+    if (key !== 'policy-audit-mode') {
+      throw new MerlonError('NOT_SUPPORTED_YET', `this build cannot set "${key}" at run time yet`, {
+        hint: 'write it into the configuration file and run `merlon reload`',
+      });
+    }
+    await this.#context.modes.setPolicyAudit(isOn);
+  }
+
+  hostfwMode(): HostfwModeView {
+    return modeView(this.#context);
+  }
+
+  async setHostfwMode(mode: HostMode, direction: Direction | undefined): Promise<HostfwModeView> {
+    await this.#context.modes.setMode(mode, direction);
+    return modeView(this.#context);
   }
 
   /** Reads configuration and manifests again. An invalid file changes nothing and is the error. */
@@ -63,7 +93,7 @@ export class AgentView implements Parts {
     checkPatterns(tables, after);
     const { changed, needsRestart } = configChanges(before, after);
     setOne(db, tables.settings, 'config', { config: after });
-    applyMode(this.#context.datapath, after);
+    beginMode(this.#context.datapath, tables);
     manifests.configure(manifestSettings(after));
     const signal = AbortSignal.timeout(ENFORCE_TIMEOUT_MS);
     const { problems, state, message } = await manifests.reload({ signal });
@@ -137,6 +167,10 @@ export class AgentView implements Parts {
     await loop.settled(db.revision, AbortSignal.timeout(ENFORCE_TIMEOUT_MS));
   }
 
+  async configureEndpoint(name: string, audit: boolean): Promise<void> {
+    await this.#context.modes.setEndpointAudit(name, audit);
+  }
+
   identities(): readonly IdentityView[] {
     const enforced = this.#context.loop.enforced;
     const prefixes = new Map<number, string[]>();
@@ -207,6 +241,9 @@ export class AgentView implements Parts {
       one('merlon_time_to_enforce_ms', rounded(loop.times.summary.p50), { quantile: '0.5' }),
       one('merlon_time_to_enforce_ms', rounded(loop.times.summary.p99), { quantile: '0.99' }),
       one('merlon_events_total', Number(datapath.counters.stats().EVENT_SENT)),
+      ...counters.audited.map((d) =>
+        one('merlon_audit_total', d.packets, { reason: d.reason, device: d.device }),
+      ),
       ...counters.drops.map((d) =>
         one('merlon_drop_total', d.packets, { reason: d.reason, device: d.device }),
       ),

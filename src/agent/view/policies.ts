@@ -6,8 +6,8 @@ import { compareText } from '#kit/order';
 import { type Condition, FINDINGS, formatFinding, type ObjectStatus, type Policy } from '#model';
 import type { Findings } from '#policy';
 import type { ViewContext } from './context.ts';
-import { directionState } from './endpoints.ts';
 import { conditionsOf, currentFindings, statusFinding } from './findings.ts';
+import { hostDirection } from './mode.ts';
 
 export function policyViews(context: ViewContext): readonly PolicyView[] {
   const findings = currentFindings(context);
@@ -26,14 +26,11 @@ export function policyViews(context: ViewContext): readonly PolicyView[] {
 }
 
 export function policyStatus(context: ViewContext): PolicyStatusView {
-  const { datapath, loop } = context;
-  const compiled = loop.enforced?.compiled;
-  const state = (d: 'ingress' | 'egress') =>
-    compiled === undefined ? 'disabled' : directionState(compiled, 'host', d);
+  const { datapath } = context;
   return {
     generation: datapath.instance.generation,
     mode: datapath.hostMode,
-    direction: { ingress: state('ingress'), egress: state('egress') },
+    direction: { ingress: hostDirection(context, 'ingress'), egress: hostDirection(context, 'egress') },
     policies: policyViews(context),
   };
 }

@@ -16,6 +16,8 @@ import { portsText, type Run } from './ports-text.ts';
 interface Subject {
   readonly image: RuleSetImage | undefined;
   readonly held: RulesetReading | undefined;
+  /** What its policy refuses passes, in both directions. */
+  readonly isAudited: boolean;
 }
 
 /** Rows of the host or of one endpoint, by id or name. Error: NOT_FOUND. */
@@ -34,12 +36,16 @@ export function policyMap(
 function subjectOf(context: ViewContext, compiled: CompiledPolicy, endpoint: string): Subject {
   const { datapath, tables } = context;
   const { reading } = datapath.policy;
-  if (endpoint === 'host') return { image: compiled.host, held: reading.ruleset(RULESET_HOST) };
+  if (endpoint === 'host') {
+    const isAudited = datapath.hostMode === 'audit';
+    return { image: compiled.host, held: reading.ruleset(RULESET_HOST), isAudited };
+  }
   const row = endpointOf([...tables.endpoints.all()], endpoint);
   const index = datapath.endpoints.rulesetInMemory(row.id);
   return {
     image: compiled.ruleSets.find((r) => r.key === compiled.endpoints.get(row.id)),
     held: index === undefined ? undefined : reading.ruleset(index),
+    isAudited: datapath.endpoints.isAuditedInMemory(row.id),
   };
 }
 
@@ -104,7 +110,7 @@ class Comparison {
     return [...all].sort((a, b) => a - b);
   }
 
-  rows({ image, held }: Subject, direction: Direction): readonly PolicyMapView[] {
+  rows({ image, held, isAudited }: Subject, direction: Direction): readonly PolicyMapView[] {
     const wanted = image?.directions[direction];
     const found = held?.[direction];
     if (wanted?.enforced !== true && found?.enforced !== true) return [];
@@ -118,7 +124,7 @@ class Comparison {
       const key = `${this.#reading.classOf(identity)} ${position}`;
       const groups = known.get(key) ?? this.#groups((port) => found.cell(identity, port), wanted, position);
       known.set(key, groups);
-      return groups.map((group) => this.#view(identity, direction, group));
+      return groups.map((group) => this.#view(identity, direction, group, isAudited || found.audit));
     });
   }
 
@@ -142,10 +148,10 @@ class Comparison {
     return { verdict, rules: this.#names.rules(origin).map((r) => r.id) };
   }
 
-  #view(identity: number, direction: Direction, group: Group): PolicyMapView {
+  #view(identity: number, direction: Direction, group: Group, isAudited: boolean): PolicyMapView {
     const { verdict, rules, wanted, runs } = group;
     return {
-      policy: verdict === 'allow' || verdict === 'redirect' ? 'Allow' : 'Deny',
+      policy: verdict === 'allow' || verdict === 'redirect' ? 'Allow' : isAudited ? 'Audit' : 'Deny',
       direction: direction === 'ingress' ? 'Ingress' : 'Egress',
       identity,
       labels: identity === ANY_OTHER ? ['(any other identity)'] : this.#names.labels(identity),

@@ -1,6 +1,6 @@
 /** `merlon status`: what is enforced, what is not, and what is degraded. */
 import { hostname, release } from 'node:os';
-import type { DirectionState, StatusView } from '#api';
+import type { StatusView } from '#api';
 import type { Datapath } from '#datapath';
 import { sshWarning } from '#hostfw';
 import { unmatchedPatterns } from '#netdev';
@@ -12,16 +12,13 @@ import { configOf } from '../tables.ts';
 import { VERSION } from '#kit/version';
 import type { ViewContext } from './context.ts';
 import { deviceViews } from './devices.ts';
-import { directionState } from './endpoints.ts';
+import { hostDirection } from './mode.ts';
 
 const FLOW_TABLES = ['flow_tcp4', 'flow_tcp6', 'flow_any4', 'flow_any6'] as const;
 
 export function statusView(context: ViewContext): StatusView {
   const { tables, datapath, loop } = context;
   const config = configOf(tables);
-  const compiled = loop.enforced?.compiled;
-  const direction = (d: 'ingress' | 'egress'): DirectionState =>
-    compiled === undefined ? 'disabled' : directionState(compiled, 'host', d);
   const endpoints = [...tables.endpoints.all()];
   const status = datapath.status();
   const stats = datapath.counters.stats();
@@ -38,10 +35,14 @@ export function statusView(context: ViewContext): StatusView {
       enabled: config.values['hostfw.enabled'] !== false,
       mode: datapath.hostMode,
       generation: datapath.hostGeneration,
-      direction: { ingress: direction('ingress'), egress: direction('egress') },
+      direction: { ingress: hostDirection(context, 'ingress'), egress: hostDirection(context, 'egress') },
       policies: hostPolicies(context),
     },
-    endpoints: { total: endpoints.length, ready: endpoints.filter((e) => e.state === 'ready').length },
+    endpoints: {
+      total: endpoints.length,
+      ready: endpoints.filter((e) => e.state === 'ready').length,
+      audited: loop.enforced?.endpoints.filter((e) => e.audit === true).length ?? 0,
+    },
     policies: { total: tables.manifests.policies.size, generation: datapath.instance.generation },
     devices,
     sources: sources(context),

@@ -1,7 +1,7 @@
 /** Flow records, counters and events as the API answers them. */
 import type { CountersView, EventView, FlowView, LostView } from '#api';
 import type { EventQuery } from '#api';
-import type { FlowEnd, FlowRecord, FlowVerdict } from '#datapath';
+import type { DropCounter, FlowEnd, FlowRecord, FlowVerdict } from '#datapath';
 import { describe, read } from '#flow';
 import { hasPorts, protocolName } from '#model';
 import type { ViewContext } from './context.ts';
@@ -78,6 +78,13 @@ export function counterViews({ datapath, tables }: ViewContext, names: NumberNam
       });
     }
   }
+  const slots = datapath.devices.bySlot();
+  const byReason = ({ reason, ifindex, packets, bytes }: DropCounter): CountersView['drops'][number] => ({
+    reason,
+    device: ifindex === 0 ? 'other' : names.device(ifindex),
+    packets: Number(packets),
+    bytes: Number(bytes),
+  });
   return {
     rules: [...rules]
       .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -86,12 +93,8 @@ export function counterViews({ datapath, tables }: ViewContext, names: NumberNam
         ...sum,
         ...(lastHit === 0 ? {} : { lastHit: names.wallTime(lastHit) }),
       })),
-    drops: datapath.counters.drops(datapath.devices.bySlot()).map(({ reason, ifindex, packets, bytes }) => ({
-      reason,
-      device: ifindex === 0 ? 'other' : names.device(ifindex),
-      packets: Number(packets),
-      bytes: Number(bytes),
-    })),
+    drops: datapath.counters.drops(slots).map(byReason),
+    audited: datapath.counters.audited(slots).map(byReason),
     paths: Object.fromEntries(
       Object.entries(datapath.counters.stats())
         .filter(([name]) => name !== 'MAX')

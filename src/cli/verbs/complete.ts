@@ -15,9 +15,17 @@ import { VERBS } from '../verbs.ts';
 
 const COMMON_FLAGS = ['--output', '--run-dir', '--help'];
 
+const AUDIT = ['Enabled', 'Disabled'];
+
 /** Verbs whose argument is the name of something that lives in the agent. */
 const LIVE: Readonly<Record<string, (context: Context) => Promise<readonly string[]>>> = {
   'endpoint get': endpoints,
+  'endpoint config': async (c) => [
+    ...(await endpoints(c)),
+    ...AUDIT.map((word) => `PolicyAuditMode=${word}`),
+  ],
+  'hostfw mode': async () => ['enforce', 'audit', 'failsafe', 'off'],
+  config: async () => ['PolicyAuditMode=true', 'PolicyAuditMode=false'],
   'endpoint remove': endpoints,
   'bpf policy get': async (c) => ['host', ...(await endpoints(c))],
   'identity get': async (c) =>

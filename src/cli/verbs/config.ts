@@ -1,14 +1,15 @@
-/** `merlon config view`: every key as the agent has it, with who set it. */
+/** `merlon config view`: every key as the agent has it, with who set it. `config KEY=VALUE` sets one. */
 import { call, type ConfigEntryView } from '#api/client';
-import { MerlonError } from '#kit/errors';
 import type { Column } from '../output.ts';
+import { optionOf } from '../option.ts';
 import type { Run } from '../verb.ts';
 
 export const run: Run = async (context, args, options) => {
   if (args[0] !== undefined) {
-    throw new MerlonError('NOT_SUPPORTED_YET', `this build cannot set "${args[0]}" at run time yet`, {
-      hint: 'write it into the configuration file and run `merlon reload`',
-    });
+    const { key, isOn } = optionOf(args[0]);
+    await call<void>(`/v1/config/${key}`, { ...context, method: 'POST', body: { value: isOn } });
+    context.output.message(`${key} is ${isOn}, for everything and until it is set otherwise`);
+    return;
   }
   const rows = await call<readonly ConfigEntryView[]>('/v1/config', context);
   const columns: Column<ConfigEntryView>[] = [

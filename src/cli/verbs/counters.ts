@@ -20,8 +20,8 @@ const ruleColumns: readonly Column<RuleRow>[] = [
   { title: 'WHERE', cell: place, short: shortPlace, wraps: true },
 ];
 
-const dropColumns: readonly Column<DropRow>[] = [
-  { title: 'DROP REASON', cell: (r) => r.reason },
+const reasonColumns = (title: string): readonly Column<DropRow>[] => [
+  { title, cell: (r) => r.reason },
   { title: 'DEVICE', cell: (r) => r.device },
   { title: 'PACKETS', cell: (r) => String(r.packets), align: 'right' },
   { title: 'BYTES', cell: (r) => size(r.bytes), align: 'right' },
@@ -38,16 +38,19 @@ export const run: Run = async (context) => {
 
 /** What the programs counted, without the rules. */
 export const runMetrics: Run = async (context) => {
-  const { drops, paths } = await call<CountersView>('/v1/counters', context);
-  await context.output.value({ drops, paths }, () => dropsAndPaths({ drops, paths }, context.output));
+  const { rules: _, ...rest } = await call<CountersView>('/v1/counters', context);
+  await context.output.value(rest, () => dropsAndPaths(rest, context.output));
 };
 
-function dropsAndPaths(view: Pick<CountersView, 'drops' | 'paths'>, output: Output): string {
-  const drops = view.drops.length === 0 ? 'nothing dropped\n' : output.table(view.drops, dropColumns);
+function dropsAndPaths(view: Omit<CountersView, 'rules'>, output: Output): string {
+  const drops =
+    view.drops.length === 0 ? 'nothing dropped\n' : output.table(view.drops, reasonColumns('DROP REASON'));
+  const passed =
+    view.audited.length === 0 ? '' : `\n${output.table(view.audited, reasonColumns('PASSED BY AUDIT'))}`;
   const paths = Object.entries(view.paths).map(([name, packets]) => ({ name, packets }));
   const pathTable = output.table(paths, [
     { title: 'PATH', cell: (p) => p.name },
     { title: 'PACKETS', cell: (p) => String(p.packets), align: 'right' },
   ]);
-  return `${drops}\n${pathTable}`;
+  return `${drops}${passed}\n${pathTable}`;
 }

@@ -1,10 +1,15 @@
 /** `merlon endpoint list`, in the columns that Cilium users know. */
-import { call, type EndpointView } from '#api/client';
+import { call, type DirectionState, type EndpointView } from '#api/client';
 import { shortLabels } from '../labels.ts';
 import type { Column, Output } from '../output.ts';
 import type { Run } from '../verb.ts';
 
-const state = (s: string): string => `${s[0]?.toUpperCase() ?? ''}${s.slice(1)}`;
+/** Cilium's words: what is in audit enforces nothing. */
+const STATES: Readonly<Record<DirectionState, string>> = {
+  disabled: 'Disabled',
+  enforce: 'Enabled',
+  audit: 'Disabled (Audit)',
+};
 
 /** A row a label, as the reference prints: the first line carries everything else. */
 interface Line {
@@ -16,11 +21,11 @@ const columns: readonly Column<Line>[] = [
   { title: 'ENDPOINT', cell: (l) => (l.endpoint === undefined ? '' : String(l.endpoint.id)) },
   {
     title: 'POLICY (ingress)',
-    cell: (l) => (l.endpoint === undefined ? '' : state(l.endpoint.policy.ingress)),
+    cell: (l) => (l.endpoint === undefined ? '' : STATES[l.endpoint.policy.ingress]),
   },
   {
     title: 'POLICY (egress)',
-    cell: (l) => (l.endpoint === undefined ? '' : state(l.endpoint.policy.egress)),
+    cell: (l) => (l.endpoint === undefined ? '' : STATES[l.endpoint.policy.egress]),
   },
   { title: 'IDENTITY', cell: (l) => (l.endpoint === undefined ? '' : String(l.endpoint.identity)) },
   { title: 'LABELS', cell: (l) => l.label, wraps: true },

@@ -65,7 +65,7 @@ function render(view: StatusView, out: Output, isVerbose: boolean): string {
       'Devices',
       selected.length === 0 ? out.paint('yellow', 'none selected') : selected.map((d) => d.name).join(', '),
     ],
-    ['Endpoints', `${view.endpoints.total} (${view.endpoints.ready} ready)`],
+    ['Endpoints', `${view.endpoints.total} (${view.endpoints.ready} ready${audited(view)})`],
     ['Policies', `${view.policies.total}, generation ${view.policies.generation}`],
     ...view.sources.map((s): [string, string] => [
       `Source ${s.name}`,
@@ -123,6 +123,11 @@ function problems(view: StatusView, out: Output): string[] {
     lines.push(`  ${at}${d.message} [${d.code}]`);
   }
   return lines;
+}
+
+/** How many endpoints let pass what their policy refuses. */
+function audited({ endpoints }: StatusView): string {
+  return endpoints.audited === 0 ? '' : `, ${endpoints.audited} in audit`;
 }
 
 function count(n: number, one: string, many: string): string {

@@ -27,12 +27,7 @@ export const HOSTFW_KEYS = {
     kubernetes: false,
     aliases: ['enable-host-firewall', 'hostFirewall', 'hostFirewall.enabled'],
   }),
-  'hostfw.mode': partly<'enforce' | 'audit' | 'failsafe' | 'off'>(
-    word('enforce', 'audit', 'failsafe', 'off'),
-    'enforce',
-    'HF-5.4',
-    ['failsafe', 'off'],
-  ),
+  'hostfw.mode': key(word('enforce', 'audit', 'failsafe', 'off'), 'enforce', 'HF-5.4'),
   'hostfw.guard': partly(word('auto', 'off'), 'off', 'HF-7.5e', ['off']),
   'hostfw.autoConfirm.hold': reserved(duration(10_000, HOUR), 60_000, 'HF-7.5e'),
   'hostfw.rollout.maxUnconfirmed': reserved(

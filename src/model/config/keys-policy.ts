@@ -8,7 +8,7 @@ export const POLICY_KEYS = {
   'enable-policy': key(word('default', 'always', 'never'), 'default', 'policy §8.1', {
     aliases: ['policyEnforcementMode'],
   }),
-  'policy-audit-mode': reserved(bool, false, 'policy §14.3, HF-5.4', {
+  'policy-audit-mode': key(bool, false, 'policy §14.3, HF-5.4', {
     aliases: ['policyAuditMode', 'auditMode'],
   }),
   'policy-cidr-match-mode': key(list(word('nodes', 'pods')), ['nodes'], 'HF-4.3', {

@@ -23,7 +23,10 @@ async function show(
   await policy.apply(compileTwin(held));
   const context = {
     loop: { enforced: { compiled: wanted } },
-    datapath: { policy, endpoints: { rulesetInMemory: (id: number) => endpoints.map.get(id) } },
+    datapath: {
+      policy,
+      endpoints: { rulesetInMemory: (id: number) => endpoints.map.get(id), isAuditedInMemory: () => false },
+    },
     tables: { endpoints: { all: () => [{ id: 7, name: 'web', namespace: 'default' }] } },
   } as unknown as ViewContext;
   const names = {

@@ -209,9 +209,9 @@ const errors: readonly [what: string, body: string, want: string][] = [
     'm.yaml:3:10: hostfw.guard: auto is not supported yet (remove it, or write "off")',
   ],
   [
-    'a mode that does not exist yet',
-    'hostfw: {mode: audit}',
-    'm.yaml:3:10: hostfw.mode: audit is not supported yet (remove it, or write "enforce" or "failsafe" or "off")',
+    'a mode that does not exist',
+    'hostfw: {mode: observe}',
+    'm.yaml:3:16: hostfw.mode: "observe" is not one of enforce, audit, failsafe, off (one of enforce, audit, failsafe, off)',
   ],
   [
     'a feature that does not exist yet',
