@@ -1,6 +1,5 @@
-/** What configuration keys and drop reasons mean, in the words of docs/. The lists themselves are elsewhere. */
+/** What configuration keys mean, in the words of docs/. The list itself is elsewhere. */
 import type { ConfigKey } from '#model/config';
-import type { DROP_REASON } from '#wire/bpf';
 
 /** What each key does, for people. Keys of which only the default has an effect are listed by name alone. */
 export const KEY_MEANING: Readonly<Partial<Record<ConfigKey, string>>> = {
@@ -50,52 +49,4 @@ export const KEY_MEANING: Readonly<Partial<Record<ConfigKey, string>>> = {
   'bpf-ct-timeout-regular-any': 'The same for a single exchange of any other protocol.',
   'ct-timeout-udp-stream': 'The same for UDP that goes back and forth.',
   'ct-timeout-generic': 'The same for protocols without ports.',
-};
-
-/** Why a packet was refused. */
-export const REASON_MEANING: Readonly<Record<keyof typeof DROP_REASON, string>> = {
-  NONE: 'Not refused.',
-  INVALID_SOURCE_IP: 'The source address is not one that the sender may use.',
-  POLICY_DENIED: 'No rule allows it.',
-  INVALID: 'The packet is malformed.',
-  FRAG_NEEDED: 'It is too large for the next link and must not be fragmented.',
-  UNKNOWN_L4: 'The protocol cannot be judged.',
-  MISSED_TAIL_CALL: 'A part of the datapath was missing.',
-  UNKNOWN_TARGET: 'The ICMP type has no meaning here.',
-  CT_FULL: 'There was no room for its flow record, in the overflow table neither.',
-  INVALID_EXTHDR: 'Its IPv6 extension headers cannot be read, or are too many.',
-  NO_BACKEND: 'The service has no backend.',
-  NO_TUNNEL_ENDPOINT: 'The tunnel has no known far end.',
-  UNSUPPORTED_L2: 'The frame is of a kind that is not let through.',
-  NAT_NO_MAPPING: 'No translation could be made.',
-  NO_FIB: 'There is no route.',
-  ENCAP_PROHIBITED: 'It is encapsulated, which is not allowed here.',
-  INVALID_IDENTITY: 'The identity it carries does not exist.',
-  FRAG_NOT_FOUND: 'A later fragment came without its first one.',
-  FORBIDDEN_ICMP6: 'A node does not accept this ICMPv6 message.',
-  SRC_RANGE: 'The service does not admit this source.',
-  PROXY_LOOKUP_FAILED: 'The socket of the proxy was not found.',
-  PROXY_ASSIGN_FAILED: 'The packet could not be handed to the proxy.',
-  PROXY_UNSUPPORTED: 'The proxy does not handle this protocol.',
-  POLICY_DENY: 'A deny rule refuses it.',
-  AUTH_REQUIRED: 'The two sides have to be authenticated first.',
-  DSR_UNSUPPORTED: 'The packet has no room for what direct return needs.',
-  UNENCRYPTED: 'It should have been encrypted.',
-  TTL_EXCEEDED: 'Its hop limit is used up.',
-  RATE_LIMITED: 'A rate limit was reached.',
-  HOST_NOT_READY: 'Policy of the node is not known yet.',
-  ENDPOINT_NOT_READY: 'Policy of the endpoint is not known yet.',
-  FLOW_REVOKED: 'The flow was allowed until policy changed.',
-  SPOOFED_LOCAL_SOURCE: "It came from outside with one of the node's own addresses as source.",
-  INVALID_NDP: 'A neighbour discovery message from beyond the link.',
-  IP_OPTION: 'It has an IP option that is not let through.',
-  INVALID_FRAG: 'The fragment is malformed or overlaps.',
-  INVALID_TCP_FLAGS: 'Its TCP flags contradict each other.',
-  DENY_LIST: 'Its source is on a deny list.',
-  MARTIAN: 'Its source address cannot exist on this link.',
-  LAND: 'Source and destination are the same.',
-  SYN_GUARD: 'The guard against SYN floods refused it.',
-  CONN_LIMIT: 'The peer has too many connections.',
-  L7_PROXY_UNAVAILABLE: 'The proxy that should judge it is not running.',
-  INTERNAL: 'The datapath met something that cannot be.',
 };

@@ -8,9 +8,10 @@ import { FINDINGS, PROBLEM_KINDS } from '#model';
 import { CONFIG_KEY_NAMES, CONFIG_KEYS } from '#model/config';
 import { DROP_REASON } from '#wire/bpf';
 import type { Verb } from '../src/cli/verb.ts';
+import { REASON_MEANING } from '../src/cli/reasons.ts';
 import { GROUPS, VERBS } from '../src/cli/verbs.ts';
 import { layersAsMarkdown } from '../test/architecture/layers.ts';
-import { KEY_MEANING, REASON_MEANING } from './docs-meaning.ts';
+import { KEY_MEANING } from './docs-meaning.ts';
 
 const DOCS = join(import.meta.dirname, '../docs');
 

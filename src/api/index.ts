@@ -3,7 +3,7 @@
  * implements `Parts`. Out: the JSON of `views.ts`. Nothing here knows tables or the datapath; the CLI's half
  * is `#api/client`, which imports none of the server.
  */
-export { type EventQuery, type Parts } from './parts.ts';
+export { type EventQuery, type FlowQuery, type OneEventQuery, type Parts } from './parts.ts';
 export { errorView } from './error-view.ts';
 export { type ApiServer, serveApi } from './server.ts';
 export * from './views.ts';

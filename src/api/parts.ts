@@ -33,6 +33,16 @@ export interface EventQuery {
   readonly follow: boolean;
 }
 
+/** One event: of a number, or the last that tells of a packet that did not pass. */
+export type OneEventQuery =
+  | { readonly seq: number }
+  | { readonly lastDrop: true; readonly source: string | undefined };
+
+/** Records between two addresses, whoever began; undefined: all. */
+export interface FlowQuery {
+  readonly between: readonly [string, string] | undefined;
+}
+
 export interface Parts {
   status(): Awaitable<StatusView>;
   config(): Awaitable<readonly ConfigEntryView[]>;
@@ -62,12 +72,14 @@ export interface Parts {
   world(): Awaitable<unknown>;
   /** The newest first. */
   generations(): Awaitable<readonly GenerationView[]>;
-  /** The documents of the generation that a number belongs to. */
-  generation(number: number): Promise<unknown>;
+  /** The documents of the generation that a number belongs to; undefined: of the active one. */
+  generation(number: number | undefined): Promise<unknown>;
   manifests(): Awaitable<ManifestsView>;
-  flows(): AsyncIterable<FlowView>;
+  flows(query: FlowQuery): AsyncIterable<FlowView>;
   counters(): Awaitable<CountersView>;
   events(query: EventQuery, signal: AbortSignal): AsyncIterable<EventView | LostView>;
+  /** Throws `NOT_FOUND`. */
+  event(query: OneEventQuery): EventView;
   failsafe(): Awaitable<readonly FailsafeView[]>;
   policyMap(endpoint: string): Awaitable<readonly PolicyMapView[]>;
   metrics(): Awaitable<readonly MetricView[]>;

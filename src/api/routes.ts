@@ -2,6 +2,7 @@
  * The routes of the local API as data: method, path, what answers. A path segment `:name` is a parameter.
  */
 import { MerlonError } from '#kit/errors';
+import { formatIp, parseIp } from '#kit/ip';
 import type { Parts } from './parts.ts';
 import type { EndpointRequest } from './views.ts';
 
@@ -68,10 +69,13 @@ const ROUTES: readonly Route[] = [
   {
     method: 'GET',
     path: '/v1/generations/:number',
-    answer: (p, r) => p.generation(sequence(r.params['number'] ?? '', 'a generation') ?? 0),
+    answer: (p, r) => {
+      const { number = '' } = r.params;
+      return p.generation(number === 'active' ? undefined : sequence(number, 'a generation'));
+    },
   },
   { method: 'GET', path: '/v1/manifests', answer: (p) => p.manifests() },
-  { method: 'GET', path: '/v1/ct', answer: (p) => p.flows() },
+  { method: 'GET', path: '/v1/ct', answer: (p, r) => p.flows({ between: pair(r.query.get('between')) }) },
   { method: 'GET', path: '/v1/counters', answer: (p) => p.counters() },
   {
     method: 'GET',
@@ -81,6 +85,16 @@ const ROUTES: readonly Route[] = [
         { since: sequence(r.query.get('since'), 'since'), follow: r.query.get('follow') === 'true' },
         r.signal,
       ),
+  },
+  {
+    method: 'GET',
+    path: '/v1/events/last-drop',
+    answer: (p, r) => p.event({ lastDrop: true, source: r.query.get('from') ?? undefined }),
+  },
+  {
+    method: 'GET',
+    path: '/v1/events/:seq',
+    answer: (p, r) => p.event({ seq: sequence(r.params['seq'] ?? '', 'an event') ?? 0 }),
   },
   { method: 'GET', path: '/v1/failsafe', answer: (p) => p.failsafe() },
   { method: 'GET', path: '/v1/metrics', answer: (p) => p.metrics() },
@@ -136,6 +150,14 @@ function wordOf<W extends string>(body: unknown, key: string, words: readonly W[
   const found = words.find((word) => word === value);
   if (found !== undefined) return found;
   throw new MerlonError('USAGE', `"${key}" must be ${words.join(', ')}, not ${JSON.stringify(value)}`);
+}
+
+/** Two addresses with a comma between them. */
+function pair(text: string | null): readonly [string, string] | undefined {
+  if (text === null) return undefined;
+  const [a, b, ...more] = text.split(',').map((part) => parseIp(part));
+  if (a !== undefined && b !== undefined && more.length === 0) return [formatIp(a), formatIp(b)];
+  throw new MerlonError('USAGE', `between must be two addresses, not "${text}"`);
 }
 
 function endpointRequest(body: unknown): EndpointRequest {

@@ -34,6 +34,7 @@ import {
   nodeWorld,
 } from './node-world.ts';
 import type { ParseOptions } from '#model/parse';
+import type { Hook } from './path.ts';
 import { parseOptions } from './read.ts';
 import { partyFromText } from './read-flow.ts';
 import { type Known, type NodeView, type NodeWorld, type Subject, viewOf, worldIdentity } from './view.ts';
@@ -57,6 +58,10 @@ export interface Side {
   readonly port: number | undefined;
   readonly cell: Cell;
   readonly verdict: CaseVerdict;
+  /** Why a running node refuses it, or would but for audit (flow-api.md §4.8). */
+  readonly reason?: string;
+  /** What would come of it if a proxy served it; absent where one does, or none is asked. */
+  readonly withProxy?: CaseVerdict;
 }
 
 /** What came of a flow; several when a service has several backends. */
@@ -68,6 +73,8 @@ export interface FlowResult {
   readonly because: string | undefined;
   /** Where it goes after translation, for people; undefined when nothing was translated. */
   readonly via: string | undefined;
+  /** The hooks of a running node that it comes by, in order; a world on paper has none. */
+  readonly path?: readonly Hook[];
 }
 
 const STRENGTH: readonly CaseVerdict[] = ['allow', 'redirect', 'audit', 'deny'];

@@ -10,6 +10,7 @@
 export { applied, appliedFacts, documentsOf } from './candidate.ts';
 export type { Case, CaseFlow, CaseVerdict, CaseWorld, Expectation } from './case.ts';
 export { type Difference, diffPolicies, type Side as DiffSide } from './diff.ts';
+export type { Hook, NodeFacts, Stage } from './path.ts';
 export { concluded, explain, type Explanation } from './explain.ts';
 export { CaseRun, type FlowResult, flowText, type FlowWorld, type Side } from './flow.ts';
 export {
@@ -28,6 +29,12 @@ export { type Closing, closings, lint, type LintWorld } from './lint.ts';
 export { type CaseResult, parseOptions, readCase, type ReadPolicyFile } from './read.ts';
 export { flowProtocol, icmpType, partyFromText } from './read-flow.ts';
 export { type CaseReport, type Outcome, type RejectionOutcome, runCase } from './run.ts';
-export { type Snapshot, snapshotFromJson, SnapshotRun, snapshotToJson } from './snapshot.ts';
+export {
+  type PacketDetails,
+  type Snapshot,
+  snapshotFromJson,
+  SnapshotRun,
+  snapshotToJson,
+} from './snapshot.ts';
 export { type TextChange, textChanges } from './text-diff.ts';
 export { type NodeView, type NodeWorld, viewOf, type WorldEndpoint } from './view.ts';

@@ -96,3 +96,27 @@ function numberOf(name: string, numbers: readonly number[]): number {
   if (previous !== undefined) return previous;
   throw new MerlonError('NOT_FOUND', 'there is no generation before the active one');
 }
+
+/** What the agent enforced at a time: RFC 3339, or how long ago as `10m`. Throws `NOT_FOUND`, `USAGE`. */
+export async function generationAt(context: Context, at: string): Promise<Generation> {
+  const ago = /^(\d{1,6})([smhd])$/.exec(at);
+  const seconds = { s: 1, m: 60, h: 3600, d: 86_400 }[ago?.[2] ?? ''] ?? 0;
+  const time = ago === null ? Date.parse(at) : Date.now() - Number(ago[1]) * seconds * 1000;
+  if (Number.isNaN(time)) {
+    throw new MerlonError('USAGE', `--at ${at} is no time`, {
+      hint: 'write it as 2026-11-21T13:36:00Z, or as how long ago: 10m, 2h, 1d',
+    });
+  }
+  const list = await call<readonly GenerationView[]>('/v1/generations', context);
+  const found = list.find(({ enforcedAt }) => Date.parse(enforcedAt) <= time);
+  const oldest = list.at(-1);
+  if (found === undefined) {
+    const since =
+      oldest === undefined ? 'nothing was enforced yet' : `the oldest kept is of ${oldest.enforcedAt}`;
+    throw new MerlonError('NOT_FOUND', `what was enforced at ${at} is not kept: ${since}`, {
+      hint: '`merlon policy history` lists what is',
+    });
+  }
+  const json = await call<unknown>(`/v1/generations/${found.generation}`, context);
+  return generationFromJson(json, 'the agent');
+}

@@ -5,6 +5,7 @@ import type { Verb } from './verb.ts';
 const explained = [
   { flags: '--protocol <name>', what: 'TCP, UDP, SCTP, ICMP, ICMPv6, VRRP, IGMP' },
   { flags: '--icmp-type <type>', what: 'number or name; default EchoRequest' },
+  { flags: '--icmp-code <code>', what: 'number; default: any' },
   { flags: '--http <request>', what: "also judge a request, as 'GET /v1/orders'" },
   { flags: '--dns <name>', what: 'also judge the question for a name' },
   { flags: '--sni <name>', what: 'also judge the server name of TLS' },
@@ -24,6 +25,9 @@ const explainOptions = [
   { flags: '--to <party>', what: 'the same, with :PORT/PROTOCOL or /icmp; service:NAMESPACE/NAME too' },
   { flags: '--dport <port>', what: 'destination port, as 8080 or 53/UDP' },
   { flags: '--dir <direction>', what: 'in or out: only the receiver’s or the sender’s policy' },
+  { flags: '--dev <device>', what: 'by which it comes or leaves' },
+  { flags: '--at <time>', what: 'under what was enforced then: 2026-11-21T13:36:00Z, or 10m ago as 10m' },
+  { flags: '--last-drop', what: 'the last packet that was refused; with --from, of that address' },
   ...explained,
 ];
 
@@ -62,8 +66,9 @@ export const policyTools: readonly Verb[] = [
   },
   {
     name: 'explain',
+    args: '[event]',
     group: 'policy',
-    what: 'Why a flow gets its verdict: both sides, each rule, the first field that failed',
+    what: 'Why a flow, or an event by its number, gets its verdict: each stage, each rule, the first field that failed',
     options: explainOptions,
     example: 'merlon explain --from 10.1.2.3 --to node:worker-1:22/TCP',
     exits: '0 allowed, 1 denied, 7 no agent',
@@ -71,6 +76,7 @@ export const policyTools: readonly Verb[] = [
   },
   {
     name: 'policy explain',
+    args: '[event]',
     group: 'policy',
     what: 'The same as `merlon explain`',
     options: explainOptions,

@@ -280,9 +280,9 @@ export class Datapath implements AsyncDisposable {
     Atomics.store(this.#live, LIVE_STATE.interest / 4, types);
   }
 
-  /** Live flow records, a chunk at a time. */
-  *flows(): Generator<FlowRecord[]> {
-    yield* listFlows(this.maps, this.timeouts, this.nowSeconds());
+  /** Live flow records, a chunk at a time; `between`: those of these two addresses, whoever began. */
+  *flows(between?: readonly [string, string]): Generator<FlowRecord[]> {
+    yield* listFlows(this.maps, this.timeouts, this.nowSeconds(), between);
   }
 
   /** Seconds of the clock that flow records and counters carry. */

@@ -3,7 +3,7 @@
  * seconds of the datapath's clock, which is CLOCK_MONOTONIC's. A batch is a snapshot of some buckets, not of
  * the table: records that come or go meanwhile may or may not be told.
  */
-import { formatIp } from '#kit/ip';
+import { formatIp, parseIp } from '#kit/ip';
 import { batchCursor, mapLookupBatch } from '#native';
 import {
   FLOW_DEAD,
@@ -89,9 +89,17 @@ const FLAGS: readonly (readonly [bit: number, name: string])[] = [
 ];
 
 /** Every live record, a chunk at a time, so that the caller can let the loop turn in between. */
-export function* listFlows(maps: DatapathMaps, timeouts: FlowTimeouts, now: number): Generator<FlowRecord[]> {
+export function* listFlows(
+  maps: DatapathMaps,
+  timeouts: FlowTimeouts,
+  now: number,
+  between?: readonly [string, string],
+): Generator<FlowRecord[]> {
   const chunk = 4096;
+  const ends = between?.map((text) => parseIp(text)?.bytes);
   for (const [name, family, kind] of TABLES) {
+    const bytes = family === 4 ? 4 : 16;
+    if (ends?.some((end) => end?.length !== bytes) === true) continue;
     const { keySize, valueSize } = MAPS[name];
     const cursor = batchCursor(keySize);
     const keys = new Uint8Array(chunk * keySize);
@@ -101,6 +109,7 @@ export function* listFlows(maps: DatapathMaps, timeouts: FlowTimeouts, now: numb
       const records: FlowRecord[] = [];
       for (let i = 0; i < count; i++) {
         const key = keys.subarray(i * keySize, (i + 1) * keySize);
+        if (ends !== undefined && !isBetween(key, bytes, ends)) continue;
         const value = new DataView(values.buffer, i * valueSize, valueSize);
         const record = decodeFlow(family, kind, key, value, timeouts, now);
         if (record !== undefined) records.push(record);
@@ -108,6 +117,14 @@ export function* listFlows(maps: DatapathMaps, timeouts: FlowTimeouts, now: numb
       yield records;
     }
   }
+}
+
+/** A key has both addresses, in the order of their bytes. */
+function isBetween(key: Uint8Array, bytes: number, ends: readonly (Uint8Array | undefined)[]): boolean {
+  const [a, b] = ends;
+  const has = (at: number, end: Uint8Array | undefined) =>
+    end?.every((byte, i) => byte === key[at + i]) === true;
+  return (has(0, a) && has(bytes, b)) || (has(0, b) && has(bytes, a));
 }
 
 /** One record; undefined when it has expired, or is a translation and no flow of its own. */

@@ -9,7 +9,7 @@
  */
 import { Mutex } from '#kit/async';
 import { errorMessage, MerlonError } from '#kit/errors';
-import type { EndpointRow, LinkRow, WorkloadRow } from '#model';
+import { endpointNamed, type EndpointRow, type LinkRow, type WorkloadRow } from '#model';
 import { type Netlink, openNetlink } from '#netlink';
 import { netnsCookie } from '#native';
 import { deviceName, makeDevice, type PlumbedDevice, plumb, unplumb } from './device.ts';
@@ -157,17 +157,7 @@ export class Endpoints implements AsyncDisposable {
   }
 
   #find(name: string): EndpointRecord {
-    const all = [...this.#byName.values()];
-    const found = all.filter((r) => nameOf(r) === name || r.name === name || String(r.id) === name);
-    if (found.length > 1) {
-      const names = found.map(nameOf).join(', ');
-      throw new MerlonError('ENDPOINT_NOT_FOUND', `"${name}" may be ${names}`, {
-        hint: 'name it with its namespace',
-      });
-    }
-    const [record] = found;
-    if (record === undefined) throw new MerlonError('ENDPOINT_NOT_FOUND', `there is no endpoint "${name}"`);
-    return record;
+    return endpointNamed([...this.#byName.values()], name);
   }
 
   #mtu({ addresses, ...spec }: EndpointSpec): number {

@@ -43,6 +43,8 @@ export interface EventDescription {
   readonly length: number;
   readonly suppressed?: number;
   readonly xdp?: boolean;
+  /** It travels against its connection: policy judged the other way. */
+  readonly reply?: boolean;
 }
 
 /** What the numbers in a record stand for, looked up when somebody reads it. */
@@ -104,7 +106,14 @@ export function describe(view: DataView, seq: number, names: Names): EventDescri
     length: e.length,
     ...(e.suppressed === 0 ? {} : { suppressed: e.suppressed }),
     ...((e.flags & FLAG.xdp) === 0 ? {} : { xdp: true }),
+    ...((e.flags & FLAG.reply) === 0 ? {} : { reply: true }),
   };
+}
+
+/** Whether the record tells of a packet that did not pass, without describing the rest of it. */
+export function isRefusal(view: DataView): boolean {
+  const { reason, flags } = readEvent(view);
+  return reason !== DROP_REASON.NONE && (flags & FLAG.audit) === 0;
 }
 
 function verdictWord(e: Event): VerdictWord {

@@ -7,6 +7,7 @@ export {
   describe,
   type EndDescription,
   type EventDescription,
+  isRefusal,
   type Names,
   type RuleRef,
   type VerdictWord,

@@ -2,6 +2,7 @@
  * Domain types: what every part of merlon means by identity, policy, endpoint, node and device. Parsers live
  * beside the types they produce; past them a value is valid.
  */
+export * from './endpoint-name.ts';
 export * from './facts.ts';
 export * from './findings.ts';
 export * from './fqdn.ts';

@@ -299,7 +299,7 @@ test.serial('remove – leaves nothing, and gives back what the node was set to'
     (await blue.ipJson<{ ifname: string }>('link')).map(({ ifname }) => ifname),
     ['lo'],
   );
-  await t.throwsAsync(w.endpoints.remove('blue'), { message: /there is no endpoint "blue"/ });
+  await t.throwsAsync(w.endpoints.remove('blue'), { message: /no endpoint "blue"/ });
   await restoreSysctls(w.stateDir, (e) => t.fail(e.message));
   t.is(await forwarding(), '0\n1\n');
   const again = await w.endpoints.add(request(blue, 5));

@@ -5,9 +5,11 @@ import type {
   EndpointView,
   EventQuery,
   FailsafeView,
+  FlowQuery,
   HostfwModeView,
   IdentityView,
   MetricView,
+  OneEventQuery,
   Parts,
   ReloadView,
 } from '#api';
@@ -33,7 +35,7 @@ import { policyStatus, policyViews } from './policies.ts';
 import { policyMap } from './policy-map.ts';
 import { statusView } from './status.ts';
 import { worldView } from './world.ts';
-import { counterViews, eventViews, flowViews } from './traffic.ts';
+import { counterViews, eventViews, flowViews, oneEvent } from './traffic.ts';
 
 /** A change that takes longer than this to be enforced is answered as not in time; it goes on all the same. */
 const ENFORCE_TIMEOUT_MS = 10_000;
@@ -136,8 +138,9 @@ export class AgentView implements Parts {
     return generationViews(this.#context);
   }
 
-  async generation(number: number): Promise<unknown> {
-    return generationToJson(await this.#context.generations.get(number));
+  async generation(number: number | undefined): Promise<unknown> {
+    const { generations } = this.#context;
+    return generationToJson(await generations.get(number ?? generations.active));
   }
 
   devices() {
@@ -198,8 +201,12 @@ export class AgentView implements Parts {
     return this.#context.report.view();
   }
 
-  flows() {
-    return flowViews(this.#context, this.#names);
+  flows(query: FlowQuery) {
+    return flowViews(this.#context, this.#names, query);
+  }
+
+  event(query: OneEventQuery) {
+    return oneEvent(this.#context, this.#names, query);
   }
 
   counters() {

@@ -5,8 +5,7 @@
  */
 import type { PolicyMapView } from '#api';
 import { type CellReading, type PolicyReading, RULESET_HOST, type RulesetReading } from '#datapath';
-import { MerlonError } from '#kit/errors';
-import type { Direction, EndpointRow } from '#model';
+import { type Direction, endpointNamed } from '#model';
 import type { Cell, CompiledPolicy, DirectionImage, RuleSetImage } from '#policy';
 import type { ViewContext } from './context.ts';
 import type { NumberNames } from './names.ts';
@@ -20,7 +19,7 @@ interface Subject {
   readonly isAudited: boolean;
 }
 
-/** Rows of the host or of one endpoint, by id or name. Error: NOT_FOUND. */
+/** Rows of the host or of one endpoint, by id or name. Error: ENDPOINT_NOT_FOUND. */
 export function policyMap(
   context: ViewContext,
   names: NumberNames,
@@ -40,23 +39,13 @@ function subjectOf(context: ViewContext, compiled: CompiledPolicy, endpoint: str
     const isAudited = datapath.hostMode === 'audit';
     return { image: compiled.host, held: reading.ruleset(RULESET_HOST), isAudited };
   }
-  const row = endpointOf([...tables.endpoints.all()], endpoint);
+  const row = endpointNamed([...tables.endpoints.all()], endpoint);
   const index = datapath.endpoints.rulesetInMemory(row.id);
   return {
     image: compiled.ruleSets.find((r) => r.key === compiled.endpoints.get(row.id)),
     held: index === undefined ? undefined : reading.ruleset(index),
     isAudited: datapath.endpoints.isAuditedInMemory(row.id),
   };
-}
-
-function endpointOf(all: readonly EndpointRow[], wanted: string): EndpointRow {
-  const found = all.find(
-    (e) => String(e.id) === wanted || e.name === wanted || `${e.namespace}/${e.name}` === wanted,
-  );
-  if (found !== undefined) return found;
-  throw new MerlonError('NOT_FOUND', `no endpoint "${wanted}"`, {
-    hint: '`merlon endpoint list` shows them',
-  });
 }
 
 /** A verdict with the rules that gave it. */

@@ -1,8 +1,8 @@
 /** Flow records, counters and events as the API answers them. */
-import type { CountersView, EventView, FlowView, LostView } from '#api';
-import type { EventQuery } from '#api';
+import type { CountersView, EventQuery, EventView, FlowQuery, FlowView, LostView, OneEventQuery } from '#api';
 import type { DropCounter, FlowEnd, FlowRecord, FlowVerdict } from '#datapath';
-import { describe, read } from '#flow';
+import { describe, type EventLog, isRefusal, read } from '#flow';
+import { MerlonError } from '#kit/errors';
 import { hasPorts, protocolName } from '#model';
 import type { ViewContext } from './context.ts';
 import type { NumberNames } from './names.ts';
@@ -15,8 +15,12 @@ const VERDICT_WORDS: Readonly<Record<string, string>> = {
   REDIRECT: 'REDIRECTED',
 };
 
-export async function* flowViews({ datapath }: ViewContext, names: NumberNames): AsyncGenerator<FlowView> {
-  for (const chunk of datapath.flows()) for (const record of chunk) yield flowView(record, names);
+export async function* flowViews(
+  { datapath }: ViewContext,
+  names: NumberNames,
+  { between }: FlowQuery,
+): AsyncGenerator<FlowView> {
+  for (const chunk of datapath.flows(between)) for (const record of chunk) yield flowView(record, names);
 }
 
 function flowView(r: FlowRecord, names: NumberNames): FlowView {
@@ -114,4 +118,31 @@ export async function* eventViews(
       yield { lost: { before: reading.before, why: 'only the last events are kept in memory' } };
     } else yield describe(reading.view, reading.seq, names);
   }
+}
+
+/** One event by its number, or the last refusal. Throws `NOT_FOUND`. */
+export function oneEvent({ log }: ViewContext, names: NumberNames, query: OneEventQuery): EventView {
+  const found = 'seq' in query ? bySequence(log, query.seq, names) : lastDrop(log, query.source, names);
+  if (found !== undefined) return found;
+  const kept = log.first === log.next ? 'none is' : `${log.first} to ${log.next - 1} are`;
+  const sentence =
+    'seq' in query
+      ? `event ${query.seq} is not kept: ${kept}`
+      : `no refusal${query.source === undefined ? '' : ` of a packet from ${query.source}`} is kept`;
+  throw new MerlonError('NOT_FOUND', sentence, { hint: '`merlon events` lists what is kept' });
+}
+
+function bySequence(log: EventLog, seq: number, names: NumberNames): EventView | undefined {
+  const view = log.record(seq);
+  return view && describe(view, seq, names);
+}
+
+function lastDrop(log: EventLog, source: string | undefined, names: NumberNames): EventView | undefined {
+  for (let seq = log.next - 1; seq >= log.first; seq--) {
+    const view = log.record(seq);
+    if (view === undefined || !isRefusal(view)) continue;
+    const event = describe(view, seq, names);
+    if (source === undefined || event.source.ip === source) return event;
+  }
+  return undefined;
 }

@@ -1,28 +1,16 @@
 /** `merlon endpoint get`: one endpoint, by id or name. */
 import { call, type EndpointView } from '#api/client';
-import { MerlonError } from '#kit/errors';
-import { nearest } from '#kit/nearest';
+import { endpointNamed } from '#model';
 import type { Context, Run } from '../verb.ts';
 
 export const run: Run = async (context, [wanted = '']) => {
-  const found = await endpointNamed(context, wanted);
+  const found = await oneEndpoint(context, wanted);
   await context.output.value(found, () => render(found));
 };
 
 /** The endpoint of this id or name. Error: ENDPOINT_NOT_FOUND. */
-export async function endpointNamed(context: Context, wanted: string): Promise<EndpointView> {
-  const all = await call<readonly EndpointView[]>('/v1/endpoints', context);
-  const found = all.find(
-    (e) => String(e.id) === wanted || e.name === wanted || `${e.namespace}/${e.name}` === wanted,
-  );
-  if (found !== undefined) return found;
-  const close = nearest(
-    wanted,
-    all.map((e) => e.name),
-  );
-  throw new MerlonError('ENDPOINT_NOT_FOUND', `no endpoint "${wanted}"`, {
-    hint: close === undefined ? '`merlon endpoint list` shows them' : `did you mean "${close}"?`,
-  });
+export async function oneEndpoint(context: Context, wanted: string): Promise<EndpointView> {
+  return endpointNamed(await call<readonly EndpointView[]>('/v1/endpoints', context), wanted);
 }
 
 function render(e: EndpointView): string {

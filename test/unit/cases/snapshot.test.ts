@@ -1,17 +1,28 @@
 /** What an agent sends is the world it has. */
 import test from 'ava';
-import { SnapshotRun, snapshotFromJson, snapshotToJson, viewOf } from '#cases';
+import { type NodeFacts, SnapshotRun, snapshotFromJson, snapshotToJson, viewOf } from '#cases';
 import { MerlonError } from '#kit/errors';
 import { DEFAULT_PARSE_OPTIONS } from '#model/parse';
 import { EMPTY_NUMBERING } from '#policy';
 import { randomFlow } from '../policy/flows.ts';
 import { randomWorld } from '../policy/generate.ts';
 
+const NODE: NodeFacts = {
+  mode: 'enforce',
+  hostAudit: [],
+  auditedEndpoints: [],
+  failsafe: [],
+  builtins: { dhcp: true, fragNeeded: true, icmp6Redirect: false },
+  hasProxy: false,
+  devices: ['eth0'],
+  endpointDevices: {},
+};
+
 function snapshot(seed: number) {
   const world = randomWorld(seed);
   const endpoints = world.endpoints.map((row) => ({ ...row, name: `pod/${row.id}` }));
   const given = { ...world, node: 'here', endpoints, numbering: EMPTY_NUMBERING };
-  return { world, snapshot: { world: given, parse: DEFAULT_PARSE_OPTIONS, hostAudit: false } };
+  return { world, snapshot: { world: given, parse: DEFAULT_PARSE_OPTIONS, node: NODE } };
 }
 
 test('snapshot – goes through JSON without a change of any verdict', (t) => {
