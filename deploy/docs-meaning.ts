@@ -27,6 +27,13 @@ export const KEY_MEANING: Readonly<Partial<Record<ConfigKey, string>>> = {
   'enable-node-selector-labels': 'Tell other nodes apart by their labels: `fromNodes` and `toNodes` work.',
   'policy-default-local-cluster': 'A selector that names no cluster means this one.',
   'enable-non-default-deny-policies': 'Honour `enableDefaultDeny: false`.',
+  identityLabels:
+    'Which labels make the identity of an endpoint, beside the defaults: `k8s:app` keeps, `!team` drops; with one that keeps, all others are dropped.',
+  'enable-extended-ip-protocols':
+    'Pods may speak VRRP and IGMP, and policies may leave the port empty. Off: such packets of pods are dropped.',
+  'enable-icmp-rules': 'Accept `icmps` in policies.',
+  'enable-l7-proxy': 'Accept layer 7, TLS and listener rules in policies.',
+  'enable-k8s-networkpolicy': 'Enforce NetworkPolicy objects.',
   'allow-localhost': 'Whether the node always reaches its own endpoints, or only where policy allows it.',
   'allow-icmp-frag-needed': 'Let path MTU messages pass whatever policy says.',
   'hostfw.enabled': 'Enforce policies with `nodeSelector` on this node.',

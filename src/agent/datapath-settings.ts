@@ -16,6 +16,7 @@ export function datapathSettings({ values }: NodeConfig): Loaded {
       ...strictEthertypes(values['hostfw.strictEthertypes'] ?? []),
       cfg_builtin_dhcp: values['hostfw.builtin.dhcp'] === false ? 0 : 1,
       cfg_icmp6_redirect_pass: values['hostfw.builtin.icmp6Redirect'] === 'pass' ? 1 : 0,
+      cfg_extended_protocols: values['enable-extended-ip-protocols'] === true ? 1 : 0,
       cfg_allow_icmp_frag_needed: values['allow-icmp-frag-needed'] === false ? 0 : 1,
     },
     timeouts: {

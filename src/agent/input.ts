@@ -1,14 +1,11 @@
 /** What policy is compiled from, read out of the tables. */
-import { identityLabels, labelFilter } from '#policy';
+import { identityLabels, type LabelFilter, labelFilter } from '#policy';
 import { type EndpointRow, NO_FACTS, type PolicyFacts } from '#model';
 import type { AnyTable } from '#table';
 import type { ControlInput } from './control.ts';
 import { nodeLabels, peerNodes, policyConfig } from './settings.ts';
 import { isAuditEverywhere } from './modes.ts';
 import { type AgentTables, configOf, modesOf } from './tables.ts';
-
-/** Which labels of an endpoint make its identity: the default of `identityLabels`. */
-const FILTER = labelFilter();
 
 /** The tables that `controlInput` reads. */
 export function inputTables(tables: AgentTables): readonly AnyTable[] {
@@ -19,8 +16,14 @@ export function inputTables(tables: AgentTables): readonly AnyTable[] {
 
 /** Gives everything at a moment; undefined while a table waits for its source, since half a source is no input. */
 export function controlInputs(tables: AgentTables): () => ControlInput | undefined {
-  const subjects: Subjects = new WeakMap();
-  return () => controlInput(tables, subjects);
+  let subjects: Subjects | undefined;
+  return () => {
+    const entries = configOf(tables).values.identityLabels ?? [];
+    if (subjects?.entries.join(' ') !== entries.join(' ')) {
+      subjects = { entries, filter: labelFilter(entries), known: new WeakMap() };
+    }
+    return controlInput(tables, subjects);
+  };
 }
 
 function controlInput(tables: AgentTables, subjects: Subjects): ControlInput | undefined {
@@ -49,16 +52,26 @@ export function unsyncedTables(tables: AgentTables): readonly string[] {
     .map((table) => `${table.name} (${table.unsynced.join(', ')})`);
 }
 
-/** What a row became the last time: the compilers tell by the object that nothing changed. */
-type Subjects = WeakMap<EndpointRow, EndpointRow>;
+/** What a row became the last time under this filter: the compilers tell by the object that nothing changed. */
+interface Subjects {
+  readonly entries: readonly string[];
+  /** Which labels of an endpoint make its identity. */
+  readonly filter: LabelFilter;
+  readonly known: WeakMap<EndpointRow, EndpointRow>;
+}
 
 /** An endpoint as policy sees it; port names come from the manifest of a workload, if it is one. */
-function asSubject(row: EndpointRow, tables: AgentTables, subjects: Subjects, audit: boolean): EndpointRow {
+function asSubject(
+  row: EndpointRow,
+  tables: AgentTables,
+  { filter, known: subjects }: Subjects,
+  audit: boolean,
+): EndpointRow {
   const namedPorts = tables.manifests.workloads.get(`${row.namespace}/${row.name}`)?.namedPorts;
   const known = subjects.get(row);
   const hasItsPorts = known?.namedPorts === (namedPorts ?? row.namedPorts);
   if (known !== undefined && hasItsPorts && known.audit === audit) return known;
-  const labels = identityLabels(row.labels, FILTER);
+  const labels = identityLabels(row.labels, filter);
   const subject = { ...row, ...(namedPorts === undefined ? {} : { namedPorts }), labels, audit };
   subjects.set(row, subject);
   return subject;

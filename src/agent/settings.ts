@@ -48,8 +48,11 @@ export function parseOptions(config: NodeConfig): ParseOptions {
     clusterName: value(config, 'cluster-name'),
     policyDefaultLocalCluster: value(config, 'policy-default-local-cluster'),
     nonDefaultDenyPolicies: value(config, 'enable-non-default-deny-policies'),
-    extendedIpProtocols: false,
+    extendedIpProtocols: value(config, 'enable-extended-ip-protocols'),
     nodeSelectorLabels: value(config, 'enable-node-selector-labels'),
+    l7Proxy: value(config, 'enable-l7-proxy'),
+    icmpRules: value(config, 'enable-icmp-rules'),
+    networkPolicies: value(config, 'enable-k8s-networkpolicy'),
   };
 }
 

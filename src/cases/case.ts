@@ -17,6 +17,10 @@ export interface CaseConfig {
   readonly policyCIDRMatchMode: readonly string[];
   readonly extendedIPProtocols: boolean;
   readonly nonDefaultDenyPolicies: boolean;
+  readonly l7Proxy: boolean;
+  readonly icmpRules: boolean;
+  readonly k8sNetworkPolicy: boolean;
+  readonly allowIcmpFragNeeded: boolean;
   /** Entries of the label filter beside the default ones. */
   readonly labels: readonly string[];
   /** Security-group id → addresses. */
@@ -38,6 +42,10 @@ export const DEFAULT_CASE_CONFIG: CaseConfig = {
   policyCIDRMatchMode: [],
   extendedIPProtocols: false,
   nonDefaultDenyPolicies: true,
+  l7Proxy: true,
+  icmpRules: true,
+  k8sNetworkPolicy: true,
+  allowIcmpFragNeeded: true,
   labels: [],
   groups: {},
   authenticatedPairs: [],

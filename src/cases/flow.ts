@@ -6,6 +6,7 @@ import { assertNever, MerlonError } from '#kit/errors';
 import { formatIp, type Ip, parseCidrOrIp, parseIp } from '#kit/ip';
 import {
   type Direction,
+  hasPorts,
   type L7Request,
   type Policy,
   protocolName,
@@ -33,6 +34,7 @@ import {
   nodesOf,
   nodeWorld,
 } from './node-world.ts';
+import { partyText } from './flow-text.ts';
 import type { ParseOptions } from '#model/parse';
 import type { Hook } from './path.ts';
 import { parseOptions } from './read.ts';
@@ -165,11 +167,17 @@ export class CaseRun implements FlowWorld {
     const open = (because: string): FlowResult => ({ verdict: 'allow', sides: [], because, via });
     if (flow.ct === 'reply' || flow.ct === 'related') return open(`${flow.ct} of a flow that is admitted`);
     if (isSame(from, to)) return open('never leaves its network namespace');
+    if (isFragNeeded(flow) && this.world.config.allowIcmpFragNeeded) return open('a path MTU message');
     const sides = [
       flow.direction === 'ingress' ? undefined : this.#side('egress', from, to, flow, port),
       flow.direction === 'egress' ? undefined : this.#side('ingress', to, from, flow, port),
     ].filter((side) => side !== undefined);
     if (sides.length === 0) return open('neither side is a subject of policy');
+    const isOfPod = sides.some(({ subject }) => subject !== 'host');
+    if (isOfPod && isUnknownToPods(flow, this.world)) {
+      const because = `pods speak no ${protocolName(flow.protocol)} without enable-extended-ip-protocols`;
+      return { verdict: 'deny', sides: [], because, via };
+    }
     return { verdict: combined(sides), sides, because: undefined, via };
   }
 
@@ -409,6 +417,17 @@ function l7Request(request: CaseRequest): L7Request {
   }
 }
 
+/** policy.md §8.4: IPv4 alone. */
+function isFragNeeded({ protocol, port, icmpCode }: CaseFlow): boolean {
+  return protocol === PROTOCOL_ICMP && port === 3 && icmpCode === 4;
+}
+
+/** policy.md §5.1: what is neither TCP, UDP, SCTP nor ICMP is dropped whatever policy says. */
+function isUnknownToPods({ protocol }: CaseFlow, { config }: CaseWorld): boolean {
+  const isIcmp = protocol === PROTOCOL_ICMP || protocol === PROTOCOL_ICMP6;
+  return !hasPorts(protocol) && !isIcmp && !config.extendedIPProtocols;
+}
+
 /** Positions of the endpoints that a service selects. */
 function backendIndexes(service: CaseService, world: CaseWorld): readonly number[] {
   const { selector } = service;
@@ -438,50 +457,5 @@ function memberName(member: Member): string {
       return member.entity === HEALTH ? HEALTH : `entity:${member.entity}`;
     default:
       return assertNever(member);
-  }
-}
-
-/** A party as it is written. */
-function partyText(party: CaseParty): string {
-  switch (party.kind) {
-    case 'endpoint':
-      return party.name;
-    case 'ip':
-      return party.ip;
-    case 'entity':
-      return `entity:${party.entity}`;
-    case 'node':
-    case 'service':
-      return `${party.kind}:${party.name}`;
-    default:
-      return assertNever(party);
-  }
-}
-
-/** `shop/frontend → shop/backend TCP/8080`, for people. */
-export function flowText(flow: CaseFlow): string {
-  const l4 =
-    flow.port === undefined ? protocolName(flow.protocol) : `${protocolName(flow.protocol)}/${flow.port}`;
-  const rest = [flow.ct === 'new' ? '' : flow.ct, flow.direction === 'both' ? '' : `${flow.direction} only`]
-    .filter((word) => word !== '')
-    .map((word) => ` (${word})`)
-    .join('');
-  return `${partyText(flow.from)} → ${partyText(flow.to)} ${l4}${requestText(flow)}${rest}`;
-}
-
-function requestText({ request }: CaseFlow): string {
-  switch (request?.kind) {
-    case undefined:
-      return '';
-    case 'http':
-      return ` ${request.method} ${request.host}${request.path}`;
-    case 'kafka':
-      return ` ${request.apiKey}${request.topic === undefined ? '' : ` ${request.topic}`}`;
-    case 'dns':
-      return ` asks ${request.name}`;
-    case 'sni':
-      return ` SNI ${JSON.stringify(request.name)}`;
-    default:
-      return assertNever(request);
   }
 }

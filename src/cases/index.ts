@@ -12,7 +12,8 @@ export type { Case, CaseFlow, CaseVerdict, CaseWorld, Expectation } from './case
 export { type Difference, diffPolicies, type Side as DiffSide } from './diff.ts';
 export type { Hook, NodeFacts, Stage } from './path.ts';
 export { concluded, explain, type Explanation } from './explain.ts';
-export { CaseRun, type FlowResult, flowText, type FlowWorld, type Side } from './flow.ts';
+export { flowText } from './flow-text.ts';
+export { CaseRun, type FlowResult, type FlowWorld, type Side } from './flow.ts';
 export {
   type Documents,
   documentsDigest,

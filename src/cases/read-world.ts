@@ -9,8 +9,10 @@ import {
   readList,
   readMap,
   readText,
+  readWord,
 } from '#model/document';
 import { PORT_PROTOCOLS, type ServicePort } from '#model';
+import { CONFIG_KEYS, type ConfigKey, labelFilterEntry, textList } from '#model/config';
 import {
   type CaseAnswer,
   type CaseCidrGroup,
@@ -75,9 +77,53 @@ function checkNames(top: Fields, key: string, rows: readonly { readonly name: st
     fail(place, 'CASE_SCHEMA', `${quote(twice)} stands twice`, 'give each a name of its own');
 }
 
+/** The key of NodeConfig that an option of a case stands for: it may be written as that, or as its aliases. */
+const NODE_KEYS: Partial<Record<keyof CaseConfig, ConfigKey>> = {
+  policyEnforcementMode: 'enable-policy',
+  auditMode: 'policy-audit-mode',
+  enableIPv4: 'enable-ipv4',
+  enableIPv6: 'enable-ipv6',
+  clusterName: 'cluster-name',
+  policyDefaultLocalCluster: 'policy-default-local-cluster',
+  allowLocalhost: 'allow-localhost',
+  hostFirewall: 'hostfw.enabled',
+  nodeSelectorLabels: 'enable-node-selector-labels',
+  policyCIDRMatchMode: 'policy-cidr-match-mode',
+  extendedIPProtocols: 'enable-extended-ip-protocols',
+  nonDefaultDenyPolicies: 'enable-non-default-deny-policies',
+  l7Proxy: 'enable-l7-proxy',
+  icmpRules: 'enable-icmp-rules',
+  k8sNetworkPolicy: 'enable-k8s-networkpolicy',
+  allowIcmpFragNeeded: 'allow-icmp-frag-needed',
+  labels: 'identityLabels',
+};
+
+/** How an option may be written. */
+function spellings(option: string): readonly string[] {
+  const name = NODE_KEYS[option as keyof CaseConfig];
+  return name === undefined ? [option] : [...new Set([option, name, ...CONFIG_KEYS[name].aliases])];
+}
+
+/** The options by their names in cases, however they are written. */
+function readOptions(place: Place): Fields | undefined {
+  const options = Object.keys(DEFAULT_CASE_CONFIG);
+  const fields = readMap(place, options.flatMap(spellings), 'the options of a case');
+  if (fields === undefined) return undefined;
+  for (const option of options) {
+    const [, second] = spellings(option).filter((key) => fields.has(key));
+    const twice = second === undefined ? undefined : fields.get(second);
+    if (twice !== undefined) fail(twice, 'CASE_SCHEMA', `${second} is ${option}, which is there`, 'keep one');
+  }
+  const get = (option: string) =>
+    spellings(option)
+      .map((key) => fields.get(key))
+      .find((found) => found !== undefined);
+  return { place, get, has: (option) => get(option) !== undefined };
+}
+
 function readConfig(top: Fields): CaseConfig {
   const place = top.get('config');
-  const fields = place && readMap(place, Object.keys(DEFAULT_CASE_CONFIG), 'the options of a case');
+  const fields = place && readOptions(place);
   if (fields === undefined) return DEFAULT_CASE_CONFIG;
   const d = DEFAULT_CASE_CONFIG;
   const flag = (key: keyof CaseConfig) => booleanOf(fields, key, d[key] === true);
@@ -97,13 +143,23 @@ function readConfig(top: Fields): CaseConfig {
     allowLocalhost: wordOf(fields, 'allowLocalhost', isLocalhost, d.allowLocalhost),
     hostFirewall: flag('hostFirewall'),
     nodeSelectorLabels: flag('nodeSelectorLabels'),
-    policyCIDRMatchMode: itemsOf(fields, 'policyCIDRMatchMode', readText),
+    policyCIDRMatchMode: itemsOf(fields, 'policyCIDRMatchMode', (item) => readWord(item, ['nodes', 'pods'])),
     extendedIPProtocols: flag('extendedIPProtocols'),
     nonDefaultDenyPolicies: flag('nonDefaultDenyPolicies'),
-    labels: itemsOf(fields, 'labels', readText),
+    l7Proxy: flag('l7Proxy'),
+    icmpRules: flag('icmpRules'),
+    k8sNetworkPolicy: flag('k8sNetworkPolicy'),
+    allowIcmpFragNeeded: flag('allowIcmpFragNeeded'),
+    labels: readLabelFilter(fields),
     groups: readGroups(fields),
     authenticatedPairs: itemsOf(fields, 'authenticatedPairs', readPair),
   };
+}
+
+/** A list, or one text with spaces between, as Helm has it. */
+function readLabelFilter(config: Fields): readonly string[] {
+  const place = config.get('labels');
+  return place === undefined ? [] : (textList(labelFilterEntry, /\s+/).read(place) ?? []);
 }
 
 function readGroups(config: Fields): CaseConfig['groups'] {

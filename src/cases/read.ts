@@ -120,6 +120,9 @@ export function parseOptions(config: CaseConfig): ParseOptions {
     nonDefaultDenyPolicies: config.nonDefaultDenyPolicies,
     extendedIpProtocols: config.extendedIPProtocols,
     nodeSelectorLabels: config.nodeSelectorLabels,
+    l7Proxy: config.l7Proxy,
+    icmpRules: config.icmpRules,
+    networkPolicies: config.k8sNetworkPolicy,
     cloudGroupProviders: Object.keys(config.groups).length > 0 ? ['aws'] : [],
   };
 }

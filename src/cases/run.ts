@@ -2,7 +2,8 @@
 import { formatAt, formatError, MerlonError } from '#kit/errors';
 import { errorFromProblem } from '#model/parse';
 import type { Case, CaseVerdict, Expectation, Rejection } from './case.ts';
-import { CaseRun, type FlowResult, flowText, type Side } from './flow.ts';
+import { flowText } from './flow-text.ts';
+import { CaseRun, type FlowResult, type Side } from './flow.ts';
 
 /** One expectation's outcome. */
 export interface Outcome {

@@ -42,6 +42,10 @@ const catalogue = {
     'A host policy is ignored: the host firewall is switched off.',
     'Set hostfw.enabled: true.',
   ),
+  'network-policies-off': warning(
+    'A NetworkPolicy is ignored: NetworkPolicies are switched off.',
+    'Set enable-k8s-networkpolicy: true.',
+  ),
   'namespace-label-typo': warning(
     'A selector uses a key that looks like a label of namespaces, but nobody has it.',
     'Write io.kubernetes.pod.namespace, or io.cilium.k8s.namespace.labels. before a label of the Namespace.',

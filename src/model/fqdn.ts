@@ -21,19 +21,42 @@ export function patternFault(text: string): string | undefined {
   return /^[-a-zA-Z0-9_.*]+$/.test(text) ? undefined : 'letters, digits, - _ . and * only';
 }
 
+/** Whether a canonical name is meant. */
+export type NameTest = (name: string) => boolean;
+
 /**
- * The names that a canonical name or pattern means. A lone `*` is every name, `**.` in front one or more whole
- * labels, any other run of `*` a part of one label, perhaps an empty one.
+ * The names that a canonical name or pattern means. A lone `*` (or `**`) is every name, `**.` in front one or more
+ * whole labels, any other run of `*` a part of one label, perhaps an empty one. A label is compared in time that
+ * grows with its length times the pattern's: names come from strangers.
  */
-export function fqdnRegExp(pattern: string): RegExp {
-  if (/^\*+$/.test(pattern)) return /^.*$/;
+export function fqdnTest(pattern: string): NameTest {
+  if (pattern === '*' || pattern === '**') return () => true;
+  if (!pattern.includes('*')) return (name) => name === pattern;
   const isDeep = pattern.startsWith('**.');
-  const rest = isDeep ? pattern.slice(3) : pattern;
-  const body = rest.replaceAll(/[^-a-z0-9_*]/g, '\\$&').replaceAll(/\*+/g, '[-a-z0-9_]*');
-  return new RegExp(`^${isDeep ? '(?:[-a-z0-9_]+\\.)+' : ''}${body}$`);
+  const wanted = (isDeep ? pattern.slice(3) : pattern).split('.');
+  return (name) => {
+    const labels = name.split('.');
+    const more = labels.length - wanted.length;
+    if (isDeep ? more < 1 || !labels.slice(0, more).every(isWholeLabel) : more !== 0) return false;
+    return wanted.every((want, i) => labelMatches(want, labels[labels.length - wanted.length + i] ?? ''));
+  };
+}
+
+const isWholeLabel = (label: string): boolean => /^[-a-z0-9_]+$/.test(label);
+
+/** One label; on a mismatch the last run of `*` takes one sign more. */
+function labelMatches(want: string, label: string): boolean {
+  let [at, star, resume] = [0, -1, 0];
+  for (let i = 0; i < label.length; ) {
+    if (want[at] === '*') [star, resume] = [at++, i];
+    else if (want[at] === label[i]) [at, i] = [at + 1, i + 1];
+    else if (star < 0 || !isWholeLabel(label.charAt(resume))) return false;
+    else [at, i] = [star + 1, ++resume];
+  }
+  return /^\**$/.test(want.slice(at));
 }
 
 /** Whether a canonical pattern means the name. */
 export function fqdnMatches(pattern: string, name: string): boolean {
-  return fqdnRegExp(pattern).test(canonicalName(name));
+  return fqdnTest(pattern)(canonicalName(name));
 }

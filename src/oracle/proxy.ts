@@ -1,4 +1,5 @@
 /** What a proxy would say of a request, and who must prove who they are: rule by rule (policy.md §4.7, §9.4 to §9.7). */
+import { wholeRe2 } from '#kit/re2';
 import type {
   HttpRule,
   KafkaRule,
@@ -55,14 +56,18 @@ export function proxyAnswer(
   const best = Math.min(...asking.map((rule) => rank(rule.proxy)));
   const parser = kindOf(asking.find((rule) => rank(rule.proxy) === best)?.proxy);
   if (flow.request === undefined) return { parser };
-  return { parser, permitted: isOpen || isPermitted(rules, parser, flow.request) };
+  return { parser, permitted: isOpen || isPermitted(rules, parser, flow, flow.request) };
 }
 
-function isPermitted(rules: readonly Rule[], parser: string, request: L7Request): boolean {
+const isDns = ({ proxy }: Rule): boolean => proxy?.l7?.kind === 'dns';
+
+function isPermitted(rules: readonly Rule[], parser: string, flow: Flow, request: L7Request): boolean {
   if (parser === 'crd') return true;
   return rules.some((rule) => {
     const { proxy } = rule;
-    if (proxy === undefined) return parser !== 'dns' || namesPorts(rule);
+    // Who may use more than the one port may not ask for every name.
+    if (proxy === undefined)
+      return parser !== 'dns' || rules.some((r) => isDns(r) && haveOnePort(r, rule, flow));
     const kind = kindOf(proxy);
     if (kind !== parser && (kind !== 'tls' || parser === 'dns')) return false;
     const { serverNames, l7 } = proxy;
@@ -92,8 +97,7 @@ function isHttp(rule: HttpRule, http: NonNullable<L7Request['http']>): boolean {
   for (const key of ['path', 'method', 'host'] as const) {
     const pattern = rule[key];
     if (pattern === undefined) continue;
-    const found = new RegExp(`(?:${pattern})$`, 'sy').exec(http[key]);
-    if (found === null) return false;
+    if (!wholeRe2(pattern).test(http[key])) return false;
   }
   for (const { name, value } of rule.headers) {
     const have = http.headers[name];

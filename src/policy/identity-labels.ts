@@ -3,6 +3,7 @@
  * to policy.
  */
 import { MerlonError } from '#kit/errors';
+import { re2 } from '#kit/re2';
 import { type Label, type LabelSet, labelSet } from '#kit/labels';
 
 /** One entry of the filter, `[source:][!]regex`, anchored at the start of the key. */
@@ -56,12 +57,11 @@ function parseEntry(text: string): LabelFilterEntry {
   const colon = /^[^:\\!(]*:/.exec(text)?.[0];
   const rest = text.slice(colon?.length ?? 0);
   const include = !rest.startsWith('!');
-  try {
-    const pattern = new RegExp(`^(?:${include ? rest : rest.slice(1)})`);
-    return { source: colon?.slice(0, -1), include, pattern };
-  } catch (cause) {
-    throw new MerlonError('CONFIG_VALUE', `label filter "${text}" is no regular expression`, { cause });
+  const found = re2(include ? rest : rest.slice(1));
+  if ('fault' in found) {
+    throw new MerlonError('CONFIG_VALUE', `label filter "${text}" is no regular expression: ${found.fault}`);
   }
+  return { source: colon?.slice(0, -1), include, pattern: new RegExp(`^(?:${found.source})`, 'u') };
 }
 
 /** The labels that make an identity. Of an inclusive and an exclusive match the longer decides. */

@@ -3,7 +3,7 @@
  * each pattern of the policies that means the name. Patterns and names come and go one by one.
  */
 import type { RowChanges } from '#kit/rows';
-import { canonicalName, fqdnRegExp, type LearntNameRow } from '#model';
+import { canonicalName, fqdnTest, type LearntNameRow, type NameTest } from '#model';
 import { Counted } from './counted.ts';
 
 /** A name with the addresses learnt for it and the patterns that mean it. */
@@ -20,7 +20,7 @@ export interface Learnt {
 }
 
 export class LearntNames {
-  readonly #patterns = new Map<string, RegExp>();
+  readonly #patterns = new Map<string, NameTest>();
   readonly #names = new Map<string, KnownName>();
 
   /** What comes and goes with them; an address has a pattern as often as names of it are meant. */
@@ -34,10 +34,10 @@ export class LearntNames {
       }
     }
     for (const pattern of patterns.come) {
-      const regExp = fqdnRegExp(pattern);
-      this.#patterns.set(pattern, regExp);
+      const isMeant = fqdnTest(pattern);
+      this.#patterns.set(pattern, isMeant);
       for (const name of this.#names.values()) {
-        if (!regExp.test(name.canonical)) continue;
+        if (!isMeant(name.canonical)) continue;
         name.patterns.add(pattern);
         changes.come.push(...learnt(name, pattern));
       }
@@ -55,7 +55,7 @@ export class LearntNames {
 
   #newName(name: string): KnownName {
     const canonical = canonicalName(name);
-    const meaning = [...this.#patterns].filter(([, regExp]) => regExp.test(canonical));
+    const meaning = [...this.#patterns].filter(([, isMeant]) => isMeant(canonical));
     return { canonical, addresses: new Counted(), patterns: new Set(meaning.map(([pattern]) => pattern)) };
   }
 

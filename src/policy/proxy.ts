@@ -4,6 +4,7 @@
  */
 import { assertNever } from '#kit/errors';
 import { compareText } from '#kit/order';
+import { wholeRe2 } from '#kit/re2';
 import {
   canonicalName,
   fqdnMatches,
@@ -57,8 +58,10 @@ export function mergedProxy(deciding: readonly ResolvedRule[], isOpen: boolean):
   const parser = first === undefined ? 'tls' : parserOf(first.proxy);
   const contributing = asking.filter(({ proxy }) => contributes(parser, proxy));
   const plain = deciding.filter((rule) => rule.proxy === undefined);
-  // The DNS proxy asks rules of its port only: who may use every port may not ask for every name.
-  const isWildcard = plain.some((rule) => parser !== 'dns' || rule.portDetail === 2);
+  // The DNS proxy asks rules of its port only: who may use more ports than that may not ask for every name.
+  const isWildcard = plain.some(
+    (rule) => parser !== 'dns' || contributing.some((a) => sharePort(rule, a.rule)),
+  );
   const texts = new Map(
     contributing.map(({ proxy }) => alternativeOf(proxy)).map((a) => [JSON.stringify(a), a]),
   );
@@ -72,6 +75,11 @@ export function mergedProxy(deciding: readonly ResolvedRule[], isOpen: boolean):
     ...sharedContext('originatingTLS', contributing),
     ...(parser === 'crd' && first?.proxy.listener !== undefined ? { listener: first.proxy.listener } : {}),
   });
+}
+
+/** Whether one range of ports, as written, is in both. */
+function sharePort({ ports: a }: ResolvedRule, { ports: b }: ResolvedRule): boolean {
+  return a.written.some(([first, last]) => b.written.some(([f, l]) => f === first && l === last));
 }
 
 function named(rules: Omit<ProxyRuleSet, 'id'>): ProxyRuleSet {
@@ -147,7 +155,7 @@ function l7Permits(l7: L7Rules, request: L7Request): boolean {
 
 function httpMatches(rule: HttpRule, http: NonNullable<L7Request['http']>): boolean {
   const isWhole = (pattern: string | undefined, text: string) =>
-    pattern === undefined || new RegExp(`^(?:${pattern})$`, 's').test(text);
+    pattern === undefined || wholeRe2(pattern).test(text);
   if (!isWhole(rule.path, http.path) || !isWhole(rule.method, http.method)) return false;
   if (!isWhole(rule.host, http.host)) return false;
   const has = (name: string, value: string | undefined) =>

@@ -8,4 +8,5 @@ export { ETHERTYPES } from './ethertypes.ts';
 export type { Key, Support } from './key.ts';
 export * from './keys.ts';
 export * from './read.ts';
+export { labelFilterEntry, textList } from './types.ts';
 export type { FailsafeEntry } from './values.ts';

@@ -5,6 +5,7 @@ import {
   devicePattern,
   duration,
   integer,
+  labelFilterEntry,
   labelMap,
   later,
   list,
@@ -12,6 +13,7 @@ import {
   path,
   port,
   text,
+  textList,
   word,
 } from './types.ts';
 import { nodes } from './values.ts';
@@ -30,7 +32,7 @@ export const NODE_KEYS = {
   }),
   'max-connected-clusters': reserved(integer(255, 511), 255, 'clustermesh §4, §5', { restart: true }),
   labels: key(labelMap, {}, 'HF-11.5', { aliases: ['node-labels'] }),
-  identityLabels: reserved(list(text), undefined, 'policy §12.2', { restart: true }),
+  identityLabels: key(textList(labelFilterEntry, /\s+/), undefined, 'policy §12.2'),
   nodes: key(nodes, [], 'HF-11.6'),
   'sources.directory.paths': key(list(path), ['/etc/merlon/manifests.d'], 'HF-11.1', {
     kubernetes: [],

@@ -20,12 +20,13 @@ export const POLICY_KEYS = {
     aliases: ['enableNonDefaultDenyPolicies'],
   }),
   'enable-node-selector-labels': key(bool, false, 'policy §2', { aliases: ['nodeSelectorLabels'] }),
-  'enable-extended-ip-protocols': reserved(bool, false, 'policy §5.1, HF-1.6', {
+  'enable-extended-ip-protocols': key(bool, false, 'policy §5.1, HF-1.6', {
     aliases: ['extendedIPProtocols'],
+    restart: true,
   }),
-  'enable-icmp-rules': reserved(bool, true, 'policy §5.3'),
-  'enable-l7-proxy': reserved(bool, true, 'policy §6', { aliases: ['l7Proxy'] }),
-  'enable-k8s-networkpolicy': reserved(bool, true, 'policy §11'),
+  'enable-icmp-rules': key(bool, true, 'policy §5.3'),
+  'enable-l7-proxy': key(bool, true, 'policy §6', { aliases: ['l7Proxy'] }),
+  'enable-k8s-networkpolicy': key(bool, true, 'policy §11'),
   'allow-localhost': key(word('auto', 'always', 'policy'), 'auto', 'policy §8.4', {
     aliases: ['allowLocalhost'],
   }),

@@ -1,6 +1,7 @@
 /** Types of configuration values: what they read, their range, and how a person sees them named. */
 import { type Cidr, formatCidr, parseCidrOrIp } from '#kit/ip';
 import { labelKeyProblem, labelValueProblem } from '#kit/labels';
+import { re2 } from '#kit/re2';
 import { formatDuration, parseDuration, parseSize } from '#kit/units';
 import {
   describe,
@@ -125,6 +126,19 @@ export const cidr: Type<string> = {
     const parsed: Cidr | undefined = parseCidrOrIp(written);
     if (parsed !== undefined) return formatCidr(parsed);
     return fail(place, CODE, `${quote(written)} is no CIDR`, 'write it as 10.0.0.0/8 or fd00::/8');
+  },
+};
+
+/** One entry of the filter of identity labels. */
+export const labelFilterEntry: Type<string> = {
+  name: '[source:][!]regular expression',
+  read: (place) => {
+    const written = readText(place);
+    if (written === undefined) return undefined;
+    const found = re2(written.replace(/^[^:\\!(]*:/, '').replace(/^!/, ''));
+    if (!('fault' in found)) return written;
+    const message = `${quote(written)} is no entry of a label filter: ${found.fault}`;
+    return fail(place, CODE, message, 'write it as k8s:app or !io\\.kubernetes');
   },
 };
 

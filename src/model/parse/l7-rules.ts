@@ -1,4 +1,5 @@
 /** The rules of one parser: HTTP, Kafka, DNS, or a named one (policy.md §6.1 to §6.3). */
+import { re2 } from '#kit/re2';
 import {
   fail,
   type Place,
@@ -46,13 +47,14 @@ function listOf(place: Place | undefined): readonly Place[] | undefined {
 function readPattern(place: Place | undefined): string | undefined {
   const text = place === undefined ? undefined : readText(place);
   if (place === undefined || text === undefined || text === '') return undefined;
-  try {
-    new RegExp(`^(?:${text})$`);
-    return text;
-  } catch {
-    // The only way it fails: the text is no regular expression.
-    return fail(place, 'POLICY_L7', `${quote(text)} is no regular expression`);
-  }
+  const found = re2(text);
+  if (!('fault' in found)) return text;
+  return fail(
+    place,
+    'POLICY_L7',
+    `${quote(text)} is no regular expression: ${found.fault}`,
+    'RE2 syntax counts',
+  );
 }
 
 /** `Name: value` or `Name`. */
@@ -86,7 +88,8 @@ function readHeaderMatch(place: Place): HeaderMatch | undefined {
   if (secretPlace !== undefined && secret === undefined) return undefined;
   return {
     name: name.toLowerCase(),
-    ...(value === undefined ? {} : { value }),
+    // The API cannot tell an empty value from none: the header must be there.
+    ...(value === undefined || value === '' ? {} : { value }),
     ...(secret === undefined ? {} : { secret }),
     ...(mismatch === undefined ? {} : { mismatch }),
   };
@@ -121,7 +124,8 @@ export function readKafkaRule(place: Place): KafkaRule | undefined {
   if (role !== '' && role !== 'produce' && role !== 'consume') return wrong('role', role);
   const lower = apiKey?.toLowerCase() ?? '';
   if (lower !== '' && !KAFKA_API_KEYS.includes(lower)) return wrong('apiKey', apiKey);
-  if (version !== '' && !/^\d{1,5}$/.test(version ?? '')) return wrong('apiVersion', version);
+  if (version !== '' && !(/^\d{1,5}$/.test(version ?? '') && Number(version) <= 32767))
+    return wrong('apiVersion', version);
   const isTopic = (topic ?? '').length <= 255 && /^[a-zA-Z0-9._-]*$/.test(topic ?? '');
   if (!isTopic) return wrong('topic', topic);
   return {

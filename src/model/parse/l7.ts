@@ -218,7 +218,7 @@ function readListener(place: Place, scope: PortScope): ListenerRef | undefined {
 
 /** Whether the feature exists for this kind of policy; notes why not. */
 function isPossible(place: Place, name: string, scope: PortScope): boolean {
-  if (scope.l7Proxy === false) {
+  if (scope.options.l7Proxy === false) {
     const message = 'L7 policy is not supported since L7 proxy is not enabled';
     fail(place, 'POLICY_L7', message, 'set enable-l7-proxy: true in the configuration');
     return false;

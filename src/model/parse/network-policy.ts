@@ -48,7 +48,9 @@ export function readNetworkPolicy(object: Fields, options: ParseOptions): Policy
   const spec = readSpec(specPlace, { namespace, owner, options });
   if (metadata === undefined || spec === undefined || report.problems.length > before) return undefined;
   const at = placeAt({ ...object.place, path: '' });
-  return finishPolicy(KIND, metadata, [spec], at, options.source, report.warnings);
+  const isEnforced = options.networkPolicies !== false;
+  if (!isEnforced) warn(object.place, 'network-policies-off', 'ignored: enable-k8s-networkpolicy is false');
+  return finishPolicy(KIND, metadata, isEnforced ? [spec] : [], at, options.source, report.warnings);
 }
 
 function readSpec(place: Place, scope: RuleScope): PolicySpec | undefined {

@@ -16,6 +16,10 @@ export interface ParseOptions {
   readonly nodeSelectorLabels?: boolean;
   /** `enable-l7-proxy`; true when absent. */
   readonly l7Proxy?: boolean;
+  /** `enable-icmp-rules`; true when absent. */
+  readonly icmpRules?: boolean;
+  /** `enable-k8s-networkpolicy`; true when absent. */
+  readonly networkPolicies?: boolean;
   /** Clouds whose groups somebody tells; none when absent. */
   readonly cloudGroupProviders?: readonly string[];
 }

@@ -40,7 +40,7 @@ function readName(place: Place): { readonly name: string } | undefined {
 }
 
 function readSelected(place: Place) {
-  const requirements = readSelector(place, (key) => ({ source: 'k8s', key }));
+  const requirements = readSelector(place);
   return requirements && { selector: selectorOf(requirements) };
 }
 

@@ -156,8 +156,7 @@ function readSpec(place: Place, index: number, object: ObjectScope): PolicySpec 
     count += items.length;
     for (const [i, item] of items.entries()) {
       const id = `${owner}/${index}/${section}/${i}`;
-      const { extendedIpProtocols, l7Proxy } = options;
-      const rule = readRule(item, { section, id, peers, isHost, extendedIpProtocols, l7Proxy, log });
+      const rule = readRule(item, { section, id, peers, isHost, options, log });
       if (rule !== undefined) rules.push(...rule);
     }
   }
@@ -281,7 +280,10 @@ function readSpecLabels(spec: Fields): void {
   for (const item of place === undefined ? [] : (readList(place, 'labels') ?? [])) {
     const fields = readMap(item, ['key', 'value', 'source'], 'a label');
     if (fields === undefined) continue;
-    if (!fields.has('key')) fail(item, 'POLICY_SCHEMA', 'key is missing');
+    const key = fields.get('key')?.tree;
+    if (key === undefined || (key.kind === 'scalar' && key.value === '')) {
+      fail(fields.get('key') ?? item, 'POLICY_SCHEMA', 'key is missing');
+    }
     for (const name of ['key', 'value', 'source']) {
       const value = fields.get(name);
       if (value !== undefined) readText(value);

@@ -53,6 +53,10 @@ export function readPorts(rule: Fields, scope: PortScope): readonly PortPart[] |
       'write two rules: rules are alternatives',
     );
   }
+  if (icmpItems.length > 0 && icmpsPlace !== undefined && scope.options.icmpRules === false) {
+    const message = 'ICMP rules can only be applied when the "enable-icmp-rules" flag is set';
+    fail(icmpsPlace, 'POLICY_ICMP', message, 'set enable-icmp-rules: true in the configuration');
+  }
   const parts = portItems.map((item) => readPortRule(item, scope));
   const icmp = icmpItems.flatMap((item) => readIcmpRule(item));
   if (rule.place.report.problems.length > before) return undefined;
@@ -127,7 +131,7 @@ function readPort(place: Place, scope: PortScope): readonly PortMatch[] {
     );
   }
   if (text === '') {
-    if (!scope.extendedIpProtocols) {
+    if (!scope.options.extendedIpProtocols) {
       fail(portPlace ?? place, 'POLICY_PORT', 'port must be specified', 'write port: "0" for every port');
       return [];
     }
@@ -159,7 +163,7 @@ function readPortless(
   matches: readonly PortMatch[],
   scope: PortScope,
 ): readonly PortMatch[] {
-  if (text === '' && !scope.isHost && !scope.extendedIpProtocols) {
+  if (text === '' && !scope.isHost && !scope.options.extendedIpProtocols) {
     fail(place, 'POLICY_PORT', 'port must be specified', 'write port: "0"');
     return [];
   }

@@ -3,6 +3,7 @@ import { fail, type Place, placeAt, readMap, readWord } from '../document/index.
 import type { AuthMode, Direction, Peers, Rule } from '../policy.ts';
 import { peerKeys, readPeers } from './peers.ts';
 import type { PeerScope } from './scope.ts';
+import type { ParseOptions } from './options.ts';
 import { readPorts } from './ports.ts';
 
 /** Names of the four lists, in the order in which their rules stand in a spec. */
@@ -20,8 +21,7 @@ export interface RuleScope {
   readonly id: string;
   readonly peers: PeerScope;
   readonly isHost: boolean;
-  readonly extendedIpProtocols: boolean;
-  readonly l7Proxy: boolean | undefined;
+  readonly options: ParseOptions;
   readonly log: string | undefined;
 }
 
@@ -41,9 +41,8 @@ export function readRule(place: Place, scope: RuleScope): readonly Rule[] | unde
     direction,
     isDeny,
     isHost: scope.isHost,
-    extendedIpProtocols: scope.extendedIpProtocols,
     isNamespaced: scope.peers.namespace !== undefined,
-    l7Proxy: scope.l7Proxy,
+    options: scope.options,
   });
   const authentication = fields.get('authentication');
   const auth = authentication === undefined ? undefined : readAuthentication(authentication);

@@ -1,4 +1,5 @@
 /** What the readers of a rule's parts need to know of the rule and the object around them. */
+import type { ParseOptions } from './options.ts';
 import type { Direction } from '../policy.ts';
 import type { Scope } from '../selector.ts';
 
@@ -7,10 +8,9 @@ export interface PortScope {
   readonly direction: Direction;
   readonly isDeny: boolean;
   readonly isHost: boolean;
-  readonly extendedIpProtocols: boolean;
   /** Of a policy with a namespace. */
   readonly isNamespaced: boolean;
-  readonly l7Proxy?: boolean | undefined;
+  readonly options: ParseOptions;
 }
 
 /** What peers take from the object and the configuration. */

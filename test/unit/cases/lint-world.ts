@@ -1,7 +1,7 @@
 /** A small world in which every finding can be provoked, and policies for it. */
 import { CaseRun, lint, type NodeView, readCase } from '#cases';
 import type { FailsafeRow, Finding } from '#model';
-import { parseManifest, parsePolicies } from '#model/parse';
+import { DEFAULT_PARSE_OPTIONS, parseManifest, parsePolicies, type ParseOptions } from '#model/parse';
 
 const world = `
 name: a world
@@ -70,15 +70,7 @@ export function codesOf(found: readonly { readonly code: string }[]): readonly s
 }
 
 /** What the parser says of other objects than policies. */
-export function objectCodes(text: string): readonly string[] {
-  const options = {
-    policyDefaultLocalCluster: true,
-    clusterName: 'default',
-    nonDefaultDenyPolicies: true,
-  } as const;
-  return codesOf(
-    parseManifest(text, { ...options, extendedIpProtocols: false, source: 'test' }).flatMap(
-      (one) => one.warnings,
-    ),
-  );
+export function objectCodes(text: string, options: Partial<ParseOptions> = {}): readonly string[] {
+  const objects = parseManifest(text, { ...DEFAULT_PARSE_OPTIONS, ...options });
+  return codesOf(objects.flatMap((one) => one.warnings));
 }

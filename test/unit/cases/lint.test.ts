@@ -256,6 +256,14 @@ const others: readonly [code: string, found: () => readonly string[]][] = [
       ),
   ],
   [
+    'network-policies-off',
+    () =>
+      objectCodes(
+        'apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: a}\nspec: {podSelector: {}}\n',
+        { networkPolicies: false },
+      ),
+  ],
+  [
     'service-not-balanced',
     () => objectCodes('apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{port: 80}]}\n'),
   ],

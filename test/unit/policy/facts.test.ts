@@ -263,6 +263,9 @@ const patterns: readonly [pattern: string, matching: readonly string[], others: 
   ['x.*.io', ['x.y.io', 'x..io'], ['x.y.z.io']],
   ['x.**.io', ['x.y.io'], ['x.y.z.io']],
   ['***.a.io', ['x.a.io'], ['x.y.a.io']],
+  ['***', ['a', ''], ['a.io', 'a$']],
+  ['a*b*c.io', ['abc.io', 'axbxc.io', 'abbc.io'], ['acb.io', 'abcx.io', 'ab.c.io', 'a$bc.io']],
+  [`${'*a'.repeat(60)}b`, [`${'a'.repeat(62)}b`], ['a'.repeat(63)]],
 ];
 for (const [pattern, matching, others] of patterns) {
   test(`fqdn – ${pattern}`, (t) => {

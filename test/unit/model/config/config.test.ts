@@ -52,6 +52,9 @@ const values: readonly [what: string, body: string, key: ConfigKey, want: unknow
   ],
   ['device patterns as Cilium writes them', 'devices: [eth+]', 'devices.patterns', ['eth+']],
   ['an alias of Cilium', 'policyEnforcementMode: never', 'enable-policy', 'never'],
+  ['a label filter', 'identityLabels: ["k8s:app", "!team"]', 'identityLabels', ['k8s:app', '!team']],
+  ['a label filter as text', 'identityLabels: "k8s:app !team"', 'identityLabels', ['k8s:app', '!team']],
+  ['VRRP and IGMP of pods', 'extendedIPProtocols: true', 'enable-extended-ip-protocols', true],
   ['an alias of Helm, in a group', 'ipv6: {enabled: false}', 'enable-ipv6', false],
   ['an alias of Helm beside a key of that name', 'cluster: {name: east}', 'cluster-name', 'east'],
   [
@@ -192,6 +195,11 @@ const errors: readonly [what: string, body: string, want: string][] = [
     'no failsafe, not understood',
     'failsafe: {entries: []}',
     'm.yaml:3:12: failsafe.entries is empty: nothing would keep a way in open (list entries, write auto, or set failsafe.iUnderstand: true)',
+  ],
+  [
+    'a label filter that is none',
+    'identityLabels: ["k8s:(app"]',
+    'm.yaml:3:18: identityLabels[0]: "k8s:(app" is no entry of a label filter: a ( without its ) (write it as k8s:app or !io\\.kubernetes)',
   ],
   [
     'one key in two spellings',
