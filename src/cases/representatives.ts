@@ -4,6 +4,7 @@
  */
 import { type Label, labelSet } from '#kit/labels';
 import {
+  formatSelector,
   LABEL_CLUSTER,
   LABEL_NAMESPACE,
   LABEL_NAMESPACE_LABELS,
@@ -192,18 +193,21 @@ function witnesses(
   const base: Choice = new Map([...domains].map(([key, [value]]) => [key, value]));
   const all = new Map<string, Choice>();
   const add = (requirements: readonly Requirement[]): void => {
+    if (all.size >= most) return;
     const set = new Map(base);
     for (const r of requirements) {
       if (r.operator === 'In') set.set(keyOf(r), r.values[0]);
       else if (r.operator === 'Exists' && set.get(keyOf(r)) === undefined) set.set(keyOf(r), OTHER);
       else if (r.operator === 'DoesNotExist') set.set(keyOf(r), undefined);
     }
-    if (all.size < most) all.set(JSON.stringify([...set]), set);
+    all.set(JSON.stringify([...set]), set);
   };
   add([]);
-  for (const selector of selectors) add(selector.requirements);
-  for (const [i, one] of selectors.entries()) {
-    for (const other of selectors.slice(i + 1)) add([...one.requirements, ...other.requirements]);
+  const distinct = [...new Map(selectors.map((one) => [formatSelector(one), one])).values()];
+  for (const selector of distinct) add(selector.requirements);
+  for (const [i, one] of distinct.entries()) {
+    if (all.size >= most) break;
+    for (const other of distinct.slice(i + 1)) add([...one.requirements, ...other.requirements]);
   }
   return [...all.values()];
 }

@@ -9,7 +9,8 @@ import {
   type Warning,
 } from '#model';
 import { portNamesOf } from '../named-ports.ts';
-import { type Ground, type Judgement, type Selected, type SpecAt } from './ground.ts';
+import { type Ground, type Judgement, type SpecAt } from './ground.ts';
+import type { Selected } from './ground-node.ts';
 
 export const decidingFindings: Judgement = (at, ground) =>
   at.spec.rules.flatMap((rule) => [

@@ -10,7 +10,8 @@ import {
   type Rule,
   type Warning,
 } from '#model';
-import { type GroundNode, type Judgement, peersOf, type SpecAt } from './ground.ts';
+import { type Judgement, peersOf, type SpecAt } from './ground.ts';
+import type { GroundNode } from './ground-node.ts';
 
 const { TCP, UDP } = PORT_PROTOCOLS;
 const { VRRP, IGMP } = PORTLESS_PROTOCOLS;
@@ -46,10 +47,8 @@ export const hostFindings: Judgement = (at, ground) => {
 function forgotten({ policy, spec }: SpecAt, nodes: readonly GroundNode[]): readonly Warning[] {
   if (!spec.defaultDeny.ingress) return [];
   const closed = SERVED.filter(([, protocol, port]) =>
-    nodes.every(({ judge, seen }) =>
-      seen.identities.every(
-        ({ id }) => judge('host', 'ingress', id, protocol, port).verdict === 'default-deny',
-      ),
+    nodes.every(({ judge, peerSample }) =>
+      peerSample.every((peer) => judge('host', 'ingress', peer, protocol, port).verdict === 'default-deny'),
     ),
   );
   if (closed.length === 0) return [];

@@ -6,22 +6,25 @@
 import { compareText } from '#kit/order';
 import type { Finding, Policy, Warning } from '#model';
 import { decidingFindings } from './deciding.ts';
-import { type FindingInput, Ground, type Judgement, type SpecAt } from './ground.ts';
+import { Ground, type Judgement, type SpecAt } from './ground.ts';
+import type { FindingInput } from './input.ts';
 import { hostFindings } from './host.ts';
 import { httpFindings } from './http.ts';
 import { labelFindings } from './labels.ts';
 import { nameFindings } from './names.ts';
 import { peerFindings } from './peers.ts';
 import { portFindings } from './ports.ts';
+import { prefixFindings } from './prefixes.ts';
 import { proxyFindings } from './proxies.ts';
 import { subjectFindings } from './subject.ts';
 
-export type { FindingInput, SeenEndpoint, SeenNode } from './ground.ts';
+export type { FindingInput, SeenEndpoint, SeenNode } from './input.ts';
 
 const JUDGEMENTS: readonly Judgement[] = [
   subjectFindings,
   labelFindings,
   peerFindings,
+  prefixFindings,
   portFindings,
   nameFindings,
   httpFindings,

@@ -2,7 +2,7 @@
 import { formatLabel } from '#kit/labels';
 import { nearest } from '#kit/nearest';
 import type { Requirement, Selector } from '#model';
-import type { SeenNode } from './ground.ts';
+import type { SeenNode } from './input.ts';
 
 /** Most values of one key that are compared with a mistyped one. */
 const MOST_VALUES = 2000;

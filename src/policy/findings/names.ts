@@ -1,15 +1,7 @@
 /** Findings about DNS names: whether they are learnt at all, and which ones a pattern means (policy.md §4.4, §6.3). */
-import {
-  type Direction,
-  fqdnMatches,
-  type Identity,
-  PORT_PROTOCOLS,
-  type PolicySpec,
-  policyTitle,
-  type Rule,
-  type Warning,
-} from '#model';
-import { type Ground, type GroundNode, type Judgement, peersOf, type SpecAt } from './ground.ts';
+import { fqdnMatches, PORT_PROTOCOLS, type PolicySpec, policyTitle, type Rule, type Warning } from '#model';
+import { type Ground, type Judgement, peersOf, type SpecAt } from './ground.ts';
+import type { GroundNode } from './ground-node.ts';
 import type { SubjectId } from '../selection.ts';
 
 const DNS_PORT = 53;
@@ -62,13 +54,8 @@ function hasDnsRule(node: GroundNode, subject: SubjectId): boolean {
 
 /** Whether port 53 is open to anybody. */
 function mayAsk(node: GroundNode, subject: SubjectId): boolean {
-  const direction: Direction = 'egress';
-  const passes = (identity: Identity, protocol: number) => {
-    const { verdict } = node.judge(subject, direction, identity, protocol, DNS_PORT);
-    return verdict === 'allow' || verdict === 'redirect';
-  };
-  return node.seen.identities.some(
-    ({ id }) => passes(id, PORT_PROTOCOLS.UDP) || passes(id, PORT_PROTOCOLS.TCP),
+  return [PORT_PROTOCOLS.UDP, PORT_PROTOCOLS.TCP].some((protocol) =>
+    node.mayReach(subject, protocol, DNS_PORT),
   );
 }
 

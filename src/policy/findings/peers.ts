@@ -1,33 +1,33 @@
 /** Findings about the peers of rules (policy.md §4, §7). */
 import {
-  apiserverAddresses,
   exists,
   LABEL_CIDR_GROUP_NAME,
   LABEL_CLUSTER,
   type PeerSelector,
+  type PolicySpec,
   type Rule,
   type Selector,
   type Warning,
 } from '#model';
-import { type Cidr, cidrCovers, formatCidr, parseCidrOrIp } from '#kit/ip';
 import { nearest } from '#kit/nearest';
 import { type Ground, type Judgement, peerField, peersOf } from './ground.ts';
 
 export const peerFindings: Judgement = ({ policy, spec, selected }, ground) => {
   const isInWorld = ground.input.isReal && selected.length > 0;
   return spec.rules.flatMap((rule) => [
-    ...(policy.kind === 'NetworkPolicy' ? [] : emptyRule(rule)),
+    ...(policy.kind === 'NetworkPolicy' ? [] : emptyRule(rule, spec)),
     ...everybody(rule),
-    ...apiserver(rule, ground),
-    ...(isInWorld ? [...nobody(rule, ground), ...prefixes(rule, ground)] : []),
+    ...apiserver(rule),
+    ...(isInWorld ? nobody(rule, ground) : []),
   ]);
 };
 
-function emptyRule({ peers, ports, verdict, direction, at }: Rule): readonly Warning[] {
+function emptyRule({ peers, ports, verdict, direction, at }: Rule, spec: PolicySpec): readonly Warning[] {
   if (peers.kind === 'any' || peers.selectors.length > 0) return [];
   if (ports.kind === 'any') {
     const effect = verdict === 'deny' ? 'denies nothing itself' : 'allows nothing';
-    const message = `the rule names nobody and ${effect}; it makes ${direction} default deny`;
+    const closes = spec.defaultDeny[direction] ? `; it makes ${direction} default deny` : '';
+    const message = `the rule names nobody and ${effect}${closes}`;
     const hint = `for everybody write ${peerField(direction, 'Entities')}: [all]`;
     return [{ code: 'empty-rule', message, at, hint }];
   }
@@ -42,82 +42,16 @@ function everybody(rule: Rule): readonly Warning[] {
   return [{ code: 'everything-from-world', message: 'the rule admits everybody on every port', at: rule.at }];
 }
 
-function apiserver(rule: Rule, { facts, nodes }: Ground): readonly Warning[] {
+function apiserver(rule: Rule): readonly Warning[] {
+  if (!peersOf(rule).some(isApiserverService)) return [];
+  const message = 'the Service default/kubernetes stands for addresses that may be nodes';
   const hint = `write ${peerField(rule.direction, 'Entities')}: [kube-apiserver]`;
-  if (peersOf(rule).some(isApiserverService)) {
-    const message = 'the Service default/kubernetes stands for addresses that may be nodes';
-    return [{ code: 'apiserver-by-service', message, at: rule.at, hint }];
-  }
-  const onNodes = nodes.flatMap(({ seen }) =>
-    seen.world.nodes
-      .filter((row) => row.labels.labels.some(isApiserverLabel))
-      .flatMap((row) => row.addresses),
-  );
-  const addresses = [...apiserverAddresses(facts), ...onNodes];
-  const covered = covering(rule, addresses);
-  if (covered === undefined) return [];
-  const message = `${formatCidr(covered.cidr)} covers ${covered.address}, where the API server answers`;
-  return [{ code: 'apiserver-by-cidr', message, at: rule.at, hint }];
-}
-
-function isApiserverLabel({ source, key }: { readonly source: string; readonly key: string }): boolean {
-  return source === 'reserved' && key === 'kube-apiserver';
+  return [{ code: 'apiserver-by-service', message, at: rule.at, hint }];
 }
 
 function isApiserverService(peer: PeerSelector): boolean {
   const isThere = peer.kind === 'service' && (peer.namespace ?? 'default') === 'default';
   return isThere && 'name' in peer.by && peer.by.name === 'kubernetes';
-}
-
-/** The first prefix of the rule that covers one of the addresses; the whole family counts as no prefix. */
-function covering(
-  rule: Rule,
-  addresses: readonly string[],
-): { readonly cidr: Cidr; readonly address: string } | undefined {
-  const cidrs = peersOf(rule).filter((peer) => peer.kind === 'cidr' && peer.cidr.length > 0);
-  if (cidrs.length === 0) return undefined;
-  for (const address of addresses) {
-    const own = parseCidrOrIp(address);
-    if (own === undefined) continue;
-    for (const peer of cidrs) {
-      if (peer.kind !== 'cidr' || !cidrCovers(peer.cidr, own)) continue;
-      if (!peer.except.some((one) => cidrCovers(one, own))) return { cidr: peer.cidr, address };
-    }
-  }
-  return undefined;
-}
-
-function prefixes(rule: Rule, { nodes, input }: Ground): readonly Warning[] {
-  const { config } = input;
-  const worlds = nodes.map(({ seen }) => seen.world);
-  const found: Warning[] = [];
-  if (!config.cidrMatchNodes) {
-    const addresses = worlds.flatMap((w) => [
-      ...w.localAddresses,
-      ...w.nodes.flatMap((node) => node.addresses),
-    ]);
-    const covered = covering(rule, addresses);
-    if (covered !== undefined) {
-      const text = formatCidr(covered.cidr);
-      const message = `${text} covers ${covered.address}, a node, but prefixes do not mean nodes here`;
-      found.push({ code: 'cidr-covers-nodes', message, at: rule.at });
-    }
-  }
-  if (config.cidrMatchPods !== true) {
-    const endpoints = worlds.flatMap((w) => w.endpoints);
-    const covered = covering(
-      rule,
-      endpoints.flatMap((endpoint) => endpoint.addresses),
-    );
-    if (covered !== undefined) {
-      const name =
-        endpoints.find((endpoint) => endpoint.addresses.includes(covered.address))?.name ?? 'a pod';
-      const text = formatCidr(covered.cidr);
-      const message = `${text} covers ${covered.address} of ${name}, but prefixes do not mean pods here`;
-      found.push({ code: 'cidr-covers-pods', message, at: rule.at });
-    }
-  }
-  return found;
 }
 
 function nobody(rule: Rule, ground: Ground): readonly Warning[] {

@@ -1,19 +1,16 @@
 /** Findings about port names, ports of Services, and who probes them (policy.md §5). */
 import {
-  equals,
   type Identity,
-  LABEL_NAMESPACE,
   matches,
   protocolName,
   RESERVED_IDENTITY,
   type Rule,
-  type Selector,
-  selectorOf,
   type ServiceRow,
   type Warning,
 } from '#model';
-import { portNamesOf, portsOfSubject } from '../named-ports.ts';
-import { type Ground, type Judgement, peersOf, type Selected, type SpecAt } from './ground.ts';
+import { portNamesOf } from '../named-ports.ts';
+import { type Ground, type Judgement, peersOf, type SpecAt } from './ground.ts';
+import type { Selected } from './ground-node.ts';
 
 export const portFindings: Judgement = (at, ground) => {
   if (!ground.input.isReal || at.selected.length === 0) return [];
@@ -23,11 +20,9 @@ export const portFindings: Judgement = (at, ground) => {
   ];
 };
 
-function names(rule: Rule, { nodes }: Ground): readonly Warning[] {
+function names(rule: Rule, { ports: known }: Ground): readonly Warning[] {
   const written = portNamesOf(rule);
   if (written.length === 0) return [];
-  const endpoints = nodes.flatMap(({ seen }) => seen.world.endpoints);
-  const known = portsOfSubject(endpoints.flatMap(({ namedPorts }) => namedPorts ?? []));
   const found = new Map<string, Warning>();
   for (const key of written) {
     const [name = ''] = key.split('/');
@@ -45,12 +40,6 @@ function names(rule: Rule, { nodes }: Ground): readonly Warning[] {
   return [...found.values()];
 }
 
-/** The pods of a Service. */
-function podSelector({ namespace, selector = {} }: ServiceRow): Selector {
-  const own = Object.entries(selector).map(([key, value]) => equals('k8s', key, value));
-  return selectorOf([...own, equals('k8s', LABEL_NAMESPACE, namespace)]);
-}
-
 /** A rule for the port at which a Service is asked, not the one at which its pods answer. */
 function servicePorts(rule: Rule, at: SpecAt, ground: Ground): readonly Warning[] {
   if (rule.ports.kind === 'any') return [];
@@ -64,18 +53,18 @@ function servicePorts(rule: Rule, at: SpecAt, ground: Ground): readonly Warning[
     );
     if (selector === undefined || wrong === undefined) return [];
     if (ports.some(({ targetPort }) => targetPort === wrong.port)) return [];
-    if (!meetsPods(rule, at, podSelector(service), wrong.port)) return [];
+    if (!meetsPods(rule, at, service, wrong.port)) return [];
     const asked = `${wrong.port}/${protocolName(wrong.protocol)}`;
     const message = `${asked} is the port of the Service ${key}; its pods answer at ${wrong.targetPort}`;
     return [{ code: 'service-port', message, at: rule.at, hint: `write port: "${wrong.targetPort}"` }];
   });
 }
 
-/** Whether such pods are subjects (at ingress) or peers (at egress), and none of them has a port of that number. */
-function meetsPods(rule: Rule, { selected }: SpecAt, pods: Selector, port: number): boolean {
+/** Whether its pods are subjects (at ingress) or peers (at egress), and none of them has a port of that number. */
+function meetsPods(rule: Rule, { selected }: SpecAt, service: ServiceRow, port: number): boolean {
   return selected.some(({ node, endpoints }) => {
     const own = new Set(endpoints);
-    const backends = node.endpointsOf(pods);
+    const backends = node.podsBehind(service);
     if (backends.some((e) => e.namedPorts?.some((p) => p.port === port) === true)) return false;
     if (rule.direction === 'ingress') return backends.some((e) => own.has(e.id));
     const selectors = peersOf(rule).flatMap((peer) => (peer.kind === 'labels' ? [peer.selector] : []));
@@ -99,7 +88,7 @@ function gateways({ spec, policy, selected }: SpecAt, { facts }: Ground): readon
 
 function isClosed(service: ServiceRow, { node, endpoints }: Selected): boolean {
   const own = new Set(endpoints);
-  const backend = node.endpointsOf(podSelector(service)).find((e) => own.has(e.id));
+  const backend = node.podsBehind(service).find((e) => own.has(e.id));
   if (backend === undefined) return false;
   return (service.ports ?? []).some(({ targetPort, protocol }) => {
     const named = backend.namedPorts?.find((p) => p.name === targetPort && p.protocol === protocol)?.port;

@@ -1,6 +1,7 @@
 /** Findings about what proxies are asked together: rules that contradict one another, rules that refuse nothing. */
 import { type Direction, PORT_PROTOCOLS, type Rule, type Warning } from '#model';
-import { type Ground, type Judgement, type Selected } from './ground.ts';
+import { type Ground, type Judgement } from './ground.ts';
+import type { Selected } from './ground-node.ts';
 import type { SubjectId } from '../selection.ts';
 
 export const proxyFindings: Judgement = ({ spec, selected }, ground) =>
