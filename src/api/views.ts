@@ -54,7 +54,12 @@ export interface StatusView {
     readonly policies: number;
   };
   readonly endpoints: { readonly total: number; readonly ready: number; readonly audited: number };
-  readonly policies: { readonly total: number; readonly generation: number };
+  readonly policies: {
+    readonly total: number;
+    readonly generation: number;
+    /** Policies that something is told of, beside notes. */
+    readonly doubtful: number;
+  };
   readonly devices: readonly DeviceView[];
   readonly sources: readonly { readonly name: string; readonly synced: boolean; readonly message: string }[];
   readonly datapath: {
@@ -103,6 +108,8 @@ export interface EndpointView {
   readonly options: { readonly PolicyAuditMode: 'Enabled' | 'Disabled' };
   readonly generation: number;
   readonly ruleSet: string;
+  /** The policies that select it. */
+  readonly policies: readonly string[];
 }
 
 /** `merlon hostfw mode`. */

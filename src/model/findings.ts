@@ -150,7 +150,7 @@ const catalogue = {
   ),
   'failsafe-wider': warning(
     'A failsafe entry lets in what a host policy would not: there the policy has no effect.',
-    'Narrow the failsafe entry (failsafe.sshFrom, failsafe.entries), or accept it.',
+    'Narrow the entry in failsafe.sshFrom or failsafe.entries, or accept it.',
   ),
   'host-port-forgotten': note(
     'A host policy switches to default deny and admits nobody to ports that nodes commonly serve.',

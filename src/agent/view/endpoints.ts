@@ -1,9 +1,10 @@
 /** Endpoints as `merlon endpoint list` shows them. */
 import type { DirectionState, EndpointView } from '#api';
 import { formatLabel } from '#kit/labels';
-import type { Direction, EndpointRow } from '#model';
+import { type Direction, type EndpointRow, matches, type PolicySpec, policyTitle } from '#model';
 import type { CompiledPolicy } from '#policy';
 import type { ViewContext } from './context.ts';
+import type { Enforced } from '../control.ts';
 
 export function endpointViews(context: ViewContext): readonly EndpointView[] {
   return [...context.tables.endpoints.all()]
@@ -34,7 +35,18 @@ export function endpointView({ loop, datapath }: ViewContext, row: EndpointRow):
     options: { PolicyAuditMode: isAudited ? 'Enabled' : 'Disabled' },
     generation,
     ruleSet: key,
+    policies: selecting(enforced, row.id),
   };
+}
+
+/** Titles of the policies that are in force for an endpoint. */
+function selecting(enforced: Enforced | undefined, id: number): readonly string[] {
+  const { policies = [], endpoints = [], held } = enforced?.input ?? {};
+  const labels = endpoints.find((endpoint) => endpoint.id === id)?.labels;
+  if (labels === undefined) return [];
+  const isSelecting = ({ subject }: PolicySpec): boolean =>
+    subject.kind === 'endpoints' && matches(subject.selector, labels);
+  return (held?.get(id) ?? policies).filter(({ specs }) => specs.some(isSelecting)).map(policyTitle);
 }
 
 /** Whether any policy selects the direction of this rule set, and whether it refuses or only says so. */

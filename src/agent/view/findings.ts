@@ -14,25 +14,24 @@ interface Judged {
 /** Nothing but a memory: what a state was judged to be cannot change. */
 const judged = new WeakMap<Enforced, Judged>();
 
-/** Findings of each policy in force, by its key. */
+/** What is told of each policy in force, by its key. */
 export function currentFindings({ loop, tables }: ViewContext): ReadonlyMap<string, Findings> {
   const { enforced } = loop;
+  const { revision } = tables.failsafe;
   if (enforced === undefined) return new Map();
   const known = judged.get(enforced);
-  const { revision } = tables.failsafe;
   if (known !== undefined && known.revision === revision) return known.byKey;
-  const byKey = judge(enforced, tables);
+  const byKey = new Map(judge(enforced, tables).map((one) => [one.policy.key, one]));
   judged.set(enforced, { revision, byKey });
   return byKey;
 }
 
 /** No proxy and nobody who authenticates is there yet. */
-function judge({ input, identities, compiled }: Enforced, tables: AgentTables): Judged['byKey'] {
+function judge({ input, identities, compiled }: Enforced, tables: AgentTables): readonly Findings[] {
   const { policies, config, facts } = input;
   const world = { ...input, failsafe: [...tables.failsafe.all()] };
   const nodes = [{ world, identities, compiled }];
-  const all = findingsOf({ policies, nodes, config, facts, isReal: true, hasProxy: false, hasAuth: false });
-  return new Map([...all].map((one) => [one.policy.key, one]));
+  return [...findingsOf({ policies, nodes, config, facts, isReal: true, hasProxy: false, hasAuth: false })];
 }
 
 export function statusFinding(finding: Finding): StatusFinding {

@@ -5,13 +5,14 @@ import type { Datapath } from '#datapath';
 import { sshWarning } from '#hostfw';
 import { unmatchedPatterns } from '#netdev';
 import { errorMessage } from '#kit/errors';
-import { formatFinding } from '#model';
+import { FINDINGS, formatFinding, type Warning } from '#model';
 import { unsyncedTables } from '../input.ts';
 import { failsafeConfig } from '../settings.ts';
 import { configOf } from '../tables.ts';
 import { VERSION } from '#kit/version';
 import type { ViewContext } from './context.ts';
 import { deviceViews } from './devices.ts';
+import { currentFindings } from './findings.ts';
 import { hostDirection } from './mode.ts';
 
 const FLOW_TABLES = ['flow_tcp4', 'flow_tcp6', 'flow_any4', 'flow_any6'] as const;
@@ -43,7 +44,11 @@ export function statusView(context: ViewContext): StatusView {
       ready: endpoints.filter((e) => e.state === 'ready').length,
       audited: loop.enforced?.endpoints.filter((e) => e.audit === true).length ?? 0,
     },
-    policies: { total: tables.manifests.policies.size, generation: datapath.instance.generation },
+    policies: {
+      total: tables.manifests.policies.size,
+      generation: datapath.instance.generation,
+      doubtful: doubtfulPolicies(context),
+    },
     devices,
     sources: sources(context),
     datapath: {
@@ -78,6 +83,11 @@ function isReady({ loop, reconcilers }: ViewContext): boolean {
 function hostPolicies({ tables }: ViewContext): number {
   const policies = [...tables.manifests.policies.all()];
   return policies.filter((p) => p.specs.some((s) => s.subject.kind === 'node')).length;
+}
+
+function doubtfulPolicies(context: ViewContext): number {
+  const isDoubtful = ({ code }: Warning): boolean => FINDINGS[code].severity === 'warning';
+  return [...currentFindings(context).values()].filter(({ findings }) => findings.some(isDoubtful)).length;
 }
 
 function plural(n: number, one: string, many: string): string {

@@ -24,7 +24,7 @@ export function worldView(context: ViewContext): unknown {
     ...(namedPorts === undefined ? {} : { namedPorts }),
   }));
   return snapshotToJson({
-    world: { ...input, node: hostname(), endpoints, numbering },
+    world: { ...input, node: hostname(), endpoints, numbering, failsafe: [...tables.failsafe.all()] },
     parse: parseOptions(configOf(tables)),
     node: nodeFacts(context, input),
   });

@@ -23,7 +23,8 @@ function render(e: EndpointView): string {
     ['Device', `${e.device} (${e.ifindex})${e.netns === undefined ? '' : `, in ${e.netns}`}`],
     ['Policy', `ingress ${e.policy.ingress}, egress ${e.policy.egress}, generation ${e.generation}`],
     ['Options', `PolicyAuditMode ${e.options.PolicyAuditMode}`],
+    ['Selected by', e.policies.join('\n') || 'no policy'],
     ['Rule set', e.ruleSet],
   ];
-  return `${rows.map(([name, value]) => `${`${name}:`.padEnd(12)}${value.replaceAll('\n', `\n${' '.repeat(12)}`)}`).join('\n')}\n`;
+  return `${rows.map(([name, value]) => `${`${name}:`.padEnd(13)}${value.replaceAll('\n', `\n${' '.repeat(13)}`)}`).join('\n')}\n`;
 }

@@ -93,7 +93,13 @@ function report(
   if (quiet) return lines;
   const sum = `${count} ${count === 1 ? 'policy' : 'policies'}, ${toldSum(told)}`;
   const kinds = new Set(told.map(({ code }) => code)).size;
-  return [lines, ...opened.map(closingText), sum, kinds > 1 ? ` (${toldCodes(told)})` : '', '\n'].join('');
+  return [
+    lines,
+    ...opened.map(closingText),
+    sum,
+    kinds > 1 && kinds < told.length ? ` (${toldCodes(told)})` : '',
+    '\n',
+  ].join('');
 }
 
 /** Most names of one list that are shown to people. */

@@ -66,7 +66,7 @@ function render(view: StatusView, out: Output, isVerbose: boolean): string {
       selected.length === 0 ? out.paint('yellow', 'none selected') : selected.map((d) => d.name).join(', '),
     ],
     ['Endpoints', `${view.endpoints.total} (${view.endpoints.ready} ready${audited(view)})`],
-    ['Policies', `${view.policies.total}, generation ${view.policies.generation}`],
+    ['Policies', `${view.policies.total}, generation ${view.policies.generation}${doubts(view, out)}`],
     ...view.sources.map((s): [string, string] => [
       `Source ${s.name}`,
       s.synced ? s.message : out.paint('yellow', `not synced: ${s.message}`),
@@ -88,6 +88,12 @@ function render(view: StatusView, out: Output, isVerbose: boolean): string {
     ([name, value]) => `${name === '' ? ' '.repeat(width) : `${name}:`.padEnd(width)}${value}`,
   );
   return `${[...body, ...problems(view, out)].join('\n')}\n`;
+}
+
+/** Where to look when policies may not mean what was meant. */
+function doubts({ policies: { doubtful } }: StatusView, out: Output): string {
+  if (doubtful === 0) return '';
+  return `; ${out.paint('yellow', `${doubtful} with warnings`)}: \`merlon policy get\``;
 }
 
 function details(view: StatusView): [string, string][] {

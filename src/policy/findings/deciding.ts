@@ -23,11 +23,12 @@ function unavailable(rule: Rule, { input }: Ground): readonly Warning[] {
   const { at } = rule;
   const found: Warning[] = [];
   if (rule.proxy !== undefined && !input.hasProxy) {
-    const message = `${rule.id} asks for a proxy that nobody serves: what it matches is refused (L7_PROXY_UNAVAILABLE)`;
+    const message = 'asks for a proxy that nobody serves: what it matches is refused (L7_PROXY_UNAVAILABLE)';
     found.push({ code: 'proxy-unavailable', message, at });
   }
   if (rule.auth !== undefined && rule.auth !== 'disabled' && !input.hasAuth) {
-    const message = `${rule.id} asks for authentication that nobody performs: what it matches is refused (AUTH_REQUIRED)`;
+    const message =
+      'asks for authentication that nobody performs: what it matches is refused (AUTH_REQUIRED)';
     found.push({ code: 'auth-unavailable', message, at });
   }
   return found;
@@ -45,7 +46,7 @@ function undecided(rule: Rule, { policy, selected }: SpecAt, ground: Ground): re
   if (rule.peers.kind === 'list' && rule.peers.selectors.every((peer) => ground.meansNobody(peer))) return [];
   const denies = shadows(rule, selected, ground);
   if (denies.length === 0) return [];
-  const message = `${id} decides nothing: ${denies.join(', ')} ${denies.length === 1 ? 'denies' : 'deny'} all of it`;
+  const message = `decides nothing: ${denies.join(', ')} ${denies.length === 1 ? 'denies' : 'deny'} all of it`;
   return [{ code: 'shadowed-by-deny', message, at }];
 }
 

@@ -72,7 +72,7 @@ function failsafe({ policy, spec }: SpecAt, node: GroundNode): readonly Warning[
       return [];
     const from = entry.cidrs.length === 0 ? 'anybody' : entry.cidrs.join(', ');
     const name = `failsafe entry ${entry.entry} (${portText(entry)} ${entry.direction === 'in' ? 'from' : 'to'} ${from})`;
-    const message = `${name} passes what ${policyTitle(policy)} (${own.id}) would not: there the policy has no effect`;
+    const message = `${name} passes what ${policyTitle(policy)} would not: there the policy has no effect`;
     return [{ code: 'failsafe-wider', message, at: own.at }];
   });
 }

@@ -69,7 +69,12 @@ function once(found: readonly Warning[], { key }: Policy): readonly Finding[] {
         (a.at.column ?? 0) - (b.at.column ?? 0) ||
         compareText(a.code, b.code),
     )
-    .map((one) => ({ ...one, policy: key }));
+    .map((one) => ({ ...one, message: located(one), policy: key }));
+}
+
+/** The sentence after the field that it is about, as parsers write it. */
+function located({ message, at: { path = '' } }: Warning): string {
+  return path === '' || message.startsWith(path) ? message : `${path}: ${message}`;
 }
 
 function subjects(policy: Policy, own: readonly SpecAt[]): Omit<Findings, 'policy' | 'findings'> {

@@ -30,7 +30,8 @@ export class KnownLabels {
     if (missing === undefined) return undefined;
     const { source, key, values } = missing;
     const near = nearestTo(key, values[0], known);
-    const who = `nobody has ${formatLabel({ source, key, value: values.join('|') })}`;
+    const label = formatLabel({ source, key, value: values.join('|') }).replace(/^any:/, '');
+    const who = `nobody has ${label}`;
     return near === undefined ? who : `${who}; did you mean ${near}?`;
   }
 }

@@ -1,5 +1,5 @@
 /** Findings about DNS names: whether they are learnt at all, and which ones a pattern means (policy.md §4.4, §6.3). */
-import { fqdnMatches, PORT_PROTOCOLS, type PolicySpec, policyTitle, type Rule, type Warning } from '#model';
+import { fqdnMatches, PORT_PROTOCOLS, type PolicySpec, type Rule, type Warning } from '#model';
 import { type Ground, type Judgement, peersOf, type SpecAt } from './ground.ts';
 import type { GroundNode } from './ground-node.ts';
 import type { SubjectId } from '../selection.ts';
@@ -26,7 +26,7 @@ function selectedNames(rule: Rule): readonly string[] {
 }
 
 /** Subjects that select by name without a DNS rule learn nothing, those that may not ask even less. */
-function unlearnt({ policy, spec, selected }: SpecAt): readonly Warning[] {
+function unlearnt({ spec, selected }: SpecAt): readonly Warning[] {
   const rule = spec.rules.find((one) => selectedNames(one).length > 0);
   if (rule === undefined) return [];
   const deaf = selected.flatMap(({ node, samples }) =>
@@ -36,13 +36,13 @@ function unlearnt({ policy, spec, selected }: SpecAt): readonly Warning[] {
   const found: Warning[] = [
     {
       code: 'fqdn-without-dns-rule',
-      message: `${rule.id} selects by DNS name, but no DNS rule of ${policyTitle(policy)}’s subjects lets names be learnt`,
+      message: 'selects by DNS name, but no DNS rule of the same subjects lets names be learnt',
       at: rule.at,
       hint: 'allow DNS at egress with toPorts: [{ports: [{port: "53"}], rules: {dns: [{matchPattern: "*"}]}}]',
     },
   ];
   if (deaf.some(({ node, subject }) => !mayAsk(node, subject))) {
-    const message = `${rule.id} selects by DNS name, but subjects of ${policyTitle(policy)} may ask no DNS server`;
+    const message = 'selects by DNS name, but its subjects may ask no DNS server';
     found.push({ code: 'fqdn-without-dns-egress', message, at: rule.at });
   }
   return found;
@@ -118,7 +118,7 @@ function search({ policy, spec, selected }: SpecAt): readonly Warning[] {
     });
     const first = refused.find((name) => name !== undefined);
     if (first === undefined) return [];
-    const message = `${rule.id} refuses ${first}, which a resolver with ndots above 1 asks for first`;
+    const message = `refuses ${first}, which a resolver with ndots above 1 asks for first`;
     return [{ code: 'dns-search-refused', message, at: rule.at }];
   });
 }

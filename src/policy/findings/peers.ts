@@ -27,11 +27,11 @@ function emptyRule({ peers, ports, verdict, direction, at }: Rule, spec: PolicyS
   if (ports.kind === 'any') {
     const effect = verdict === 'deny' ? 'denies nothing itself' : 'allows nothing';
     const closes = spec.defaultDeny[direction] ? `; it makes ${direction} default deny` : '';
-    const message = `the rule names nobody and ${effect}${closes}`;
+    const message = `names nobody and ${effect}${closes}`;
     const hint = `for everybody write ${peerField(direction, 'Entities')}: [all]`;
     return [{ code: 'empty-rule', message, at, hint }];
   }
-  const message = `the rule’s ${direction === 'ingress' ? 'from' : 'to'}… field is an empty list: it means nobody, not everybody`;
+  const message = `the ${direction === 'ingress' ? 'from' : 'to'}… field is an empty list: it means nobody, not everybody`;
   return [{ code: 'empty-peer-list', message, at }];
 }
 
@@ -39,7 +39,7 @@ function everybody(rule: Rule): readonly Warning[] {
   const isForAll = peersOf(rule).some((peer) => peer.kind === 'entity' && peer.entity === 'all');
   if (rule.verdict !== 'allow' || rule.direction !== 'ingress' || !isForAll || rule.ports.kind !== 'any')
     return [];
-  return [{ code: 'everything-from-world', message: 'the rule admits everybody on every port', at: rule.at }];
+  return [{ code: 'everything-from-world', message: 'admits everybody on every port', at: rule.at }];
 }
 
 function apiserver(rule: Rule): readonly Warning[] {

@@ -12,7 +12,13 @@ function conflicts(rule: Rule, { nodes }: Ground): readonly Warning[] | undefine
   const pair = nodes.flatMap((node) => node.excluding).find((ids) => ids.includes(rule.id));
   if (pair === undefined) return undefined;
   const kept = 'a subject of both keeps the policy it had, and without one what both match is refused';
-  return [{ code: 'conflict', message: `${pair.join(' and ')} exclude each other: ${kept}`, at: rule.at }];
+  return [
+    {
+      code: 'conflict',
+      message: `${pair.join(' and ')} exclude each other (merlon.io/Conflict): ${kept}`,
+      at: rule.at,
+    },
+  ];
 }
 
 /** Most peers and ports of one rule that are asked. */
@@ -32,7 +38,7 @@ function ineffective(rule: Rule, selected: readonly Selected[], ground: Ground):
           const why = broader(origin, rule, at, subject);
           if (why === undefined) continue;
           const who = labelText(at.node.seen.identities.find(({ id }) => id === peer)?.labels.labels ?? []);
-          const message = `${why} makes the ${kind} rules of ${rule.id} ineffective for ${who}`;
+          const message = `${why} makes the ${kind} rules ineffective for ${who}`;
           return [{ code: 'l7-ineffective', message, at: rule.at }];
         }
       }

@@ -1,17 +1,19 @@
 /** Findings about whom a spec selects, and the default deny that it brings them. */
 import { type Label, labelSet } from '#kit/labels';
-import { formatRequirement, LABEL_NAMESPACE, matches, policyTitle, type Warning } from '#model';
+import { formatRequirement, LABEL_NAMESPACE, matches, type Warning } from '#model';
 import { type Ground, type Judgement, type SpecAt } from './ground.ts';
 
 const INFRASTRUCTURE = ['health', 'ingress', 'init'] as const;
 /** What the labels of DNS servers say in common distributions. */
 const DNS_APPS: readonly string[] = ['kube-dns', 'coredns', 'node-local-dns'];
+/** Most names of one list that are told. */
+const MOST_NAMES = 3;
 const DNS_KEYS: readonly string[] = ['k8s-app', 'app.kubernetes.io/name'];
 
 export const subjectFindings: Judgement = (at, ground) => [
   ...nobodySelected(at, ground),
   ...foreignNamespace(at),
-  ...infrastructure(at),
+  ...infrastructure(at, ground),
   ...denyOnly(at),
   ...hostFirewallOff(at, ground),
 ];
@@ -37,7 +39,7 @@ function foreignNamespace({ policy, spec }: SpecAt): readonly Warning[] {
   return [{ code: 'foreign-namespace', message, at }];
 }
 
-function infrastructure({ policy, spec, selected }: SpecAt): readonly Warning[] {
+function infrastructure({ policy, spec, selected }: SpecAt, ground: Ground): readonly Warning[] {
   const { subject, defaultDeny } = spec;
   const directions = (['ingress', 'egress'] as const).filter((direction) => defaultDeny[direction]);
   const isMeant = subject.selector.requirements.some((r) => r.source === 'reserved');
@@ -46,15 +48,22 @@ function infrastructure({ policy, spec, selected }: SpecAt): readonly Warning[] 
   const reserved = INFRASTRUCTURE.filter((key) =>
     matches(subject.selector, labelSet([{ source: 'reserved', key, value: '' }])),
   );
-  const dns = selected.flatMap(({ node, endpoints }) => {
-    const ids = new Set(endpoints);
-    return node.seen.world.endpoints.filter((e) => ids.has(e.id) && e.labels.labels.some(isDnsServer));
-  });
   if (reserved.length === 0) return [];
-  const names = [...new Set(dns.map(({ name, id }) => name ?? String(id)))];
-  const more = names.length === 0 ? '' : `, and to the DNS servers ${names.join(', ')}`;
+  const names = ground.input.isReal ? dnsServers(selected) : [];
+  const shown = names.length > MOST_NAMES ? [...names.slice(0, MOST_NAMES), '…'] : names;
+  const more = names.length === 0 ? '' : `, and to the DNS servers ${shown.join(', ')}`;
   const message = `default deny at ${directions.join(' and ')} also comes to ${listed(reserved)} endpoints${more}`;
   return [{ code: 'infrastructure-selected', message, at: policy.at }];
+}
+
+/** Names of the selected endpoints that look like the cluster's DNS. */
+function dnsServers(selected: SpecAt['selected']): readonly string[] {
+  const names = selected.flatMap(({ node, endpoints }) => {
+    const ids = new Set(endpoints);
+    const own = node.seen.world.endpoints.filter((e) => ids.has(e.id) && e.labels.labels.some(isDnsServer));
+    return own.map(({ name, id }) => name ?? String(id));
+  });
+  return [...new Set(names)];
 }
 
 function isDnsServer({ key, value }: Label): boolean {
@@ -73,7 +82,7 @@ function denyOnly({ policy, spec }: SpecAt): readonly Warning[] {
     return [
       {
         code: 'deny-only-default-deny',
-        message: `${direction} of ${policyTitle(policy)} has deny rules alone, and so denies everything else too`,
+        message: `${direction} has deny rules alone, and so denies everything else too`,
         at: rules[0]?.at ?? policy.at,
         hint: `write enableDefaultDeny: {${direction}: false}, or allow what shall pass`,
       },

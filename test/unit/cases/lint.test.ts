@@ -310,7 +310,7 @@ test('lint – what shadows a rule is named', (t) => {
   const [found] = findings(
     `${head}spec: {${web}, egress: [{toEndpoints: [{matchLabels: {app: database}}]}], egressDeny: [{toEntities: [cluster]}]}`,
   );
-  t.is(found?.message, 'shop/rule/0/egress/0 decides nothing: shop/rule/0/egressDeny/0 denies all of it');
+  t.is(found?.message, 'spec.egress[0]: decides nothing: shop/rule/0/egressDeny/0 denies all of it');
 });
 
 test('lint – without a world nobody is missed, and what needs nobody is told', (t) => {
