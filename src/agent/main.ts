@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { serveApi } from '#api';
 import { Datapath, UdpServers } from '#datapath';
-import { Endpoints, type StateFile, stateFile } from '#endpoint';
+import { Endpoints } from '#endpoint';
 import { ManifestSource } from '#files';
 import { EventLog } from '#flow';
 import { systemClock } from '#kit/clock';
@@ -16,7 +16,6 @@ import { readFacts, readUdpServers, watchResolvers } from '#hostfw';
 import type { EndpointRow, Identity } from '#model';
 import type { NodeConfig } from '#model/config';
 import { NetdevSource } from '#netdev';
-import { EMPTY_NUMBERING, type HeldPolicies, type Numbering } from '#policy';
 import { Database } from '#table';
 import { ConfigFiles } from './config-files.ts';
 import { Degraded } from './degraded.ts';
@@ -32,6 +31,8 @@ import { PolicyLoop } from './policy-loop.ts';
 import type { AgentOptions } from './options.ts';
 import { untilJudged } from './protect.ts';
 import { startReconcilers } from './reconcilers.ts';
+import { Remembered } from './remembered.ts';
+import { Rest } from './rest.ts';
 import { reserveSequence } from './sequence.ts';
 import { checkPatterns, manifestSettings } from './settings.ts';
 import { datapathSettings } from './datapath-settings.ts';
@@ -109,28 +110,16 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     now: Date.now,
     onProblem: (problem) => degraded.add(problem),
   });
-  const numbers = numberingFile(stateDir);
-  const active = countFile(stateDir);
-  const held = heldFile(stateDir);
+  const remembered = await Remembered.open(stateDir, (problem) => degraded.add(problem));
   const loop = new PolicyLoop({
     tables: inputTables(tables),
     input: controlInputs(tables),
     revision: () => db.revision,
     sink: datapathSink(datapath, db, tables.enforced),
-    inherited: {
-      numbering: (await numbers.read((problem) => degraded.add(problem))) ?? EMPTY_NUMBERING,
-      held: (await held.read((problem) => degraded.add(problem))) ?? new Map(),
-    },
+    inherited: remembered.inherited,
     onEnforced: (enforced) => {
       applyMode(datapath, tables);
-      const { input, numbering } = enforced;
-      const remembered = [
-        numbers.write(numbering),
-        active.write(input.policies.length),
-        generations.enforced(input),
-        writeHeld(held, input.held ?? new Map()),
-      ];
-      Promise.all(remembered).then(
+      Promise.all([remembered.write(enforced), generations.enforced(enforced.input)]).then(
         () => degraded.over('STATE_WRITE'),
         (err: unknown) => degraded.addError('STATE_WRITE', err),
       );
@@ -146,7 +135,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     settings: manifestSettings(config),
     clock: systemClock,
     agent: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
-    activeBefore: datapath.instance.isAdopted ? ((await active.read(() => {})) ?? 1) : 0,
+    activeBefore: datapath.instance.isAdopted ? (remembered.policies ?? 1) : 0,
     onStatus: () => report.write(),
   });
   const report = new ManifestReport({ runDir, manifests, endpoints, loop, degraded });
@@ -169,6 +158,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   });
   const api = stack.use(await serveApi({ path: join(runDir, 'merlon.sock'), parts: view, logger }));
   if (!api.groupCanRead) logger.info({}, 'there is no group merlon: only root may use the socket');
+  stack.use(new Rest());
   const ending = new AbortController();
   const until = AbortSignal.any([signal, ending.signal]);
   const running = [loop.run(until), manifests.run({ signal: until })];
@@ -246,32 +236,6 @@ function openEndpoints(
     onOver: (topic) => degraded.over(topic),
     onWorkloads,
   });
-}
-
-function numberingFile(stateDir: string): StateFile<Numbering> {
-  return stateFile(join(stateDir, 'identities.json'), 2, (content) => {
-    const numbering = content as Numbering | undefined;
-    return Array.isArray(numbering?.cluster?.given) ? numbering : undefined;
-  });
-}
-
-/** What stays in force for subjects that cannot be computed: an agent's restart changes nothing about it. */
-function heldFile(stateDir: string): StateFile<HeldPolicies> {
-  return stateFile(join(stateDir, 'policies.held'), 1, (content) =>
-    content instanceof Map ? (content as HeldPolicies) : undefined,
-  );
-}
-
-/** Mostly there is nothing to remember, and so no file. */
-function writeHeld(file: StateFile<HeldPolicies>, held: HeldPolicies): Promise<void> {
-  return held.size === 0 ? file.remove() : file.write(held);
-}
-
-/** How many policies were enforced last: with any, an empty directory at start is held, not obeyed. */
-function countFile(stateDir: string): StateFile<number> {
-  return stateFile(join(stateDir, 'policies.count'), 1, (content) =>
-    typeof content === 'number' ? content : undefined,
-  );
 }
 
 function reloadOnHangup(view: AgentView, logger: Logger, stack: AsyncDisposableStack): void {

@@ -1,9 +1,9 @@
 /**
  * The CLI's side of the local API: HTTP over the agent's unix socket, JSON answers and JSON lines. Nothing
- * heavier than `node:http` is imported here, because every invocation of the CLI pays for it.
+ * heavier than `node:http` is loaded here, because every invocation of the CLI pays for it.
  */
 import { existsSync } from 'node:fs';
-import { type IncomingMessage, request as httpRequest } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
 import { ERRORS, type ErrorCode, MerlonError } from '#kit/errors';
 import type { ErrorView } from './views.ts';
@@ -71,8 +71,10 @@ function open(path: string, options: Call): Promise<IncomingMessage> {
   const body = options.body === undefined ? undefined : JSON.stringify(options.body);
   const method = options.method ?? 'GET';
   const timeoutMs = options.timeoutMs ?? (method === 'GET' ? ANSWER_MS : CHANGE_MS);
+  // An import would read all exports of the module, and one of them loads half a megabyte for WebSocket.
+  const { request } = process.getBuiltinModule('node:http');
   return new Promise((resolve, reject) => {
-    const call = httpRequest(
+    const call = request(
       {
         socketPath: socket,
         path,

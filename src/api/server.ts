@@ -15,6 +15,9 @@ import { findRoute } from './routes.ts';
 /** Requests of people are small; an endpoint with a hundred labels is some 10 kB. */
 const MAX_BODY_BYTES = 256 * 1024;
 
+/** A long answer is sent in parts of some such size. */
+const PART_CHARS = 64 * 1024;
+
 export interface ApiServer extends AsyncDisposable {
   /** Whether the group `merlon` may open the socket; without that group it is root's alone. */
   readonly groupCanRead: boolean;
@@ -101,6 +104,7 @@ async function answer(
     const { route, params } = found;
     const result = await route.answer(parts, { params, query: url.searchParams, body, signal });
     if (isStream(result)) await sendLines(response, result, signal);
+    else if (Array.isArray(result)) await sendList(response, result, signal);
     else send(response, 200, result);
   } catch (error) {
     if (signal.aborted || response.headersSent) response.destroy();
@@ -138,6 +142,23 @@ async function sendLines(
     if (!response.write(`${JSON.stringify(row)}\n`)) await once(response, 'drain', { signal });
   }
   response.end();
+}
+
+/** A JSON array, in parts: that of ten thousand rows is megabytes, and a slow reader would have them all wait. */
+async function sendList(
+  response: ServerResponse,
+  rows: readonly unknown[],
+  signal: AbortSignal,
+): Promise<void> {
+  response.writeHead(200, { 'content-type': 'application/json' });
+  let text = '[';
+  for (const [at, row] of rows.entries()) {
+    text += `${at === 0 ? '' : ','}${JSON.stringify(row)}`;
+    if (text.length < PART_CHARS) continue;
+    if (!response.write(text)) await once(response, 'drain', { signal });
+    text = '';
+  }
+  response.end(`${text}]`);
 }
 
 function send(response: ServerResponse, status: number, value: unknown): void {

@@ -4,9 +4,9 @@
  */
 import { once } from 'node:events';
 import { styleText } from 'node:util';
-import stringWidth from 'string-width';
 import { MerlonError } from '#kit/errors';
 import { Progress } from './progress.ts';
+import { textWidth, withWidths } from './width.ts';
 
 export const FORMATS = ['table', 'json', 'yaml', 'jsonl'] as const;
 export type Format = (typeof FORMATS)[number];
@@ -82,7 +82,7 @@ export class Output {
   async value(value: unknown, people: () => string): Promise<void> {
     switch (this.#format) {
       case 'table':
-        return this.write(people());
+        return this.write(await withWidths(people));
       case 'json':
         return this.line(JSON.stringify(value, null, 2));
       case 'jsonl':
@@ -127,7 +127,7 @@ export function table<R>(
   const cells = isWhole ? whole : rows.map((row) => columns.map((c) => (c.short ?? c.cell)(row)));
   const widths = fitted(naturalWidths(cells, columns), columns, width);
   const pad = (value: string, i: number): string => {
-    const blanks = ' '.repeat(Math.max(0, (widths[i] ?? 0) - stringWidth(value)));
+    const blanks = ' '.repeat(Math.max(0, (widths[i] ?? 0) - textWidth(value)));
     return columns[i]?.align === 'right' ? blanks + value : value + blanks;
   };
   const line = (values: readonly string[]): string => values.map(pad).join('  ').trimEnd();
@@ -142,7 +142,7 @@ export function table<R>(
 
 function naturalWidths<R>(cells: readonly (readonly string[])[], columns: readonly Column<R>[]): number[] {
   return columns.map((c, i) =>
-    cells.reduce((most, line) => Math.max(most, stringWidth(line[i] ?? '')), stringWidth(c.title)),
+    cells.reduce((most, line) => Math.max(most, textWidth(line[i] ?? '')), textWidth(c.title)),
   );
 }
 
@@ -162,8 +162,7 @@ function fitted<R>(
   while (excess > 0) {
     let widest = -1;
     for (const [i, column] of columns.entries()) {
-      if (column.wraps !== true || (widths[i] ?? 0) <= Math.max(NARROWEST, stringWidth(column.title)))
-        continue;
+      if (column.wraps !== true || (widths[i] ?? 0) <= Math.max(NARROWEST, textWidth(column.title))) continue;
       if (widest < 0 || (widths[i] ?? 0) > (widths[widest] ?? 0)) widest = i;
     }
     if (widest < 0) break;
@@ -175,16 +174,16 @@ function fitted<R>(
 
 /** Breaks after blanks, commas and slashes, and where there is none in the middle of a word. */
 function wrap(text: string, width: number): readonly string[] {
-  if (stringWidth(text) <= width) return [text];
+  if (textWidth(text) <= width) return [text];
   const lines: string[] = [];
   let current = '';
   for (const piece of text.split(/(?<=[ ,/])/)) {
-    if (current !== '' && stringWidth(current + piece.trimEnd()) > width) {
+    if (current !== '' && textWidth(current + piece.trimEnd()) > width) {
       lines.push(current.trimEnd());
       current = '';
     }
     current += piece;
-    while (stringWidth(current.trimEnd()) > width) {
+    while (textWidth(current.trimEnd()) > width) {
       lines.push(current.slice(0, width));
       current = current.slice(width);
     }

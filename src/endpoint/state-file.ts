@@ -65,6 +65,7 @@ export interface StateFile<T> {
    */
   read(onBad: (problem: MerlonError) => void): Promise<T | undefined>;
   write(value: T): Promise<void>;
+  /** Error: STATE_WRITE. */
   remove(): Promise<void>;
 }
 
@@ -105,6 +106,9 @@ export function stateFile<T>(
       last = written.catch(() => {}); // told to whoever asked for it
       return written;
     },
-    remove: () => rm(path, { force: true }),
+    remove: () =>
+      rm(path, { force: true }).catch((cause: unknown) => {
+        throw new MerlonError('STATE_WRITE', `cannot remove ${path}: ${errorMessage(cause)}`, { cause });
+      }),
   };
 }

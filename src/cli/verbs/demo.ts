@@ -13,6 +13,7 @@ import { PODS, SCENES, type Scene } from '../demo/script.ts';
 import { Watcher } from '../demo/watcher.ts';
 import { buildWorld, podAddress, type World } from '../demo/world.ts';
 import { table } from '../output.ts';
+import { loadWidths } from '../width.ts';
 import { type Context, type Run, text } from '../verb.ts';
 
 interface Stage {
@@ -29,6 +30,7 @@ export const run: Run = async (context, _args, options) => {
   if (process.getuid?.() !== 0) throw new MerlonError('PERMISSION', 'the demo makes network namespaces');
   const { output } = context;
   const chosen = scenesOf(text(options, 'scenes'));
+  await loadWidths();
   await sweepLab();
   output.message('building a small data centre of network namespaces …');
   await using world = await buildWorld(context.signal);

@@ -1,13 +1,14 @@
 /** `merlon events`: one verdict a line, with the rule or default that gave it. */
-import stringWidth from 'string-width';
 import { type EventView, type EndView, type LostView, stream } from '#api/client';
 import { MerlonError } from '#kit/errors';
 import { shortName } from '../labels.ts';
 import type { Output, Style } from '../output.ts';
 import { place, rulesText, shortPlace } from '../place.ts';
 import { list, type Run, text } from '../verb.ts';
+import { loadWidths, textWidth } from '../width.ts';
 
 export const run: Run = async (context, _args, options) => {
+  if (context.output.isTerminal) await loadWidths();
   const query = new URLSearchParams();
   const since = text(options, 'since');
   if (since !== undefined) query.set('since', since);
@@ -65,7 +66,7 @@ async function print(output: Output, row: EventView | LostView): Promise<void> {
 /** With the whole path of each rule's file where the line has room for it. */
 function fitting(e: EventView, output: Output): string {
   const whole = line(e, output, place);
-  return stringWidth(whole) <= output.width ? whole : line(e, output, shortPlace);
+  return textWidth(whole) <= output.width ? whole : line(e, output, shortPlace);
 }
 
 function line(e: EventView, output: Output, placeOf: typeof place): string {

@@ -31,6 +31,16 @@ test('call – the answer of a part, with parameters and body', async (t) => {
   t.deepEqual(await call('/v1/policy/map/a%2Fb', { runDir, signal }), [{ endpoint: 'a/b' }]);
 });
 
+test('call – a list of many rows comes in parts and whole, and so does an empty one', async (t) => {
+  const rows = Array.from({ length: 5000 }, (_, i) => ({
+    prefix: `10.0.${i >> 8}.${i & 255}/32`,
+    labels: ['é,]'],
+  }));
+  const runDir = await serve(t, { ips: () => rows as never, policies: () => [] });
+  t.deepEqual(await call('/v1/ips', { runDir, signal }), rows);
+  t.deepEqual(await call('/v1/policies', { runDir, signal }), []);
+});
+
 test('call – an error keeps its code, place and hint on the way to the command line', async (t) => {
   const runDir = await serve(t, {
     status: () => {

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import stringWidth from 'string-width';
 import { shortLabels, shortName } from '../../../src/cli/labels.ts';
 import { age, type Column, type Format, Output, parseFormat, size, table } from '../../../src/cli/output.ts';
+import { loadWidths, textWidth, withWidths } from '../../../src/cli/width.ts';
 import { place, rulesText, shortPlace } from '../../../src/cli/place.ts';
 
 interface Row {
@@ -26,7 +27,21 @@ test('table – columns are as wide as their widest cell, without blanks at the 
   t.is(text, 'NAME      N\na         5\nbcd   12345\n');
 });
 
-test('table – ten thousand rows, and letters that take two columns', (t) => {
+test.serial(
+  'widths – plain text needs no help; the first that does is made anew with true widths',
+  async (t) => {
+    const wide = () => table([{ name: '日本', n: 1 }], columns);
+    t.is(textWidth('plain – …'), 9);
+    t.is(await withWidths(() => 'plain'), 'plain');
+    t.is(await withWidths(wide), 'NAME  N\n日本  1\n');
+    await loadWidths();
+    t.is(textWidth('日本'), 4);
+    t.is(textWidth('\u001b[1mbold\u001b[22m'), 4);
+  },
+);
+
+test('table – ten thousand rows, and letters that take two columns', async (t) => {
+  await loadWidths();
   const rows = Array.from({ length: 10_000 }, (_, n) => ({ name: `日本 ${n}`, n }));
   const lines = table(rows, columns).trimEnd().split('\n');
   t.is(lines.length, 10_001);
@@ -46,7 +61,8 @@ test('table – where the terminal is narrow, a cell is shortened first, then br
   );
 });
 
-test('table – lines fit, and nothing of a cell is lost', (t) => {
+test('table – lines fit, and nothing of a cell is lost', async (t) => {
+  await loadWidths();
   fc.assert(
     fc.property(
       fc.array(fc.string({ unit: fc.constantFrom('a', 'b', '/', ',', ' ', '日'), maxLength: 90 }), {
