@@ -1,5 +1,14 @@
 /** `merlon policy lint`: advice on policies that are valid, with a stable code for each kind of finding. */
-import { applied, type Closing, closings, documentsOf, lint, type LintWorld, type NodeView } from '#cases';
+import {
+  applied,
+  type Closing,
+  closings,
+  documentsOf,
+  type FlowWorld,
+  lint,
+  type LintWorld,
+  type NodeView,
+} from '#cases';
 import { MerlonError } from '#kit/errors';
 import { FINDINGS, type Policy, policyTitle, PROBLEM_KINDS, STANDALONE_POLICY_CONFIG } from '#model';
 import { DEFAULT_PARSE_OPTIONS, type ManifestObject } from '#model/parse';
@@ -17,6 +26,7 @@ import {
   toldText,
   toldView,
 } from '../told.ts';
+import type { Progress } from '../progress.ts';
 import { type Context, type Options, type Run, text } from '../verb.ts';
 import { worldOf } from '../world.ts';
 
@@ -29,24 +39,38 @@ export const run: Run = async (context, files, options) => {
   }
   const isInWorld = text(options, 'world') !== undefined || options['agent'] === true;
   const world = isInWorld ? await worldOf(context, options) : undefined;
-  const objects = readManifests(files, world?.parse ?? DEFAULT_PARSE_OPTIONS);
-  const { policies } = documentsOf(objects);
-  const after = world?.with(applied(world.policies, policies)).views();
-  const told = inPlace([...ofObjects(objects), ...ofPolicies(context, policies, lintWorld(objects, after))]);
-  const opened = world === undefined || after === undefined ? [] : closings(world.views(), after);
+  const { count, told, opened } = judge(context, files, world);
   const code = toldExit(told, options['denyWarnings'] === true);
   if (context.extraFormat === 'sarif') {
     await context.output.line(JSON.stringify(sarif('merlon policy lint', told, code), null, 2));
     return code;
   }
   const view = {
-    policies: policies.length,
+    policies: count,
     findings: told.map(toldView),
     ...(world === undefined ? {} : { becomesDefaultDeny: opened }),
   };
-  await context.output.value(view, () => report(context, options, policies.length, told, opened));
+  await context.output.value(view, () => report(context, options, count, told, opened));
   return code;
 };
+
+interface Judged {
+  /** Policies that were judged. */
+  readonly count: number;
+  readonly told: readonly Told[];
+  readonly opened: readonly Closing[];
+}
+
+/** With a bar while it lasts, which is gone before anything is printed. */
+function judge(context: Context, files: readonly string[], world: FlowWorld | undefined): Judged {
+  using progress = context.output.progress('judging policies');
+  const objects = readManifests(files, world?.parse ?? DEFAULT_PARSE_OPTIONS);
+  const { policies } = documentsOf(objects);
+  const after = world?.with(applied(world.policies, policies)).views();
+  const told = inPlace([...ofObjects(objects), ...ofPolicies(progress, policies, lintWorld(objects, after))]);
+  const opened = world === undefined || after === undefined ? [] : closings(world.views(), after);
+  return { count: policies.length, told, opened };
+}
 
 function lintWorld(objects: readonly ManifestObject[], views: readonly NodeView[] | undefined): LintWorld {
   if (views !== undefined) return { kind: 'views', views };
@@ -70,10 +94,10 @@ function ofObjects(objects: readonly ManifestObject[]): readonly Told[] {
   });
 }
 
-function ofPolicies(context: Context, policies: readonly Policy[], world: LintWorld): readonly Told[] {
-  using progress = context.output.progress('judging policies');
+function ofPolicies(progress: Progress, policies: readonly Policy[], world: LintWorld): readonly Told[] {
   const told: Told[] = [];
   let done = 0;
+  progress.show(done, policies.length);
   for (const { policy, findings } of lint(policies, world)) {
     told.push(...findings.map((finding) => toldFinding(finding, policyTitle(policy))));
     progress.show(++done, policies.length);
