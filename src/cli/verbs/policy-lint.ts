@@ -11,7 +11,7 @@ import {
 } from '#cases';
 import { MerlonError } from '#kit/errors';
 import { FINDINGS, type Policy, policyTitle, PROBLEM_KINDS, STANDALONE_POLICY_CONFIG } from '#model';
-import { DEFAULT_PARSE_OPTIONS, type ManifestObject } from '#model/parse';
+import { DEFAULT_PARSE_OPTIONS, isOtherKind, type ManifestObject } from '#model/parse';
 import { readManifests, workloadsOf } from '../policy-files.ts';
 import { sarif } from '../sarif.ts';
 import {
@@ -37,9 +37,13 @@ export const run: Run = async (context, files, options) => {
       hint: '- reads standard input',
     });
   }
+  if (text(options, 'world') !== undefined && options['agent'] === true) {
+    throw new MerlonError('USAGE', '--world and --agent are two worlds', { hint: 'choose one' });
+  }
   const isInWorld = text(options, 'world') !== undefined || options['agent'] === true;
   const world = isInWorld ? await worldOf(context, options) : undefined;
-  const { count, told, opened } = judge(context, files, world);
+  const judged = judge(context, files, world);
+  const { count, others, told, opened } = judged;
   const code = toldExit(told, options['denyWarnings'] === true);
   if (context.extraFormat === 'sarif') {
     await context.output.line(JSON.stringify(sarif('merlon policy lint', told, code), null, 2));
@@ -47,16 +51,18 @@ export const run: Run = async (context, files, options) => {
   }
   const view = {
     policies: count,
+    otherObjects: others,
     findings: told.map(toldView),
     ...(world === undefined ? {} : { becomesDefaultDeny: opened }),
   };
-  await context.output.value(view, () => report(context, options, count, told, opened));
+  await context.output.value(view, () => report(context, options, judged));
   return code;
 };
 
 interface Judged {
-  /** Policies that were judged. */
+  /** Policies that were judged, and objects of other kinds, as those of a rendered chart. */
   readonly count: number;
+  readonly others: number;
   readonly told: readonly Told[];
   readonly opened: readonly Closing[];
 }
@@ -64,12 +70,13 @@ interface Judged {
 /** With a bar while it lasts, which is gone before anything is printed. */
 function judge(context: Context, files: readonly string[], world: FlowWorld | undefined): Judged {
   using progress = context.output.progress('judging policies');
-  const objects = readManifests(files, world?.parse ?? DEFAULT_PARSE_OPTIONS);
+  const all = readManifests(files, world?.parse ?? DEFAULT_PARSE_OPTIONS);
+  const objects = all.filter(({ kind }) => !isOtherKind(kind));
   const { policies } = documentsOf(objects);
   const after = world?.with(applied(world.policies, policies)).views();
   const told = inPlace([...ofObjects(objects), ...ofPolicies(progress, policies, lintWorld(objects, after))]);
   const opened = world === undefined || after === undefined ? [] : closings(world.views(), after);
-  return { count: policies.length, told, opened };
+  return { count: policies.length, others: all.length - objects.length, told, opened };
 }
 
 function lintWorld(objects: readonly ManifestObject[], views: readonly NodeView[] | undefined): LintWorld {
@@ -105,17 +112,12 @@ function ofPolicies(progress: Progress, policies: readonly Policy[], world: Lint
   return told;
 }
 
-function report(
-  context: Context,
-  options: Options,
-  count: number,
-  told: readonly Told[],
-  opened: readonly Closing[],
-): string {
+function report(context: Context, options: Options, { count, others, told, opened }: Judged): string {
   const quiet = options['quiet'] === true;
   const lines = toldText(told, { quiet, paint: (style, word) => context.output.paint(style, word) });
   if (quiet) return lines;
-  const sum = `${count} ${count === 1 ? 'policy' : 'policies'}, ${toldSum(told)}`;
+  const rest = others === 0 ? '' : `; ${others} of other kinds left out`;
+  const sum = `${count} ${count === 1 ? 'policy' : 'policies'}, ${toldSum(told)}${rest}`;
   const kinds = new Set(told.map(({ code }) => code)).size;
   return [
     lines,

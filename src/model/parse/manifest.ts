@@ -38,6 +38,14 @@ const SUPPORTED_KINDS = [
   { kind: 'Workload', apiVersions: ['merlon.io/v1'] },
 ] as const;
 
+/** Whether an object is of a kind that says nothing about policies, and is no mistyped one that does. */
+export function isOtherKind(kind: string): boolean {
+  if (SUPPORTED_KINDS.some((known) => known.kind === kind)) return false;
+  if (REFUSED_KINDS.some((known) => known.kind === kind)) return true;
+  const all = [...SUPPORTED_KINDS, ...REFUSED_KINDS].map((known) => known.kind);
+  return kind !== '' && nearest(kind, all) === undefined;
+}
+
 /** What one document holds. */
 export type ManifestValue =
   | { readonly kind: 'policy'; readonly policy: Policy }

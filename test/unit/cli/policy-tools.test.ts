@@ -255,6 +255,21 @@ test('policy lint – in a world it says what becomes default deny', async (t) =
   t.regex(out, /^\d+ endpoints? becomes? default deny at egress: /m);
 });
 
+test('policy lint – what else a chart renders is left out, a mistyped kind is not', async (t) => {
+  const other = 'apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {}\n';
+  await withFile(`${other}---\n${invalid.split('---\n')[1] ?? ''}`, async (file) => {
+    const { code, out } = await merlon('policy', 'lint', file);
+    t.is(code, 0);
+    t.regex(out, /\n1 policy, 2 warnings; 1 of other kinds left out \(/);
+    t.is((await merlon('policy', 'validate', file)).code, 2);
+  });
+  await withFile(invalid.replaceAll('CiliumNetworkPolicy', 'CiliumNetworkPolcy'), async (file) => {
+    const { code, out } = await merlon('policy', 'lint', file);
+    t.is(code, 2);
+    t.regex(out, /did you mean CiliumNetworkPolicy\?/);
+  });
+});
+
 test('policy lint – --codes lists every code', async (t) => {
   const { code, out } = await merlon('policy', 'lint', '--codes');
   t.is(code, 0);
