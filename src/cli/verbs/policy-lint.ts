@@ -116,16 +116,11 @@ function report(context: Context, options: Options, { count, others, told, opene
   const quiet = options['quiet'] === true;
   const lines = toldText(told, { quiet, paint: (style, word) => context.output.paint(style, word) });
   if (quiet) return lines;
-  const rest = others === 0 ? '' : `; ${others} of other kinds left out`;
-  const sum = `${count} ${count === 1 ? 'policy' : 'policies'}, ${toldSum(told)}${rest}`;
   const kinds = new Set(told.map(({ code }) => code)).size;
-  return [
-    lines,
-    ...opened.map(closingText),
-    sum,
-    kinds > 1 && kinds < told.length ? ` (${toldCodes(told)})` : '',
-    '\n',
-  ].join('');
+  const codes = kinds > 1 && kinds < told.length ? ` (${toldCodes(told)})` : '';
+  const rest = others === 0 ? '' : `; ${others} of other kinds left out`;
+  const sum = `${count} ${count === 1 ? 'policy' : 'policies'}, ${toldSum(told)}${codes}${rest}\n`;
+  return [lines, ...opened.map(closingText), sum].join('');
 }
 
 /** Most names of one list that are shown to people. */
