@@ -51,7 +51,7 @@ test.serial(
       [
         'endpoint list',
         ['ENDPOINT', 'POLICY (ingress)', 'POLICY (egress)', 'IDENTITY', 'LABELS', 'IPv6', 'IPv4', 'STATUS'],
-        /^\d+ +Enforce +Disabled +\d+ +k8s:app=web +fd00:1::10 +10\.1\.0\.10 +ready$/m,
+        /^\d+ +Enabled +Disabled +\d+ +k8s:app=web +fd00:1::10 +10\.1\.0\.10 +ready$/m,
       ],
       [
         'identity list',
