@@ -37,9 +37,10 @@ import {
 import { partyText } from './flow-text.ts';
 import type { ParseOptions } from '#model/parse';
 import type { Hook } from './path.ts';
+import { describedParty } from './party.ts';
 import { parseOptions } from './read.ts';
 import { partyFromText } from './read-flow.ts';
-import { type Known, type NodeView, type NodeWorld, type Subject, viewOf, worldIdentity } from './view.ts';
+import { type Known, type NodeView, type Subject, viewOf, worldIdentity } from './view.ts';
 
 /** Someone of the world, after hostNetwork pods have become their node. */
 type Member =
@@ -116,7 +117,7 @@ export class CaseRun implements FlowWorld {
   /** An address that somebody of the world has means that member. */
   party(text: string): CaseParty {
     const [view] = this.views();
-    const described = view && describedParty(text, view.world);
+    const described = view && describedParty(text, view);
     const party = described ?? partyFromText(text, this.world);
     if (party.kind !== 'ip') return party;
     const node = this.#nodes.find((row) => row.ips.includes(party.ip));
@@ -364,30 +365,6 @@ export function combined(sides: readonly Pick<Side, 'verdict'>[]): CaseVerdict {
   return sides
     .map((side) => side.verdict)
     .reduce((a, b) => (STRENGTH.indexOf(b) > STRENGTH.indexOf(a) ? b : a), 'allow');
-}
-
-/**
- * A party by what it is instead of by name: `labels:app=web,tier=front` is the first endpoint that has them,
- * `fqdn:NAME` the first address that was learnt for a name. Undefined: written in neither way.
- */
-export function describedParty(text: string, { endpoints, facts }: NodeWorld): CaseParty | undefined {
-  const [, kind, rest = ''] = /^(labels|fqdn):(.*)$/.exec(text) ?? [];
-  if (kind === 'fqdn') {
-    const name = rest.toLowerCase().replace(/\.$/, '');
-    const answer = facts?.names.find((row) => row.name === name);
-    if (answer !== undefined) return { kind: 'ip', ip: answer.address };
-  }
-  if (kind === 'labels') {
-    const wanted = rest.split(',').map((label) => /^(?:(\w+):)?([^=]*)=?(.*)$/.exec(label) ?? []);
-    const found = endpoints.find(({ labels }) =>
-      wanted.every(([, source, key, value]) =>
-        labels.labels.some((l) => (source ?? l.source) === l.source && l.key === key && l.value === value),
-      ),
-    );
-    if (found !== undefined && found.name !== HEALTH) return { kind: 'endpoint', name: found.name };
-  }
-  if (kind === undefined) return undefined;
-  throw new MerlonError('CASE_REFERENCE', `nobody is ${JSON.stringify(text)}`);
 }
 
 /** What comes of what the cell lets through: a proxy answers for requests, in audit mode too (policy.md §14.3). */

@@ -234,7 +234,9 @@ function readNamedPorts(endpoint: Fields): CaseEndpoint['namedPorts'] {
   const place = endpoint.get('namedPorts');
   const out: CaseEndpoint['namedPorts'][number][] = [];
   for (const [name, { keyPlace, value }] of (place && readAnyMap(place, 'namedPorts')) ?? []) {
-    const text = value === undefined ? undefined : readText(value);
+    if (value === undefined) continue;
+    // A bare number is a port that lacks its protocol.
+    const text = value.tree.kind === 'scalar' ? value.tree.text : readText(value);
     if (text === undefined) continue;
     const [, digits, word] = /^(\d+)\/(\w+)$/.exec(text) ?? [];
     const protocol = protocolOf(word ?? '');

@@ -9,10 +9,13 @@ import {
   LABEL_NAMESPACE,
   LABEL_NAMESPACE_LABELS,
   LABEL_SERVICE_ACCOUNT,
+  type NamedPort,
   type Policy,
   type PolicyConfig,
   type PolicyFacts,
+  protocolName,
   type Requirement,
+  type Rule,
   type Selector,
 } from '#model';
 import { compareText } from '#kit/order';
@@ -38,6 +41,8 @@ export interface Representatives {
   readonly worlds: readonly NodeWorld[];
   /** Whether every combination of labels is there. */
   readonly isComplete: boolean;
+  /** Ports that stand for names, as differences tell them, and what they stand for: `TCP/65535` → `TCP/http`. */
+  readonly portNames: ReadonlyMap<string, string>;
   /** Names of pods with fewer words: a label that makes no difference among them is left out. */
   readonly summarise: (names: readonly string[]) => readonly string[];
 }
@@ -67,6 +72,7 @@ export function representativeWorlds(policies: readonly Policy[], around: Surrou
     config: around.config,
   };
   const first = Math.max(0, ...around.endpoints.map((endpoint) => endpoint.id)) + 1;
+  const named = representativePorts(specs.flatMap((spec) => spec.rules));
   const endpoints = [
     ...around.endpoints,
     ...pods.sets.map((labels, i) => ({
@@ -74,6 +80,7 @@ export function representativeWorlds(policies: readonly Policy[], around: Surrou
       id: first + i,
       addresses: [spareAddress(i, around.config)],
       labels: labelSet(labels),
+      namedPorts: named.ports,
       // Policies of this cluster have no subjects in another one.
       isElsewhere: labels.some((l) => l.key === LABEL_CLUSTER && l.value !== around.config.clusterName),
     })),
@@ -87,9 +94,42 @@ export function representativeWorlds(policies: readonly Policy[], around: Surrou
   }));
   return {
     worlds,
-    isComplete: pods.isComplete && nodes.isComplete,
+    isComplete: pods.isComplete && nodes.isComplete && named.isComplete,
+    portNames: new Map(
+      named.ports.map(({ name, protocol, port }) => {
+        const word = protocolName(protocol);
+        return [`${word}/${port}`, `${word}/${name}`];
+      }),
+    ),
     summarise: (names) => (pods.isComplete ? summarised(names, pods) : names),
   };
+}
+
+/**
+ * A number for each port name of the rules, on every pod the same: one that no rule names, so that what a rule
+ * says of the name is seen; no two beside each other, so that they are told apart.
+ */
+function representativePorts(rules: readonly Rule[]): {
+  readonly ports: readonly NamedPort[];
+  readonly isComplete: boolean;
+} {
+  const matches = rules.flatMap(({ ports }) => (ports.kind === 'any' ? [] : ports.matches));
+  const names = new Map(
+    matches.flatMap((match) =>
+      match.kind === 'name' ? [[`${match.protocol} ${match.name}`, match] as const] : [],
+    ),
+  );
+  const ranges = matches.flatMap((match) => (match.kind === 'ports' ? [match] : []));
+  const ports: NamedPort[] = [];
+  let next = 65_534;
+  for (const { protocol, name } of names.values()) {
+    const isNamed = (port: number) => ranges.some(({ first, last }) => first - 1 <= port && port <= last + 1);
+    while (next > 0 && isNamed(next)) next -= 1;
+    if (next <= 0) return { ports, isComplete: false };
+    ports.push({ name, protocol, port: next });
+    next -= 2;
+  }
+  return { ports, isComplete: true };
 }
 
 /** Selectors of reserved labels and prefixes mean no pods. */

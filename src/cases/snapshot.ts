@@ -6,9 +6,10 @@ import { nearest } from '#kit/nearest';
 import { PROTOCOL_ICMP6, RESERVED_IDENTITY, type Policy } from '#model';
 import type { ParseOptions } from '#model/parse';
 import { CASE_ENTITIES, type CaseFlow, type CaseParty } from './case.ts';
-import { combined, describedParty, proxied, type FlowResult, type FlowWorld, type Side } from './flow.ts';
+import { combined, proxied, type FlowResult, type FlowWorld, type Side } from './flow.ts';
 import { type Documents, worldWith } from './generation.ts';
 import { type Hook, type NodeFacts, type Packet, pathOf, type SubjectVerdict } from './path.ts';
+import { describedParty } from './party.ts';
 import { fromPlain, toPlain } from './plain.ts';
 import { type Known, type NodeView, type NodeWorld, type Subject, viewOf, worldIdentity } from './view.ts';
 
@@ -89,7 +90,8 @@ export class SnapshotRun implements FlowWorld {
     const { endpoints, nodes, node } = this.#snapshot.world;
     const ip = parseIp(text);
     if (ip !== undefined) return { kind: 'ip', ip: formatIp(ip) };
-    const described = describedParty(text, this.#snapshot.world);
+    const [view] = this.views();
+    const described = view && describedParty(text, view);
     if (described !== undefined) return described;
     const [, kind, name = ''] = /^(node|entity):(.*)$/.exec(text) ?? [];
     const entity = CASE_ENTITIES.find((one) => one === name);

@@ -65,7 +65,7 @@ interface Target {
 
 /** `shop/backend:8080/TCP`, `10.0.0.1:53/udp`, `[fd00::1]:80`, `shop/backend/icmp`; options fill what is missing. */
 function targetOf(to: string, options: Options): Target {
-  const [, prefix = '', rest = to] = /^((?:node|entity|service|labels|fqdn):)?(.*)$/.exec(to) ?? [];
+  const [, prefix = '', rest = to] = /^((?:node|entity|service|labels|fqdn|identity):)?(.*)$/.exec(to) ?? [];
   const isBareIpv6 = /^[^[]*:[^[]*:/.test(rest);
   const [, plain = rest, digits, word] =
     (isBareIpv6 ? null : /^(.+):(\d{1,5})(?:\/(\w+))?$/.exec(rest)) ??

@@ -20,7 +20,7 @@ const explained = [
 const explainOptions = [
   {
     flags: '--from <party>',
-    what: 'namespace/name, address, node:NAME, entity:NAME, labels:KEY=VALUE,… or fqdn:NAME',
+    what: 'namespace/name, address, node:NAME, entity:NAME, labels:KEY=VALUE,…, identity:NUMBER or fqdn:NAME',
   },
   { flags: '--to <party>', what: 'the same, with :PORT/PROTOCOL or /icmp; service:NAMESPACE/NAME too' },
   { flags: '--dport <port>', what: 'destination port, as 8080 or 53/UDP' },
@@ -55,9 +55,22 @@ export const policyTools: readonly Verb[] = [
     options: [
       { flags: '--src-k8s-pod <pod>', what: 'who sends, as namespace/name' },
       { flags: '--dst-k8s-pod <pod>', what: 'who receives' },
-      { flags: '--src <party>', what: 'an address, node:NAME or entity:NAME instead' },
-      { flags: '--dst <party>', what: 'the same for the receiver; service:NAMESPACE/NAME too' },
-      { flags: '--dport <port>', what: 'destination port, as 8080 or 53/UDP' },
+      {
+        flags: '-s, --src <labels>',
+        what: 'labels instead, as k8s:app=web; or an address, node:NAME, entity:NAME',
+        isRepeatable: true,
+      },
+      {
+        flags: '-d, --dst <labels>',
+        what: 'the same for the receiver; service:NAMESPACE/NAME too',
+        isRepeatable: true,
+      },
+      { flags: '--src-identity <id>', what: 'whoever has the identity' },
+      { flags: '--dst-identity <id>', what: 'the same for the receiver' },
+      { flags: '--src-endpoint <id>', what: 'an endpoint by its number or name' },
+      { flags: '--dst-endpoint <id>', what: 'the same for the receiver' },
+      { flags: '--dport <port>', what: 'destination port, as 8080 or 53/UDP', isRepeatable: true },
+      { flags: '-v, --verbose', what: 'taken and without effect: every rule is told anyway' },
       ...explained,
     ],
     example: 'merlon policy trace --src-k8s-pod shop/frontend --dst-k8s-pod shop/backend --dport 8080/TCP',

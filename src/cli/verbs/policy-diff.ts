@@ -17,6 +17,7 @@ import { MerlonError } from '#kit/errors';
 import { NO_FACTS, type PolicyConfig, STANDALONE_POLICY_CONFIG } from '#model';
 import { DEFAULT_PARSE_OPTIONS } from '#model/parse';
 import { expandPolicies } from '#policy';
+import { fitting } from '../explain-text.ts';
 import { isGeneration, type Keeper, keeperOf } from '../generations.ts';
 import { readObjects, workloadsOf } from '../policy-files.ts';
 import { type Options, type Run, text, type Context } from '../verb.ts';
@@ -30,11 +31,14 @@ interface Question {
   readonly isComplete: boolean;
   /** Shorter lists of names that mean the same. */
   readonly summarise: (names: readonly string[]) => readonly string[];
+  /** What a port is called instead. */
+  readonly portNames?: ReadonlyMap<string, string>;
 }
 
 export const run: Run = async (context, files, options) => {
-  const { worlds, before, after, isComplete, summarise } = await question(context, files, options);
-  const semantic = joined(worlds.flatMap((world) => diffPolicies(world, before, after)));
+  const { worlds, before, after, isComplete, summarise, portNames } = await question(context, files, options);
+  const found = worlds.flatMap((world) => diffPolicies(world, before, after));
+  const semantic = joined(portNames === undefined ? found : found.map((one) => withNames(one, portNames)));
   const textual = textChanges(before, after);
   if (!isComplete)
     context.output.message(
@@ -44,7 +48,8 @@ export const run: Run = async (context, files, options) => {
     { same: semantic.length === 0, complete: isComplete, differences: semantic, textual },
     () => {
       const texts = options['text'] === true ? textLines(textual) : textSummary(textual);
-      return [...semanticLines(semantic, summarise), ...texts].map((line) => `${line}\n`).join('');
+      const lines = [...semanticLines(semantic, summarise), ...texts].map((line) => `${line}\n`);
+      return fitting(lines.join(''), context.output.width);
     },
   );
   return semantic.length === 0 ? 0 : 1;
@@ -172,6 +177,12 @@ function shortened(names: readonly string[]): string {
 }
 
 type Shown = Omit<Difference, 'exact'>;
+
+/** Pods on paper have numbers of their own for the ports that policies name. */
+function withNames(difference: Difference, names: ReadonlyMap<string, string>): Difference {
+  const named = (text: string) => text.replaceAll(/\w+\/\d+(?![-\d])/g, (port) => names.get(port) ?? port);
+  return { ...difference, ports: difference.ports.map(named) };
+}
 
 /** What several nodes or subjects have in common stands once. */
 function joined(differences: readonly Difference[]): readonly Shown[] {

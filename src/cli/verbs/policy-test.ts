@@ -1,5 +1,5 @@
 /** `merlon policy test`: case files through the compiler that fills the datapath. */
-import { readdirSync, readFileSync, statSync, watch } from 'node:fs';
+import { type FSWatcher, readdirSync, readFileSync, statSync, watch } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { type CaseReport, readCase, runCase } from '#cases';
 import { errorView } from '#api/client';
@@ -10,13 +10,14 @@ import { caseJunit, caseSum, caseView } from '../case-report.ts';
 import type { Context, Run } from '../verb.ts';
 
 export const run: Run = async (context, paths, options) => {
-  if (options['watch'] !== true) return once(context, paths);
+  if (options['watch'] !== true) return once(context, paths, () => {});
+  using changes = new Changes();
+  for (const path of paths) changes.watch(path);
   let code = 0;
   while (!context.signal.aborted) {
-    const changed = nextChange(paths, context.signal);
-    code = await once(context, paths);
+    code = await once(context, paths, (file) => changes.watch(file));
     context.output.message('waiting for a change; stop with Ctrl-C');
-    if (!(await changed)) break;
+    if (!(await changes.next(context.signal))) break;
   }
   return code;
 };
@@ -28,8 +29,13 @@ interface FileEnd {
   readonly errors: readonly MerlonError[];
 }
 
-async function once(context: Context, paths: readonly string[]): Promise<number> {
-  const ends = caseFiles(paths).map(runFile);
+/** `onRead` is told of policy files, which may lie elsewhere than their cases. */
+async function once(
+  context: Context,
+  paths: readonly string[],
+  onRead: (file: string) => void,
+): Promise<number> {
+  const ends = runAll(context, caseFiles(paths), onRead);
   const unusable = ends.filter((end) => end.errors.length > 0);
   const reports = ends.flatMap(({ report }) => (report === undefined ? [] : [report]));
   for (const error of unusable.flatMap((end) => end.errors)) context.output.message(formatError(error));
@@ -46,10 +52,23 @@ async function once(context: Context, paths: readonly string[]): Promise<number>
   return unusable.length > 0 ? 2 : sum.failed > 0 ? 1 : 0;
 }
 
-function runFile(file: string): FileEnd {
+function runAll(
+  context: Context,
+  files: readonly string[],
+  onRead: (file: string) => void,
+): readonly FileEnd[] {
+  using progress = context.output.progress('running cases');
+  return files.map((file, i) => {
+    progress.show(i, files.length);
+    return runFile(file, onRead);
+  });
+}
+
+function runFile(file: string, onRead: (file: string) => void): FileEnd {
   try {
     const found = readCase(readText(file), file, (path) => {
       const beside = join(dirname(file), path);
+      onRead(beside);
       return { file: beside, text: readText(beside) };
     });
     if (found.case === undefined) return { file, errors: found.problems.map(errorFromProblem) };
@@ -116,27 +135,40 @@ function closing(sum: {
   unusable: number;
   cases: number;
 }): string {
-  const parts = [`${sum.cases} cases`, `${sum.passed} expectations met`, `${sum.failed} failed`];
+  const many = (n: number, word: string) => `${n} ${word}${n === 1 ? '' : 's'}`;
+  const parts = [many(sum.cases, 'case'), `${many(sum.passed, 'expectation')} met`, `${sum.failed} failed`];
   if (sum.unsure > 0) parts.push(`${sum.unsure} unsure and different`);
-  if (sum.unusable > 0) parts.push(`${sum.unusable} files unusable`);
+  if (sum.unusable > 0) parts.push(`${many(sum.unusable, 'file')} unusable`);
   return `${parts.join(', ')}\n`;
 }
 
-/** Resolves true at the next change beside one of the paths, false when the signal aborts. */
-async function nextChange(paths: readonly string[], signal: AbortSignal): Promise<boolean> {
-  using watchers = new DisposableStack();
-  const folders = new Set(
-    paths.map((path) =>
-      statSync(path, { throwIfNoEntry: false })?.isDirectory() ? path : dirname(resolve(path)),
-    ),
-  );
-  const change = new Promise<boolean>((done) => {
-    for (const folder of folders) {
-      const watcher = watch(folder, { recursive: true }, (_event, name) => {
-        if (name === null || /\.ya?ml$/.test(name)) done(true);
-      });
-      watchers.defer(() => watcher.close());
-    }
-  });
-  return await Promise.race([change, aborted(signal).then(() => false)]);
+/** Changes of files, from the moment each is named. */
+class Changes implements Disposable {
+  readonly #watchers = new Map<string, FSWatcher>();
+  #noticed = Promise.withResolvers<void>();
+
+  /** Everything below a directory, or what stands beside a file: editors replace files by others. */
+  watch(path: string): void {
+    const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
+    const folder = isFolder ? resolve(path) : dirname(resolve(path));
+    if (this.#watchers.has(folder)) return;
+    const watcher = watch(folder, { recursive: isFolder }, (_event, name) => {
+      if (name === null || /\.ya?ml$/.test(name)) this.#noticed.resolve();
+    });
+    this.#watchers.set(folder, watcher);
+  }
+
+  /** True at the next change, also one since the last time; false when the signal aborts. */
+  async next(signal: AbortSignal): Promise<boolean> {
+    const isChange = await Promise.race([
+      this.#noticed.promise.then(() => true),
+      aborted(signal).then(() => false),
+    ]);
+    this.#noticed = Promise.withResolvers<void>();
+    return isChange;
+  }
+
+  [Symbol.dispose](): void {
+    for (const watcher of this.#watchers.values()) watcher.close();
+  }
 }

@@ -184,7 +184,7 @@ export function readWord<W extends string>(
   if (text === undefined) return undefined;
   if ((words as readonly string[]).includes(text)) return text as W;
   const near = nearest(text, words);
-  const hint = near === undefined ? `one of ${words.join(', ')}` : `did you mean ${near}?`;
+  const hint = near === undefined ? undefined : `did you mean ${near}?`;
   return fail(
     place,
     code ?? place.report.codes.schema,

@@ -1,6 +1,6 @@
 /** The policy tools as commands: exit codes and formats, without an agent. */
 import test from 'ava';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
@@ -96,7 +96,7 @@ test('policy test – with --watch it runs again when a file changes, until it i
     const { signal } = new AbortController();
     await until(() => out.includes('1 failed'), { signal, timeoutMs: 60_000, what: 'the first run' });
     await writeFile(file, wrong.replace('deny', 'allow'));
-    await until(() => out.includes('1 expectations met, 0 failed'), {
+    await until(() => out.includes('1 expectation met, 0 failed'), {
       signal,
       timeoutMs: 60_000,
       what: 'the second run',
@@ -104,6 +104,37 @@ test('policy test – with --watch it runs again when a file changes, until it i
     stop.abort();
     t.is(await end, 0);
   });
+});
+
+test('policy test – with --watch it runs again when a policy file elsewhere changes', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'merlon-watch-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  await Promise.all(['cases', 'policies'].map((name) => mkdir(join(folder, name))));
+  const policy = (port: number) => `apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: p, namespace: a}
+spec: {endpointSelector: {}, ingress: [{toPorts: [{ports: [{port: "${port}", protocol: TCP}]}]}]}
+`;
+  await writeFile(join(folder, 'policies/p.yaml'), policy(81));
+  const file = join(folder, 'cases/one.case.yaml');
+  const flow = '{from: a/b, to: a/c, port: 80, protocol: TCP, verdict: allow}';
+  await writeFile(
+    file,
+    `name: elsewhere\nendpoints: [{name: a/b}, {name: a/c}]\npolicyFiles: [../policies/p.yaml]\nexpect: [${flow}]\n`,
+  );
+  const stop = new AbortController();
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+  let out = '';
+  stdout.on('data', (chunk) => (out += String(chunk)));
+  stderr.resume();
+  const streams = { stdout, stderr } as unknown as Record<'stdout' | 'stderr', NodeJS.WriteStream>;
+  const end = buildProgram({ env: {}, signal: stop.signal, ...streams }, ['policy', 'test', '--watch', file]);
+  const { signal } = new AbortController();
+  await until(() => out.includes('1 failed'), { signal, timeoutMs: 20_000, what: 'the first run' });
+  await writeFile(join(folder, 'policies/p.yaml'), policy(80));
+  await until(() => out.includes('1 expectation met'), { signal, timeoutMs: 20_000, what: 'the second run' });
+  stop.abort();
+  t.is(await end, 0);
 });
 
 test('policy test – an unusable file is exit code 2, with its place', async (t) => {
@@ -141,6 +172,51 @@ test('explain – 0 allowed, 1 denied, with the field that failed', async (t) =>
   t.regex(denied.out, /fromEndpoints: needs k8s:io\.kubernetes\.pod\.namespace In \(shop\)/);
   const json = await merlon('explain', '--from', 'wiki/web', '--to', 'shop/web/icmp', '-o', 'json', ...world);
   t.is((JSON.parse(json.out) as { results: readonly { verdict: string }[] }).results[0]?.verdict, 'deny');
+});
+
+const traced: readonly [flags: readonly string[], code: number, title: string][] = [
+  [
+    ['--src-k8s-pod', 'shop/web', '--dst-k8s-pod', 'shop:db', '--dport', '5432/tcp'],
+    0,
+    'shop/web → shop/db TCP/5432',
+  ],
+  [['--src', 'k8s:app=web', '--dst', 'any:app=db', '--dport', '5432'], 0, 'shop/web → shop/db TCP/5432'],
+  [
+    ['-s', 'app=web', '-s', 'k8s:io.kubernetes.pod.namespace=wiki', '-d', 'app=db', '--dport', '53/UDP'],
+    1,
+    'wiki/web → shop/db UDP/53',
+  ],
+  [
+    ['--src', 'reserved:world', '--dst-k8s-pod', 'shop/db', '--dport', '80'],
+    1,
+    'entity:world → shop/db TCP/80',
+  ],
+  [
+    ['--src-identity', '2', '--dst-k8s-pod', 'shop/db', '--dport', '80', '-v'],
+    1,
+    'entity:world → shop/db TCP/80',
+  ],
+  [['--src', 'entity:host', '--dst', 'shop/db', '--dport', '80'], 0, 'entity:host → shop/db TCP/80'],
+];
+for (const [flags, code, title] of traced) {
+  test(`policy trace – ${flags.join(' ')}`, async (t) => {
+    const got = await merlon('policy', 'trace', ...flags, '--world', `${isolation}.case.yaml`);
+    t.is(got.code, code, got.err);
+    t.is(got.out.split('\n')[0], title);
+  });
+}
+
+test('policy trace – two ports, or nobody, are refused', async (t) => {
+  const world = ['--world', `${isolation}.case.yaml`];
+  const two = await merlon('policy', 'trace', '-s', 'app=web', '-d', 'app=db', '--dport', '80,81', ...world);
+  t.regex(two.err, /--dport 80,81: one port at a time/);
+  t.regex(
+    (await merlon('policy', 'trace', '--src', 'app=web', ...world)).err,
+    /say who sends and who receives/,
+  );
+  const nobody = await merlon('policy', 'trace', '-s', 'app=x', '-d', 'app=db', '--dport', '80', ...world);
+  t.is(nobody.code, 2);
+  t.regex(nobody.err, /nobody is "labels:app=x"/);
 });
 
 test('explain – a party may be described by labels or by a name that was learnt', async (t) => {
