@@ -14,7 +14,13 @@ export interface Pairs {
 }
 
 export function pairsOf(segments: readonly Pick<Segment<unknown>, 'from' | 'to'>[]): Pairs {
-  return { from: Uint32Array.from(segments, (s) => s.from), to: Uint32Array.from(segments, (s) => s.to) };
+  const from = new Uint32Array(segments.length);
+  const to = new Uint32Array(segments.length);
+  segments.forEach((segment, i) => {
+    from[i] = segment.from;
+    to[i] = segment.to;
+  });
+  return { from, to };
 }
 
 const UNKNOWN = 0;

@@ -11,15 +11,14 @@ import { CLASS_UNKNOWN, RULESET_HOST } from './layout.ts';
 import { ORIGIN_NONE } from './origins.ts';
 import { dirTable, DIRECTIONS, type DirTable } from './ruleset.ts';
 import type { LiveRuleset, RuleSets } from './rulesets.ts';
-import type { Unchanged } from './unchanged.ts';
+import type { Places, Tables, Unchanged } from './unchanged.ts';
 
 /** A compiled rule set and what becomes of it. */
-export interface PlannedRuleset {
+export interface PlannedRuleset extends Tables {
+  readonly image: RuleSetImage;
   readonly key: string;
   /** The index it takes over; undefined when it gets a new one. */
   readonly index: number | undefined;
-  readonly dirs: readonly [DirTable, DirTable];
-  readonly origins: ReadonlySet<number>;
   /**
    * `keep`: the slot in memory says the same. `refill`: the same for everybody who has a number, but a row
    * for newcomers is missing: a new slot of the same generation. `switch`: a new slot, a new generation.
@@ -65,32 +64,17 @@ export function planPolicy(compiled: CompiledPolicy, present: Present): Plan {
   const overlay = overlayIdentities(present.identities.known, identityClasses);
   const portSegments = overlayPorts(present.ports.ranges, portClasses);
   const settled = settleSegments(overlay.segments, new Map([[CLASS_UNKNOWN, defaultPosition]]));
-  const portPairs = pairsOf(portSegments);
-  const pairs = present.unchanged.pairs([...overlay.segments, { from: CLASS_UNKNOWN, to: defaultPosition }]);
-
+  const unknown = { from: CLASS_UNKNOWN, to: defaultPosition };
+  const places = present.unchanged.begin({
+    identities: pairsOf([...overlay.segments, unknown]),
+    ports: pairsOf(portSegments),
+  });
   const newcomers = new Set(overlay.added.map(([, position]) => position));
   const indexes = takenOver(compiled, present);
-  const images = [compiled.host, ...compiled.ruleSets];
-  const rulesets = images.map((image, i): PlannedRuleset => {
-    const { dirs, origins } = tablesOf(image, present);
-    const live = present.rulesets.live.get(i === 0 ? RULESET_HOST : (indexes.get(image.key)?.index ?? -1));
-    const held =
-      live === undefined
-        ? undefined
-        : holdAgainst(live, dirs, portPairs, present.unchanged.cellsOf(live.active));
-    const change =
-      live === undefined || held === undefined || present.rulesets.isDamaged(live)
-        ? 'switch'
-        : present.unchanged.of(
-            live.active,
-            dirs,
-            held.every((c) => c.isOwn),
-            () => changeOf(held, pairs, newcomers),
-          );
-    const isFree = i === 0 || change !== 'switch' || (indexes.get(image.key)?.isWhole ?? false);
-    const index = i === 0 ? RULESET_HOST : isFree ? live?.index : undefined;
-    const rowFor = (dir: 0 | 1, position: number) => held?.[dir].rowFor(position);
-    return { key: image.key, index, dirs, origins, change, rowFor };
+  const rulesets = [compiled.host, ...compiled.ruleSets].map((image, i): PlannedRuleset => {
+    const taken = i === 0 ? { index: RULESET_HOST, isWhole: true } : indexes.get(image.key);
+    const live = taken === undefined ? undefined : present.rulesets.live.get(taken.index);
+    return keptRuleset(image, live, present) ?? heldRuleset(image, live, taken, places, newcomers, present);
   });
   return {
     defaultPosition,
@@ -101,7 +85,46 @@ export function planPolicy(compiled: CompiledPolicy, present: Present): Plan {
   };
 }
 
-function tablesOf(image: RuleSetImage, { cells, hold }: Present): Pick<PlannedRuleset, 'dirs' | 'origins'> {
+/** A rule set whose slot is known to say the same. */
+function keptRuleset(
+  image: RuleSetImage,
+  live: LiveRuleset | undefined,
+  { rulesets, unchanged }: Present,
+): PlannedRuleset | undefined {
+  if (live === undefined || rulesets.isDamaged(live)) return undefined;
+  const tables = unchanged.tablesOf(live.active, image);
+  if (tables === undefined) return undefined;
+  const rowFor = (dir: 0 | 1, position: number) => tables.dirs[dir].rows[position] ?? 0;
+  return { image, key: image.key, index: live.index, ...tables, change: 'keep', rowFor };
+}
+
+/** Any other: its tables are held against the slot, cell by cell if need be. */
+function heldRuleset(
+  image: RuleSetImage,
+  live: LiveRuleset | undefined,
+  taken: TakenOver | undefined,
+  places: Places,
+  newcomers: ReadonlySet<number>,
+  present: Present,
+): PlannedRuleset {
+  const { unchanged, rulesets } = present;
+  const tables = tablesOf(image, present);
+  const { dirs } = tables;
+  const held =
+    live === undefined ? undefined : holdAgainst(live, dirs, places.ports, unchanged.cellsOf(live.active));
+  const change =
+    live === undefined || held === undefined || rulesets.isDamaged(live)
+      ? 'switch'
+      : changeOf(held, places.identities, newcomers);
+  if (live !== undefined && change === 'keep' && held?.every((c) => c.isOwn) === true)
+    unchanged.saysOf(live.active, image, tables, places);
+  const isFree = change !== 'switch' || taken?.isWhole === true;
+  const index = isFree ? taken?.index : undefined;
+  const rowFor = (dir: 0 | 1, position: number) => held?.[dir].rowFor(position);
+  return { image, key: image.key, index, ...tables, change, rowFor };
+}
+
+function tablesOf(image: RuleSetImage, { cells, hold }: Present): Tables {
   const origins = new Set<number>();
   const tableOf = (direction: DirectionImage) => {
     const table = cells.encode(direction, hold);

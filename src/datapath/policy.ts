@@ -294,6 +294,7 @@ export class PolicyTables {
       this.rulesets.replace(view, copy);
       this.#retain(copy, this.#originsOf.get(view) ?? new Set());
       this.#noteMade(copy, this.#unchanged.cellsOf(view));
+      this.#unchanged.copied(view, copy);
       this.#leave(view);
     }
     return live.length > 0 || [...this.rulesets.left].some((view) => isShort(view, reach));
@@ -369,14 +370,19 @@ export class PolicyTables {
       portPosition: positionTable(this.ports.axis, 0),
     };
     const built = new Map<PlannedRuleset, SlotView>();
+    const numbered = expectedPairs(this.#classes);
     try {
       for (const [planned, place] of places) {
         const generation = this.#generationFor(planned);
-        const view = this.rulesets.build(place, encodeSlot({ ...shape, generation }, planned.dirs));
+        const { image, dirs, origins } = planned;
+        const view = this.rulesets.build(place, encodeSlot({ ...shape, generation }, dirs));
         built.set(planned, view);
-        const cells = planned.dirs.map((dir) => dir.cells);
-        this.#noteMade(view, cells);
-        this.#retain(view, planned.origins);
+        this.#noteMade(
+          view,
+          dirs.map((dir) => dir.cells),
+        );
+        this.#unchanged.saysOf(view, image, { dirs, origins }, numbered);
+        this.#retain(view, origins);
       }
     } catch (e) {
       for (const [planned, place] of places) {

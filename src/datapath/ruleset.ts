@@ -160,10 +160,9 @@ export function viewSlot(
     if (rows + quads(classCapacity) > end || columns + quads(portCapacity) > end || cells > end)
       return undefined;
     const rowTable = mem.arena.u16.subarray(rows * 4, rows * 4 + classCapacity);
-    const rowsUsed = rowTable.reduce((most, row) => Math.max(most, row + 1), 0);
-    const stop = at === 2 ? word(6) : built === undefined ? 0 : built.span.offset + built.words;
     const rest = { flags, columnCount, cells: mem.arena.u32.subarray(cells * 2) };
-    const cellsEnd = Math.max(cells + cellsLength(rest, rowsUsed), stop);
+    const stop = at === 2 ? word(6) : built === undefined ? 0 : built.span.offset + built.words;
+    const cellsEnd = built === undefined ? Math.max(cells + cellsLength(rest, rowsOf(rowTable)), stop) : stop;
     if (cellsEnd > end) return undefined;
     return {
       flags,
@@ -184,6 +183,11 @@ export function viewSlot(
     portCapacity,
     dirs: [egress, ingress],
   };
+}
+
+/** Rows that a table leads to. */
+function rowsOf(table: Uint16Array): number {
+  return table.reduce((most, row) => Math.max(most, row + 1), 0);
 }
 
 /** A slot in memory as the file it would be: offsets made relative again. */

@@ -49,6 +49,17 @@ export function judge(rules: readonly TwinRule[], label: number, port: number): 
   return { verdict, origin: origin(rules, at), match: 'all', log: false };
 }
 
+const images = new Map<string, RuleSetImage>();
+
+/** The same image is the same object, as with the real compiler. */
+function handedOut(image: RuleSetImage): RuleSetImage {
+  const text = JSON.stringify(image);
+  const known = images.get(text);
+  if (known !== undefined) return known;
+  images.set(text, image);
+  return image;
+}
+
 /** Compiles by enumeration: identities of equal verdicts everywhere, ports likewise, fall into one class. */
 export function compileTwin(world: World): CompiledPolicy {
   const cuts = new Set([0, ...world.rules.flat().flatMap((r) => [r.ports[0], r.ports[1] + 1])]);
@@ -66,7 +77,7 @@ export function compileTwin(world: World): CompiledPolicy {
   const end = (p: number) => (starts[starts.indexOf(p) + 1] ?? PORT_CLASS_ENTRIES) - 1;
   const image = (rules: readonly TwinRule[]): RuleSetImage => {
     const direction: DirectionImage = matrixOf(byId, byPort, (l, p) => judge(rules, l, p), text);
-    return { key: JSON.stringify(rules), directions: { egress: direction, ingress: direction } };
+    return handedOut({ key: JSON.stringify(rules), directions: { egress: direction, ingress: direction } });
   };
   const [host, ...pods] = world.rules;
   const images = new Map(pods.map((r) => [JSON.stringify(r), image(r)]));
@@ -77,7 +88,7 @@ export function compileTwin(world: World): CompiledPolicy {
       members: world.identities.filter((i) => ls.includes(labelOf(i))) as Identity[],
     })),
     portClasses: byPort.map((ps) => ({ name: ps.join(), ranges: ps.map((p) => [p, end(p)] as const) })),
-    host: { ...image(host ?? []), key: 'host' },
+    host: handedOut({ ...image(host ?? []), key: 'host' }),
     ruleSets: [...images.values()],
     endpoints: new Map([...world.endpoints].map(([id, at]) => [id, JSON.stringify(world.rules[at])])),
   };
