@@ -5,10 +5,17 @@
  */
 import { readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { documentsDigest, type Generation, generationFromText, generationToJson } from '#cases';
+import {
+  documentsDigest,
+  type Generation,
+  type GenerationHead,
+  generationHead,
+  generationToText,
+  policyToText,
+} from '#cases';
 import { writeAtomically } from '#endpoint';
 import { errorMessage, MerlonError } from '#kit/errors';
-import { NO_FACTS } from '#model';
+import { NO_FACTS, type Policy } from '#model';
 import type { ControlInput } from './control.ts';
 
 /** The last fifty (HF-7.4), and no more than this on disk: a thousand policies are some 2 MB. */
@@ -31,7 +38,8 @@ export interface GenerationsOptions {
 
 /** What the last pass enforced. */
 interface Current {
-  readonly input: ControlInput;
+  /** Undefined: by a predecessor. */
+  readonly input?: ControlInput;
   readonly digest: string;
   readonly generation: number;
   readonly enforcedAt: string;
@@ -45,6 +53,8 @@ export class Generations {
   /** The kernel's counter after the last pass. */
   #highest: number;
   #writing: Promise<void> = Promise.resolve();
+  /** Most policies are those of the generation before. */
+  readonly #texts = new WeakMap<Policy, string>();
 
   private constructor(options: GenerationsOptions) {
     this.#options = options;
@@ -58,12 +68,11 @@ export class Generations {
     const store = new Generations(options);
     const last = await store.#newest();
     if (last !== undefined) {
-      const { generation, enforcedAt } = last;
+      const { generation, enforcedAt, digest } = last;
       // A boot begins the kernel's counter anew; a number never stands for two sets of documents.
       options.counter.advanceTo(generation);
       store.#highest = options.counter.generation;
-      const input = { ...last, nodes: [], endpoints: [], localAddresses: [] };
-      store.#current = { input, digest: documentsDigest(last), generation, enforcedAt };
+      store.#current = { digest, generation, enforcedAt };
     }
     return store;
   }
@@ -82,7 +91,7 @@ export class Generations {
     const before = this.#current;
     const first = this.#highest + 1;
     this.#highest = counter.generation;
-    if (before !== undefined && isSameRows(before.input, input)) return;
+    if (before?.input !== undefined && isSameRows(before.input, input)) return;
     const digest = documentsDigest(documentsOf(input));
     if (digest === before?.digest) {
       // The same, written elsewhere: rules stand on other lines now.
@@ -93,28 +102,30 @@ export class Generations {
       this.#current = { input, digest, generation: first, enforcedAt: new Date(now()).toISOString() };
     }
     const { generation, enforcedAt } = this.#current;
-    const written = this.#writing.then(() => this.#write({ ...documentsOf(input), generation, enforcedAt }));
+    const text = this.#textOf({ ...documentsOf(input), generation, enforcedAt }, digest);
+    const written = this.#writing.then(() => this.#write(generation, text));
     this.#writing = written.catch(() => undefined); // told to whoever asked for it
     await written;
   }
 
   /** All that are kept, oldest first. */
-  async *all(): AsyncGenerator<Generation, void, undefined> {
+  async *all(): AsyncGenerator<GenerationHead, void, undefined> {
+    await this.#writing;
     for (const { generation } of await this.#files()) {
       const found = await this.#read(generation);
-      if (found !== undefined) yield found;
+      if (found !== undefined) yield found.head;
     }
   }
 
-  /** The documents that were enforced under a number. Throws `NOT_FOUND`. */
-  async get(generation: number): Promise<Generation> {
+  /** The text of the documents that were enforced under a number. Throws `NOT_FOUND`. */
+  async get(generation: number): Promise<string> {
     await this.#writing;
     const kept = (await this.#files()).map((file) => file.generation);
     const first = kept[0];
     const wanted = kept.findLast((number) => number <= generation);
     if (wanted !== undefined && generation <= Math.max(this.#highest, this.active)) {
       const found = await this.#read(wanted);
-      if (found !== undefined) return found;
+      if (found !== undefined) return found.text;
     }
     const range = first === undefined ? 'none is' : `the oldest is ${first}, the active one ${this.active}`;
     throw new MerlonError('NOT_FOUND', `generation ${generation} is not kept: ${range}`, {
@@ -122,10 +133,18 @@ export class Generations {
     });
   }
 
-  async #newest(): Promise<Generation | undefined> {
+  #textOf(generation: Generation, digest: string): string {
+    return generationToText(generation, digest, (policy) => {
+      const text = this.#texts.get(policy) ?? policyToText(policy);
+      this.#texts.set(policy, text);
+      return text;
+    });
+  }
+
+  async #newest(): Promise<GenerationHead | undefined> {
     for (const { generation } of (await this.#files()).toReversed()) {
       const found = await this.#read(generation);
-      if (found !== undefined) return found;
+      if (found !== undefined) return found.head;
     }
     return undefined;
   }
@@ -134,10 +153,13 @@ export class Generations {
     return join(this.#folder, `${generation}.json`);
   }
 
-  async #read(generation: number): Promise<Generation | undefined> {
+  async #read(
+    generation: number,
+  ): Promise<{ readonly head: GenerationHead; readonly text: string } | undefined> {
     const path = this.#path(generation);
     try {
-      return generationFromText(await readFile(path, 'utf8'), path);
+      const text = await readFile(path, 'utf8');
+      return { head: generationHead(text, path), text };
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined; // pruned meanwhile
       await rename(path, `${path}.bad`).catch(() => undefined); // it stays where it is and is met again
@@ -151,11 +173,8 @@ export class Generations {
     }
   }
 
-  async #write(generation: Generation): Promise<void> {
-    await writeAtomically(
-      this.#path(generation.generation),
-      `${JSON.stringify(generationToJson(generation))}\n`,
-    );
+  async #write(generation: number, text: string): Promise<void> {
+    await writeAtomically(this.#path(generation), text);
     const newestFirst = (await this.#files()).toReversed();
     let bytes = 0;
     const cut = newestFirst.findIndex((file, i) => {

@@ -72,8 +72,8 @@ export interface Parts {
   world(): Awaitable<unknown>;
   /** The newest first. */
   generations(): Awaitable<readonly GenerationView[]>;
-  /** The documents of the generation that a number belongs to; undefined: of the active one. */
-  generation(number: number | undefined): Promise<unknown>;
+  /** The text of the generation that a number belongs to; undefined: of the active one. */
+  generation(number: number | undefined): Promise<string>;
   manifests(): Awaitable<ManifestsView>;
   flows(query: FlowQuery): AsyncIterable<FlowView>;
   counters(): Awaitable<CountersView>;

@@ -18,12 +18,12 @@ export {
   type Documents,
   documentsDigest,
   type Generation,
-  generationFromJson,
   generationFromText,
-  generationToJson,
-  type PolicyChanges,
+  type GenerationHead,
+  generationHead,
+  generationToText,
   policyChanges,
-  worldWith,
+  policyToText,
 } from './generation.ts';
 export { representativeWorlds } from './representatives.ts';
 export { type Closing, closings, lint, type LintWorld } from './lint.ts';

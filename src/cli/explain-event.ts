@@ -9,7 +9,7 @@ import {
   documentsDigest,
   flowProtocol,
   type Generation,
-  generationFromJson,
+  generationFromText,
   snapshotFromJson,
   SnapshotRun,
 } from '#cases';
@@ -63,7 +63,7 @@ export async function explainEvent(context: Context, event: EventView): Promise<
 async function generationOf(context: Context, number: number | undefined): Promise<Generation | undefined> {
   try {
     const wanted = number ?? 'active';
-    return generationFromJson(await call(`/v1/generations/${wanted}`, context), 'the agent');
+    return generationFromText(await call<string>(`/v1/generations/${wanted}`, context), 'the agent');
   } catch (error) {
     if (error instanceof MerlonError && error.code === 'NOT_FOUND') return undefined;
     throw error;

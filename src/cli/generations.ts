@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { call, type GenerationView } from '#api/client';
-import { type Generation, generationFromJson, generationFromText } from '#cases';
+import { type Generation, generationFromText } from '#cases';
 import { MerlonError } from '#kit/errors';
 import { type Context, type Options, text } from './verb.ts';
 
@@ -40,7 +40,7 @@ export async function keeperOf(context: Context, options: Options): Promise<Keep
 
 function agent(context: Context, list: readonly GenerationView[]): Keeper {
   const get = async (number: number): Promise<Generation> =>
-    generationFromJson(await call<unknown>(`/v1/generations/${number}`, context), 'the agent');
+    generationFromText(await call<string>(`/v1/generations/${number}`, context), 'the agent');
   const numbers = list.map((row) => row.generation);
   return {
     agent: true,
@@ -117,6 +117,6 @@ export async function generationAt(context: Context, at: string): Promise<Genera
       hint: '`merlon policy history` lists what is',
     });
   }
-  const json = await call<unknown>(`/v1/generations/${found.generation}`, context);
-  return generationFromJson(json, 'the agent');
+  const text = await call<string>(`/v1/generations/${found.generation}`, context);
+  return generationFromText(text, 'the agent');
 }

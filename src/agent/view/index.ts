@@ -13,7 +13,6 @@ import type {
   Parts,
   ReloadView,
 } from '#api';
-import { generationToJson } from '#cases';
 import { MerlonError } from '#kit/errors';
 import type { HostMode } from '#datapath';
 import { type Direction, protocolName } from '#model';
@@ -138,9 +137,9 @@ export class AgentView implements Parts {
     return generationViews(this.#context);
   }
 
-  async generation(number: number | undefined): Promise<unknown> {
+  async generation(number: number | undefined): Promise<string> {
     const { generations } = this.#context;
-    return generationToJson(await generations.get(number ?? generations.active));
+    return generations.get(number ?? generations.active);
   }
 
   devices() {

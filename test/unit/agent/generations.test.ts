@@ -7,6 +7,7 @@ import type { MerlonError } from '#kit/errors';
 import { labelSet } from '#kit/labels';
 import { NO_FACTS, type Policy, STANDALONE_POLICY_CONFIG } from '#model';
 import { parsePolicies } from '#model/parse';
+import { type Generation, generationFromText } from '#cases';
 import { Generations, type GenerationsOptions } from '../../../src/agent/generations.ts';
 
 /** The kernel's counter, as the datapath has it. */
@@ -69,6 +70,9 @@ const input = (of: readonly Policy[]) => ({
   config: STANDALONE_POLICY_CONFIG,
 });
 
+const kept = async (store: Generations, number: number): Promise<Generation> =>
+  generationFromText(await store.get(number), 'the store');
+
 /** A pass that switches this many rule sets. */
 async function pass(store: Generations, bed: Bed, of: readonly Policy[], switched = 1): Promise<void> {
   for (let i = 0; i < switched; i++) bed.counter.nextGeneration();
@@ -89,7 +93,7 @@ test('generations – a number between two kept ones belongs to the lower', asyn
     [6, 2],
     [7, 7],
   ] as const) {
-    t.is((await store.get(asked)).generation, got);
+    t.is((await kept(store, asked)).generation, got);
   }
   t.is(
     (await t.throwsAsync(store.get(1)))?.message,
@@ -103,10 +107,10 @@ test('generations – what was kept is what was enforced', async (t) => {
   const store = await bed.open();
   const [policy] = policies(22);
   await pass(store, bed, policies(22));
-  const kept = await store.get(store.active);
-  t.is(kept.enforcedAt, '1970-01-01T00:00:00.000Z');
-  t.deepEqual(kept.policies[0]?.specs, policy?.specs);
-  t.deepEqual(kept.config, STANDALONE_POLICY_CONFIG);
+  const then = await kept(store, store.active);
+  t.is(then.enforcedAt, '1970-01-01T00:00:00.000Z');
+  t.deepEqual(then.policies[0]?.specs, policy?.specs);
+  t.deepEqual(then.config, STANDALONE_POLICY_CONFIG);
 });
 
 test('generations – documents that change no rule set have a number of their own', async (t) => {
@@ -125,7 +129,7 @@ test('generations – the same documents on other lines keep their number, and t
   await pass(store, bed, policies(22));
   await pass(store, bed, policies(22, 'b.yaml', '# moved\n'), 0);
   t.deepEqual(await bed.files(), ['2.json']);
-  const { at } = (await store.get(2)).policies[0] ?? {};
+  const { at } = (await kept(store, 2)).policies[0] ?? {};
   t.is(at?.file, 'b.yaml');
 });
 
@@ -155,6 +159,17 @@ test('generations – bounded in number and in size, the oldest go first', async
   t.deepEqual(await bed.files(), ['7.json'], 'the newest stays whatever its size');
 });
 
+test('generations – a file whose second line is not whole costs itself', async (t) => {
+  const bed = await bedOf(t);
+  const before = await bed.open();
+  await pass(before, bed, policies(22));
+  const file = join(bed.stateDir, 'generations/2.json');
+  await writeFile(file, (await readFile(file, 'utf8')).slice(0, -20));
+  const store = await bed.open();
+  t.is(store.active, 0);
+  t.regex(bed.problems[0]?.message ?? '', /2\.json holds no generation: it is not whole; it is put aside/);
+});
+
 for (const [what, content] of [
   ['cut off', '{"version":1,"content":{"generation":2'],
   ['of another release', '{"version":99}'],
@@ -177,7 +192,7 @@ for (const [what, content] of [
     t.deepEqual(await bed.files(), ['2.json', '3.json.bad']);
     t.is(await readFile(join(bed.stateDir, 'generations/3.json.bad'), 'utf8'), content);
     await pass(store, bed, policies(81));
-    t.is((await store.get(store.active)).policies.length, 1);
+    t.is((await kept(store, store.active)).policies.length, 1);
   });
 }
 
