@@ -173,6 +173,8 @@ export interface ObjectStatus {
   readonly selects?: number;
   readonly endpoints?: readonly string[];
   readonly nodes?: readonly string[];
+  /** How many of them it makes default deny. */
+  readonly defaultDeny?: Readonly<Record<Direction, number>>;
   /** What may not be meant, codes of the catalogue, notes too; `warnings` are the sentences of those that are none. */
   readonly findings?: readonly StatusFinding[];
   readonly conditions?: readonly Condition[];

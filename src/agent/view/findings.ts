@@ -1,4 +1,5 @@
 /** What is told of the policies in force: computed once for each state of what is enforced. */
+import { hostname } from 'node:os';
 import { type Condition, FINDINGS, type Finding, hintOf, type StatusFinding } from '#model';
 import { type Findings, findingsOf } from '#policy';
 import type { Enforced } from '../control.ts';
@@ -29,7 +30,7 @@ export function currentFindings({ loop, tables }: ViewContext): ReadonlyMap<stri
 /** No proxy and nobody who authenticates is there yet. */
 function judge({ input, identities, compiled }: Enforced, tables: AgentTables): readonly Findings[] {
   const { policies, config, facts } = input;
-  const world = { ...input, failsafe: [...tables.failsafe.all()] };
+  const world = { ...input, node: hostname(), failsafe: [...tables.failsafe.all()] };
   const nodes = [{ world, identities, compiled }];
   return [...findingsOf({ policies, nodes, config, facts, isReal: true, hasProxy: false, hasAuth: false })];
 }

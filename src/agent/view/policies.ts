@@ -1,5 +1,4 @@
 /** Policies as `merlon policy get` and `policy status` show them. */
-import { hostname } from 'node:os';
 import type { PolicyStatusView, PolicyView } from '#api';
 import { errorMessage } from '#kit/errors';
 import { compareText } from '#kit/order';
@@ -48,8 +47,8 @@ function statusOf(context: ViewContext, policy: Policy, judged: Findings | undef
   // It is in force all the same: what is held is only a change of it.
   const reason =
     known?.state === 'held' ? 'in force; changes wait until the other manifests are valid' : known?.reason;
-  const { findings, endpoints, nodes, withheld } = judged;
-  const selects = endpoints.length + nodes;
+  const { findings, endpoints, nodes, defaultDeny, withheld } = judged;
+  const selects = endpoints.length + nodes.length;
   const kept =
     withheld === 0 ? [] : [`not in force for ${withheld} of ${selects} subjects, which keep what they had`];
   const isHeld = withheld > 0 && withheld === selects;
@@ -60,7 +59,8 @@ function statusOf(context: ViewContext, policy: Policy, judged: Findings | undef
     ...accepted,
     selects,
     endpoints,
-    nodes: nodes > 0 ? [hostname()] : [],
+    nodes,
+    defaultDeny,
     conditions: [validity(known), ...conditionsOf(findings)],
     findings: findings.map(statusFinding),
     warnings: [

@@ -1,4 +1,5 @@
 /** One node, prepared to be asked: whom a spec selects, whom a selector means, what is decided for them. */
+import { compareText } from '#kit/order';
 import {
   equals,
   type Identity,
@@ -41,6 +42,7 @@ export class GroundNode {
   #judge: Judge | undefined;
   #deciding: ReadonlySet<string> | undefined;
   #excluding: readonly (readonly string[])[] | undefined;
+  #byId: ReadonlyMap<number, SeenEndpoint> | undefined;
   #peerSample: readonly Identity[] | undefined;
   readonly #specs = new Map<string, PolicySpec[]>();
   readonly #behind = new Map<ServiceRow, readonly SeenEndpoint[]>();
@@ -128,7 +130,8 @@ export class GroundNode {
       const ofPeers = [...compiled.proxyRules.values()].flatMap(({ conflict }) =>
         conflict === undefined ? [] : [conflict],
       );
-      this.#excluding = [...ofSubjects.values(), ...ofPeers];
+      const pairs = new Map([...ofSubjects.values(), ...ofPeers].map((pair) => [pair.join(' '), pair]));
+      this.#excluding = [...pairs].sort(([a], [b]) => compareText(a, b)).map(([, pair]) => pair);
     }
     return this.#excluding;
   }
@@ -141,6 +144,12 @@ export class GroundNode {
         held?.get(subject)?.some((p) => p.key === policy.key && p.contentHash === policy.contentHash) ===
         false,
     );
+  }
+
+  /** An endpoint by its number. */
+  endpoint(id: number): SeenEndpoint | undefined {
+    this.#byId ??= new Map(this.seen.world.endpoints.map((row) => [row.id, row]));
+    return this.#byId.get(id);
   }
 
   /** The endpoints that a selector means, those of other nodes too. */

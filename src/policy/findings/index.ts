@@ -6,7 +6,7 @@
 import { compareText } from '#kit/order';
 import type { Finding, Policy, Warning } from '#model';
 import { decidingFindings } from './deciding.ts';
-import { Ground, type Judgement, type SpecAt } from './ground.ts';
+import { Ground, type Judgement } from './ground.ts';
 import type { FindingInput } from './input.ts';
 import { hostFindings } from './host.ts';
 import { httpFindings } from './http.ts';
@@ -16,6 +16,7 @@ import { peerFindings } from './peers.ts';
 import { portFindings } from './ports.ts';
 import { prefixFindings } from './prefixes.ts';
 import { proxyFindings } from './proxies.ts';
+import { selectedBy, type SelectedSubjects } from './selected.ts';
 import { subjectFindings } from './subject.ts';
 
 export type { FindingInput, SeenEndpoint, SeenNode } from './input.ts';
@@ -33,14 +34,9 @@ const JUDGEMENTS: readonly Judgement[] = [
   decidingFindings,
 ];
 
-export interface Findings {
+export interface Findings extends SelectedSubjects {
   readonly policy: Policy;
   readonly findings: readonly Finding[];
-  /** Subjects by name: endpoints of all nodes, then nodes are counted. */
-  readonly endpoints: readonly string[];
-  readonly nodes: number;
-  /** How many of them keep older policies instead (policy.md §9.6). */
-  readonly withheld: number;
 }
 
 /** Findings on each policy, in the order of the policies; those of one by place. */
@@ -53,7 +49,7 @@ export function* findingsOf(input: FindingInput): Iterable<Findings> {
       ...(policy.warnings ?? []),
       ...own.flatMap((at) => JUDGEMENTS.flatMap((judgement) => judgement(at, ground))),
     ];
-    yield { policy, findings: once(found, policy), ...subjects(policy, own) };
+    yield { policy, findings: once(found, policy), ...selectedBy(policy, own) };
   }
 }
 
@@ -75,32 +71,4 @@ function once(found: readonly Warning[], { key }: Policy): readonly Finding[] {
 /** The sentence after the field that it is about, as parsers write it. */
 function located({ message, at: { path = '' } }: Warning): string {
   return path === '' || message.startsWith(path) ? message : `${path}: ${message}`;
-}
-
-function subjects(policy: Policy, own: readonly SpecAt[]): Omit<Findings, 'policy' | 'findings'> {
-  const selected = own.flatMap((at) => at.selected);
-  const names = selected.flatMap(({ node, endpoints }) => {
-    const ids = new Set(endpoints);
-    return node.seen.world.endpoints.filter((e) => ids.has(e.id)).map(nameOf);
-  });
-  const nodes = new Set(selected.filter(({ samples }) => samples.includes('host')).map(({ node }) => node));
-  const held = selected.flatMap((at) =>
-    at.node.withheld(policy, at.subjects).map((subject) => ({ node: at.node, subject })),
-  );
-  const withheld = new Set(held.map(({ node, subject }) => `${node.seen.world.nodeLabels.key} ${subject}`))
-    .size;
-  return { endpoints: [...new Set(names)].sort(compareText), nodes: nodes.size, withheld };
-}
-
-function nameOf({
-  name,
-  namespace,
-  id,
-}: {
-  readonly name?: string;
-  readonly namespace?: string;
-  readonly id: number;
-}) {
-  if (name === undefined) return String(id);
-  return namespace === undefined ? name : `${namespace}/${name}`;
 }

@@ -17,6 +17,8 @@ export interface SeenEndpoint extends PolicySubject {
 /** One node as its agent sees it. */
 export interface SeenNode {
   readonly world: {
+    /** Name of the node. */
+    readonly node?: string;
     readonly endpoints: readonly SeenEndpoint[];
     /** Other nodes. */
     readonly nodes: readonly NodeRow[];

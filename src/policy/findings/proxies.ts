@@ -71,7 +71,8 @@ function broader(
   const others = specs
     .flatMap((spec) => spec.rules)
     .filter((one) => origin.includes(one.id) && one !== rule && one.proxy === undefined);
-  return others[0]?.id ?? (origin.includes('allow-localhost') ? 'allow-localhost' : undefined);
+  const [first] = others.map((one) => one.id).sort();
+  return first ?? (origin.includes('allow-localhost') ? 'allow-localhost' : undefined);
 }
 
 function isDenied(specs: ReturnType<Selected['node']['specsOf']>, direction: Direction): boolean {
@@ -82,7 +83,8 @@ function isDenied(specs: ReturnType<Selected['node']['specsOf']>, direction: Dir
 function labelText(
   labels: readonly { readonly source: string; readonly key: string; readonly value: string }[],
 ): string {
-  const own = labels.filter(({ key }) => !key.startsWith('io.cilium.k8s.'));
+  const named = labels.filter(({ source, key }) => source !== 'cidr' && !key.startsWith('io.cilium.k8s.'));
+  const own = named.length > 0 ? named : labels;
   const texts = own.map(({ source, key, value }) => (value === '' ? `${source}:${key}` : `${key}=${value}`));
   return texts.slice(0, 3).join(',') || 'unknown peers';
 }

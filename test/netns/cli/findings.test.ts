@@ -61,6 +61,7 @@ test.serial(
   async (t) => {
     const { status: web } = await policy('web');
     t.like(web, { state: 'applied', selects: 1, nodes: [], findings: [], warnings: [] });
+    t.deepEqual(web.defaultDeny, { ingress: 1, egress: 0 });
     t.deepEqual(web.endpoints, ['default/web']);
     t.deepEqual(web.conditions, [{ type: 'Valid', status: 'True', reason: 'Accepted', message: '' }]);
 
