@@ -42,7 +42,7 @@ export const run: Run = async (context, files, options) => {
   }
   const isInWorld = text(options, 'world') !== undefined || options['agent'] === true;
   const world = isInWorld ? await worldOf(context, options) : undefined;
-  const judged = judge(context, files, world);
+  const judged = judge(context, files, world, text(options, 'world') !== undefined);
   const { count, others, told, opened } = judged;
   const code = toldExit(told, options['denyWarnings'] === true);
   if (context.extraFormat === 'sarif') {
@@ -68,15 +68,31 @@ interface Judged {
 }
 
 /** With a bar while it lasts, which is gone before anything is printed. */
-function judge(context: Context, files: readonly string[], world: FlowWorld | undefined): Judged {
+function judge(
+  context: Context,
+  files: readonly string[],
+  world: FlowWorld | undefined,
+  isCase: boolean,
+): Judged {
   using progress = context.output.progress('judging policies');
   const all = readManifests(files, world?.parse ?? DEFAULT_PARSE_OPTIONS);
   const objects = all.filter(({ kind }) => !isOtherKind(kind));
   const { policies } = documentsOf(objects);
   const after = world?.with(applied(world.policies, policies)).views();
   const told = inPlace([...ofObjects(objects), ...ofPolicies(progress, policies, lintWorld(objects, after))]);
-  const opened = world === undefined || after === undefined ? [] : closings(world.views(), after);
+  const opened = after === undefined ? [] : closings(before(world, policies, isCase), after);
   return { count: policies.length, others: all.length - objects.length, told, opened };
+}
+
+/** A case file often has the policies already: what they bring is held against the world without them. */
+function before(
+  world: FlowWorld | undefined,
+  given: readonly Policy[],
+  isCase: boolean,
+): readonly NodeView[] {
+  if (world === undefined) return [];
+  const keys = new Set(given.map(({ key }) => key));
+  return (isCase ? world.with(world.policies.filter(({ key }) => !keys.has(key))) : world).views();
 }
 
 function lintWorld(objects: readonly ManifestObject[], views: readonly NodeView[] | undefined): LintWorld {

@@ -1,6 +1,6 @@
 /** Findings about whom a spec selects, and the default deny that it brings them. */
 import { type Label, labelSet } from '#kit/labels';
-import { formatRequirement, LABEL_NAMESPACE, matches, type Warning } from '#model';
+import { type Direction, formatRequirement, LABEL_NAMESPACE, matches, type Rule, type Warning } from '#model';
 import { type Ground, type Judgement, type SpecAt } from './ground.ts';
 
 const INFRASTRUCTURE = ['health', 'ingress', 'init'] as const;
@@ -41,7 +41,9 @@ function foreignNamespace({ policy, spec }: SpecAt): readonly Warning[] {
 
 function infrastructure({ policy, spec, selected }: SpecAt, ground: Ground): readonly Warning[] {
   const { subject, defaultDeny } = spec;
-  const directions = (['ingress', 'egress'] as const).filter((direction) => defaultDeny[direction]);
+  const isClosing = (direction: Direction) =>
+    defaultDeny[direction] && !spec.rules.some((rule) => rule.direction === direction && admitsAll(rule));
+  const directions = (['ingress', 'egress'] as const).filter(isClosing);
   const isMeant = subject.selector.requirements.some((r) => r.source === 'reserved');
   if (subject.kind === 'node' || policy.namespace !== undefined || directions.length === 0 || isMeant)
     return [];
@@ -54,6 +56,13 @@ function infrastructure({ policy, spec, selected }: SpecAt, ground: Ground): rea
   const more = names.length === 0 ? '' : `, and to the DNS servers ${shown.join(', ')}`;
   const message = `default deny at ${directions.join(' and ')} also comes to ${listed(reserved)} endpoints${more}`;
   return [{ code: 'infrastructure-selected', message, at: policy.at }];
+}
+
+/** A rule that leaves nothing for default deny to refuse. */
+function admitsAll({ verdict, peers, ports }: Rule): boolean {
+  const isForAll =
+    peers.kind === 'any' || peers.selectors.some((peer) => peer.kind === 'entity' && peer.entity === 'all');
+  return verdict === 'allow' && isForAll && ports.kind === 'any';
 }
 
 /** Names of the selected endpoints that look like the cluster's DNS. */

@@ -32,6 +32,10 @@ const cases: readonly [text: string, want: readonly string[]][] = [
   ],
   [`${cluster}spec: {endpointSelector: {}, ingress: [{${open}}]}`, ['infrastructure-selected']],
   [
+    `${cluster}spec: {endpointSelector: {}, egress: [{toEntities: [all]}], egressDeny: [{toCIDR: [169.254.169.254/32]}]}`,
+    [],
+  ],
+  [
     `${cluster}spec: {endpointSelector: {matchExpressions: [{key: io.kubernetes.pod.namespace, operator: NotIn, values: [x]}]}, ingress: [{${open}}]}`,
     ['infrastructure-selected'],
   ],

@@ -265,9 +265,11 @@ spec: {endpointSelector: {}, ingress: [{fromEntities: [world], toPorts: [{}]}]}
 `;
 
 test('policy lint – advice alone is 0, with --deny-warnings 1; notes never fail', async (t) => {
-  const file = `${examples}/deny-metadata.yaml`;
-  t.is((await merlon('policy', 'lint', file)).code, 0);
-  t.is((await merlon('policy', 'lint', '--deny-warnings', file)).code, 1);
+  await withFile(invalid.split('---\n')[1] ?? '', async (file) => {
+    t.is((await merlon('policy', 'lint', file)).code, 0);
+    t.is((await merlon('policy', 'lint', '--deny-warnings', file)).code, 1);
+  });
+  t.is((await merlon('policy', 'lint', '--deny-warnings', `${examples}/deny-metadata.yaml`)).code, 0);
   const noted = await merlon('policy', 'lint', '--deny-warnings', `${examples}/default-deny.yaml`);
   t.is(noted.code, 0);
   t.regex(noted.out, /: note: shop\/default-deny: .*\[empty-rule\]\n/);
@@ -329,6 +331,8 @@ test('policy lint – in a world it says what becomes default deny', async (t) =
   );
   t.is(code, 0);
   t.regex(out, /^\d+ endpoints? becomes? default deny at egress: /m);
+  const own = await merlon('policy', 'lint', `${isolation}.yaml`, '--world', `${isolation}.case.yaml`);
+  t.regex(own.out, /^\d+ endpoints? becomes? default deny at ingress: /m);
 });
 
 test('policy lint – what else a chart renders is left out, a mistyped kind is not', async (t) => {
