@@ -11,12 +11,15 @@ import { ipOf, ipOfBytes } from './keys.ts';
 
 export class LocalAddresses {
   readonly #maps: DatapathMaps;
+  /** What was written, by address; programs ask for nothing but that it is there. */
+  readonly #held = new Map<string, LocalAddressRow>();
 
   constructor(maps: DatapathMaps) {
     this.#maps = maps;
   }
 
   update(row: LocalAddressRow): void {
+    this.#held.set(row.address, row);
     const ip = ipOf(row.address);
     const value = new DataView(new ArrayBuffer(LOCAL_ADDR_SIZE));
     writeLocalAddr(value, 0, { flags: 0, ifindex: row.ifindex });
@@ -24,6 +27,7 @@ export class LocalAddresses {
   }
 
   delete(row: LocalAddressRow): void {
+    this.#held.delete(row.address);
     const ip = ipOf(row.address);
     mapDelete(this.#fd(ip), ip.bytes);
   }
@@ -31,8 +35,22 @@ export class LocalAddresses {
   /** Removes what no row names; adds what the kernel lacks. */
   prune(rows: readonly LocalAddressRow[]): void {
     const wanted = new Set(rows.map((row) => row.address));
+    for (const address of this.#held.keys()) if (!wanted.has(address)) this.#held.delete(address);
     for (const [address, bytes, fd] of this.#present()) if (!wanted.has(address)) mapDelete(fd, bytes);
     for (const row of rows) this.update(row);
+  }
+
+  /** Adds what was written and is gone, removes what was not; how many there were. */
+  repair(): number {
+    const missing = new Map(this.#held);
+    let repaired = 0;
+    for (const [address, bytes, fd] of this.#present()) {
+      if (missing.delete(address)) continue;
+      mapDelete(fd, bytes);
+      repaired++;
+    }
+    for (const row of missing.values()) this.update(row);
+    return repaired + missing.size;
   }
 
   #fd(ip: Ip): Fd {

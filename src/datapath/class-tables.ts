@@ -70,6 +70,8 @@ export class IdentityTable {
   readonly pages: Numbers;
   /** Entries other than CLASS_UNKNOWN on each page in use. */
   readonly #onPage = new Map<number, number>();
+  /** Upper bits of identities → page. */
+  readonly #pageOf = new Map<number, number>();
   readonly #onPageEmpty: (page: number) => void;
 
   constructor(mem: PolicyMemory, onPageEmpty: (page: number) => void) {
@@ -88,7 +90,7 @@ export class IdentityTable {
     const missing = new Set<number>();
     for (const identity of identities) {
       const top = identity >>> IDENTITY_PAGE_BITS;
-      if (this.#mem.identityPage[top] === 0) missing.add(top);
+      if (!this.#pageOf.has(top)) missing.add(top);
     }
     return missing.size;
   }
@@ -109,19 +111,37 @@ export class IdentityTable {
     this.#store(identity, CLASS_UNKNOWN);
   }
 
-  /** Stores what memory should hold of an identity; somebody else has changed it. */
-  restore(identity: number): void {
-    const number = this.#known.get(identity) ?? CLASS_UNKNOWN;
-    this.#store(identity, number);
+  /** Stores every entry anew that is not as it was stored, strangers' too; how many there were. */
+  repair(): number {
+    const { identityPage, identityClass } = this.#mem;
+    let repaired = 0;
+    const set = (top: number, page: number) => {
+      this.#mem.store16(identityPage, top, page);
+      repaired++;
+    };
+    for (const [top, page] of this.#pageOf) {
+      if (identityPage[top] !== page) set(top, page);
+      for (let low = 0; low < PAGE_ENTRIES; low++) {
+        const number = this.#known.get(top * PAGE_ENTRIES + low) ?? CLASS_UNKNOWN;
+        const at = page * PAGE_ENTRIES + low;
+        if (identityClass[at] === number) continue;
+        this.#mem.store16(identityClass, at, number);
+        repaired++;
+      }
+    }
+    for (let top = 0; top < identityPage.length; top++)
+      if (identityPage[top] !== 0 && !this.#pageOf.has(top)) set(top, 0);
+    return repaired;
   }
 
   #store(identity: number, number: number): void {
     const mem = this.#mem;
     const top = identity >>> IDENTITY_PAGE_BITS;
-    let page = mem.identityPage[top] as number;
+    let page = this.#pageOf.get(top) ?? 0;
     if (page === 0) {
       if (number === CLASS_UNKNOWN) return;
       page = this.#takePage();
+      this.#pageOf.set(top, page);
       mem.store16(mem.identityPage, top, page);
     }
     const at = page * PAGE_ENTRIES + (identity & (PAGE_ENTRIES - 1));
@@ -133,6 +153,7 @@ export class IdentityTable {
     this.#onPage.set(page, count);
     if (count > 0) return;
     mem.store16(mem.identityPage, top, 0);
+    this.#pageOf.delete(top);
     this.#onPage.delete(page);
     this.#onPageEmpty(page);
   }
@@ -157,6 +178,7 @@ export class IdentityTable {
         addWeight(this.axis, number, 1);
       }
       this.#onPage.set(page, count);
+      this.#pageOf.set(top, page);
     });
     this.pages.reserve(this.#onPage.keys());
     this.axis.numbers.reserve([...this.axis.weights.keys()].filter((n) => n !== CLASS_UNKNOWN));

@@ -95,6 +95,8 @@ export class Datapath implements AsyncDisposable {
   #settling: Promise<void> = Promise.resolve();
   #isSettling = false;
   #isVerifying = false;
+  /** As it was set, here or by the process before. */
+  #mode: { readonly mode: HostMode; readonly untilBootNs: bigint } = { mode: 'enforce', untilBootNs: 0n };
 
   private constructor(opts: DatapathOptions, parts: Opened, stack: AsyncDisposableStack, openMs: number) {
     this.#opts = opts;
@@ -169,6 +171,7 @@ export class Datapath implements AsyncDisposable {
   async #adopt(): Promise<void> {
     const lost = this.#store.restore();
     if (lost !== undefined) this.#troubles.push(lost);
+    this.#mode = { mode: this.hostMode, untilBootNs: this.#hostControl[2] as bigint };
     this.endpoints.adopt();
     this.devices.adopt();
     this.ipcache.adopt();
@@ -186,7 +189,8 @@ export class Datapath implements AsyncDisposable {
 
   /**
    * Reads back what packets read, in slices, and repairs what is not as it was written: policy, ipcache,
-   * endpoints (failsafe entries are compared when they are set). Sentences about what was found.
+   * endpoints, devices, addresses, mode (failsafe entries are compared when they are set). Sentences about what was
+   * found.
    */
   async verify(): Promise<readonly string[]> {
     if (this.#isVerifying) return [];
@@ -195,8 +199,13 @@ export class Datapath implements AsyncDisposable {
       const found = [...(await this.policy.verify())];
       const addresses = await this.ipcache.repair(() => nextTurn());
       if (addresses > 0) found.push(`${addresses} entries of the ipcache`);
-      const endpoints = this.endpoints.repair();
-      if (endpoints > 0) found.push(`${endpoints} endpoints`);
+      const others = [
+        [this.endpoints.repair(), 'endpoints'],
+        [this.devices.repair(), 'records of devices'],
+        [this.addresses.repair(), 'addresses of the node'],
+      ] as const;
+      for (const [count, what] of others) if (count > 0) found.push(`${count} ${what}`);
+      if (this.#repairMode()) found.push('the mode of the host');
       if (found.length > 0) this.#epochs.advance([], true);
       this.#looked('contents of the kernel', found);
       this.#opts.onOver?.('reading back');
@@ -270,9 +279,18 @@ export class Datapath implements AsyncDisposable {
 
   /** Switches the host endpoint's mode; `untilBootNs` 0: until it is switched again. */
   setHostMode(mode: HostMode, untilBootNs = 0n): void {
+    this.#mode = { mode, untilBootNs };
     Atomics.store(this.#hostControl, 2, untilBootNs);
     const word = wordFromControl({ ...this.hostControl(), mode: CONTROL_MODE[mode] });
     Atomics.store(this.#hostControl, 0, word);
+  }
+
+  /** Sets the mode anew where memory has another than was set; whether it had. */
+  #repairMode(): boolean {
+    const { mode, untilBootNs } = this.#mode;
+    if (this.hostControl().mode === CONTROL_MODE[mode] && this.#hostControl[2] === untilBootNs) return false;
+    this.setHostMode(mode, untilBootNs);
+    return true;
   }
 
   /** Which event types the datapath reports, as bits by number of the type. */

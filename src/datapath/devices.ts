@@ -45,17 +45,21 @@ const ARRAY_END = 65536;
 export class Devices {
   readonly #deps: DevicesDeps;
   readonly #words: BigUint64Array;
+  readonly #halves: Uint32Array;
   readonly #view: DataView;
   readonly #slots = new Numbers(1, DEVICE_SLOTS);
   /** ifindex → index of its drop counters. */
   readonly #slotOf = new Map<number, number>();
   readonly #xdpRefusals = new Map<number, string>();
   readonly #vlanOf = new Map<number, Uint8Array>();
+  /** Records as this process wrote them. */
+  readonly #written = new Map<number, readonly [low: bigint, high: bigint]>();
 
   constructor(deps: DevicesDeps) {
     this.#deps = deps;
     const memory = deps.maps.view('devices');
     this.#words = new BigUint64Array(memory);
+    this.#halves = new Uint32Array(memory);
     this.#view = new DataView(memory);
   }
 
@@ -146,6 +150,7 @@ export class Devices {
     else mapDelete(this.#deps.maps.fd('devices_high'), Uint32Array.of(ifindex));
     const slot = this.#slotOf.get(ifindex);
     this.#slotOf.delete(ifindex);
+    this.#written.delete(ifindex);
     if (slot !== undefined && slot !== 0) this.#slots.give(slot);
   }
 
@@ -202,18 +207,48 @@ export class Devices {
       flags: (row.allowSelfSource ? DEVICE_ALLOW_SELF_SOURCE : 0) | (hasXdp ? DEVICE_XDP : 0),
       endpoint,
     });
-    const [low, high] = new BigUint64Array(image.buffer);
-    if (row.ifindex >= ARRAY_END) {
+    const [low = 0n, high = 0n] = new BigUint64Array(image.buffer);
+    this.#written.set(row.ifindex, [low, high]);
+    this.#store(row.ifindex, low, high);
+  }
+
+  /** Writes a record where memory holds another; whether it did. */
+  #store(ifindex: number, low: bigint, high: bigint): boolean {
+    if (ifindex >= ARRAY_END) {
       const fd = this.#deps.maps.fd('devices_high');
-      const key = Uint32Array.of(row.ifindex);
+      const key = Uint32Array.of(ifindex);
       const present = new BigUint64Array(DEVICE_SIZE / 8);
       const isPresent = mapLookup(fd, key, present);
       // While a present key is written over, a packet may miss it: only when something has changed.
-      if (!isPresent || present[0] !== low || present[1] !== high) mapUpdate(fd, key, image);
-      return;
+      if (isPresent && present[0] === low && present[1] === high) return false;
+      mapUpdate(fd, key, BigUint64Array.of(low, high));
+      return true;
     }
-    Atomics.store(this.#words, row.ifindex * 2 + 1, high as bigint);
-    Atomics.store(this.#words, row.ifindex * 2, low as bigint);
+    const at = ifindex * 2;
+    if (this.#words[at] === low && this.#words[at + 1] === high) return false;
+    Atomics.store(this.#words, at + 1, high);
+    Atomics.store(this.#words, at, low);
+    return true;
+  }
+
+  /** Writes records and notes anew that are not what was written, and takes away strangers'; how many there were. */
+  repair(): number {
+    let repaired = 0;
+    for (const [ifindex, [low, high]] of this.#written) if (this.#store(ifindex, low, high)) repaired++;
+    for (let ifindex = 1; ifindex < ARRAY_END; ifindex++) {
+      // Half of a record tells whether there is one; as a number it costs nothing to read.
+      if (this.#halves[ifindex * 4] === 0 || this.#slotOf.has(ifindex)) continue;
+      Atomics.store(this.#words, ifindex * 2, 0n);
+      repaired++;
+    }
+    const vlans = this.#deps.maps.fd('vlans');
+    for (const [ifindex, key] of this.#vlanOf) {
+      const present = new Uint32Array(1);
+      if (mapLookup(vlans, key, present) && present[0] === ifindex) continue;
+      mapUpdate(vlans, key, Uint32Array.of(ifindex));
+      repaired++;
+    }
+    return repaired;
   }
 
   #newSlot(): number {

@@ -127,7 +127,24 @@ export class Endpoints implements EndpointRulesets {
       const { first4, first6, more } = partsOf(row.addresses.map(cidrOf));
       if (this.#write(index, this.#image(row, first4, first6, more.length > 0))) repaired++;
     }
-    return repaired;
+    return repaired + this.#repairPrefixes();
+  }
+
+  #repairPrefixes(): number {
+    const fd = this.#maps.fd('endpoint_prefix');
+    const missing = new Map(
+      [...this.#prefixes].flatMap(([index, cidrs]) =>
+        cidrs.map((cidr) => prefixKey(index, cidr)).map((key) => [formatHex(key), key] as const),
+      ),
+    );
+    let repaired = 0;
+    for (const key of keysOf(fd, ENDPOINT_PREFIX_KEY_SIZE)) {
+      if (missing.delete(formatHex(key))) continue;
+      mapDelete(fd, key);
+      repaired++;
+    }
+    for (const key of missing.values()) mapUpdate(fd, key, Uint32Array.of(1));
+    return repaired + missing.size;
   }
 
   #image(

@@ -4,7 +4,7 @@
  */
 import type { ClassNumbers } from './class-numbers.ts';
 import { type Pairs, pairsOf, RowComparison } from './compare.ts';
-import { CONTROL_STATE, IDENTITY_PAGE_BITS, PAGE_ENTRIES, RULESET_HOST } from './layout.ts';
+import { CONTROL_STATE, RULESET_HOST } from './layout.ts';
 import type { PolicyMemory } from './memory.ts';
 import { type DirTable, headerOf, type SlotView } from './ruleset.ts';
 import type { LiveRuleset, RuleSets } from './rulesets.ts';
@@ -66,14 +66,7 @@ export function areRowsIntact(
 
 /** Stores every entry of the class tables that is not what it should be anew; how many there were. */
 export function repairClasses(mem: PolicyMemory, { identities, ports }: ClassNumbers): number {
-  let repaired = 0;
-  for (const [identity, number] of identities.known) {
-    const page = mem.identityPage[identity >>> IDENTITY_PAGE_BITS] as number;
-    const found = page === 0 ? 0 : mem.identityClass[page * PAGE_ENTRIES + (identity & (PAGE_ENTRIES - 1))];
-    if (found === number) continue;
-    identities.restore(identity);
-    repaired++;
-  }
+  let repaired = identities.repair();
   const { u16 } = mem.portClass;
   for (const { first, last, number } of ports.ranges)
     for (let at = first; at <= last; at++)

@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline';
 import { openDatapath, uninstall } from '#datapath';
 import { ATTACH, closeFd, fdById, mapDelete, mapUpdate, progInfo, progQuery } from '#native';
 import type { Identity } from '#model';
-import { readEvent } from '#wire/bpf';
+import { CONTROL_MODE, ENDPOINT, ENDPOINT_SIZE, LOCAL_ADDR_SIZE, readEvent } from '#wire/bpf';
 import { errorCode, errorMessage } from '#kit/errors';
 import { compileTwin, type World } from '../unit/datapath/policy-model.ts';
 
@@ -134,6 +134,44 @@ const tamper: Record<string, () => void> = {
   },
   'a port class': () => {
     new Uint16Array(datapath.maps.view('port_class')).fill(0, 8000, 9000);
+  },
+  'a column': () => {
+    const [live] = datapath.policy.rulesets.live.values();
+    const columns = live?.active.dirs[1].columns as Uint16Array;
+    const [first, second] = new Set(columns);
+    columns.forEach((column, i) => (columns[i] = (column === first ? second : first) as number));
+  },
+  'a page of classes': () => {
+    const pages = new Uint16Array(datapath.maps.view('identity_page'));
+    pages[0] = 7;
+    pages[4096] = 1;
+  },
+  'the class of a stranger': () => {
+    const classes = new Uint16Array(datapath.maps.view('identity_class'));
+    const [page = 0] = new Uint16Array(datapath.maps.view('identity_page'));
+    classes[page * 4096 + 4000] = 3;
+  },
+  'a record of a device': () => {
+    const words = new Uint32Array(datapath.maps.view('devices'));
+    for (let at = 4; at < words.length; at += 4) if (words[at] !== 0) words[at + 1] = 0xff;
+    words[4 * 60_000] = 1;
+  },
+  'an endpoint': () => {
+    const words = new Uint32Array(datapath.maps.view('endpoints'));
+    words[ENDPOINT_SIZE / 4 + ENDPOINT.identity / 4] = 1;
+  },
+  'an endpoint’s prefix': () => {
+    const key = new Uint8Array(24).fill(9);
+    key.set([160, 0, 0, 0]);
+    mapUpdate(datapath.maps.fd('endpoint_prefix'), key, Uint32Array.of(1));
+  },
+  'the node’s address': () => {
+    mapDelete(datapath.maps.fd('local_addrs4'), Uint8Array.of(192, 0, 2, 1));
+    mapUpdate(datapath.maps.fd('local_addrs4'), Uint8Array.of(10, 9, 8, 7), new Uint8Array(LOCAL_ADDR_SIZE));
+  },
+  'the mode': () => {
+    const word = new DataView(datapath.maps.view('hostfw_control'));
+    word.setUint8(3, CONTROL_MODE.OFF);
   },
   'an address': () => {
     mapDelete(datapath.maps.fd('ipcache_host4'), Uint8Array.of(192, 0, 2, 2));

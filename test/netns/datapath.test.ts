@@ -259,6 +259,14 @@ const TAMPERINGS: readonly (readonly [what: string, found: RegExp])[] = [
   ['the word', /^the word that chooses the slot of the host$/],
   ['a class', /^\d+ entries of the class tables$/],
   ['a port class', /^\d+ entries of the class tables$/],
+  ['a column', /^slot \d of the host$/],
+  ['a page of classes', /^2 entries of the class tables$/],
+  ['the class of a stranger', /^1 entries of the class tables$/],
+  ['a record of a device', /^2 records of devices$/],
+  ['an endpoint', /^1 endpoints$/],
+  ['an endpoint’s prefix', /^1 endpoints$/],
+  ['the node’s address', /^2 addresses of the node$/],
+  ['the mode', /^the mode of the host$/],
   ['an address', /^1 entries of the ipcache$/],
   ['a stranger', /^2 entries of the ipcache$/],
 ];
@@ -269,6 +277,14 @@ test('datapath – what somebody else writes into its maps is found, told and re
   await using b = await bed();
   const datapath = await opened(b.node);
   await enforce(datapath, b.ifindex);
+  const pod = {
+    id: 1,
+    identity: 8,
+    ifindex: 9999,
+    addresses: ['10.0.0.2', '10.0.0.3'],
+    mac: '02:00:00:00:00:01',
+  };
+  await datapath.call('endpoints', [pod]);
   await datapath.call('settled');
   t.deepEqual(await datapath.call('verify'), []);
   const current = async () => (await datapath.call<{ current: string[] }>('status')).current;
