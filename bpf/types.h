@@ -365,7 +365,9 @@ struct failsafe_key {
 
 struct failsafe_entry {
 	__u32 ifindex; /* 0 = any device */
-	__u32 entry;   /* number of the entry in the list people see */
+	__u16 entry;   /* number of the entry in the list people see */
+	__u8 family;   /* 4 or 6: a short IPv6 prefix covers mapped IPv4, and does not mean it */
+	__u8 pad;
 };
 
 /* ---- Flow records ---- */

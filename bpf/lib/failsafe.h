@@ -35,7 +35,8 @@ __noinline int failsafe_peer(const struct packet *pkt, __u32 slot, __u32 inbound
 	__builtin_memcpy(key.addr, dir == DIR_INGRESS ? &pkt->saddr : &pkt->daddr,
 			 sizeof(key.addr));
 	entry = bpf_map_lookup_elem(&failsafe, &key);
-	return entry && (!entry->ifindex || entry->ifindex == pkt->ifindex);
+	return entry && entry->family == pkt->family &&
+	       (!entry->ifindex || entry->ifindex == pkt->ifindex);
 }
 
 static __always_inline int failsafe_port_index(const struct packet *pkt, __be16 port)

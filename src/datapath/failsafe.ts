@@ -161,7 +161,7 @@ export class Failsafe {
             for (const { cidr, ifindex, entry } of peers) {
               const at = failsafeKey(slot, inbound, number, cidr);
               const value = new DataView(new ArrayBuffer(FAILSAFE_ENTRY_SIZE));
-              writeFailsafeEntry(value, 0, { ifindex, entry });
+              writeFailsafeEntry(value, 0, { ifindex, entry, family: cidr.ip.family });
               mapUpdate(fd, at, value);
               kept.set(formatHex(at), formatHex(new Uint8Array(value.buffer)));
             }

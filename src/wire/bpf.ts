@@ -1039,26 +1039,31 @@ export const FAILSAFE_ENTRY_SIZE = 8;
 export const FAILSAFE_ENTRY = {
   ifindex: 0,
   entry: 4,
+  family: 6,
 } as const;
 
 /** `struct failsafe_entry`. */
 export interface FailsafeEntry {
   readonly ifindex: number;
   readonly entry: number;
+  readonly family: number;
 }
 
 /** Reads `struct failsafe_entry` at byte `at` of the view. */
 export function readFailsafeEntry(view: DataView, at = 0): FailsafeEntry {
   return {
     ifindex: view.getUint32(at, LE),
-    entry: view.getUint32(at + 4, LE),
+    entry: view.getUint16(at + 4, LE),
+    family: view.getUint8(at + 6),
   };
 }
 
 /** Writes `struct failsafe_entry` at byte `at` of the view; padding becomes zero. */
 export function writeFailsafeEntry(view: DataView, at: number, value: FailsafeEntry): void {
+  zero(view, at + 7, 1);
   view.setUint32(at, value.ifindex, LE);
-  view.setUint32(at + 4, value.entry, LE);
+  view.setUint16(at + 4, value.entry, LE);
+  view.setUint8(at + 6, value.family);
 }
 
 /** Bytes of `struct flow4_key`. */
@@ -1982,7 +1987,7 @@ export const MAPS = {
   endpoints: { type: 2, keySize: 4, valueSize: 64, maxEntries: 4096, flags: 1024, key: '', value: 'endpoint', inner: undefined, layout: '37ec29fb' },
   event_limits: { type: 2, keySize: 4, valueSize: 520, maxEntries: 1, flags: 0, key: '', value: 'event_limit', inner: undefined, layout: 'a01f3643' },
   events: { type: 12, keySize: 4, valueSize: 4, maxEntries: 1, flags: 0, key: '', value: '', inner: { type: 27, maxEntries: 262144 }, layout: 'f54f4a0c' },
-  failsafe: { type: 11, keySize: 24, valueSize: 8, maxEntries: 16384, flags: 1, key: 'failsafe_key', value: 'failsafe_entry', inner: undefined, layout: '1dc95191' },
+  failsafe: { type: 11, keySize: 24, valueSize: 8, maxEntries: 16384, flags: 1, key: 'failsafe_key', value: 'failsafe_entry', inner: undefined, layout: '2a6fd31b' },
   failsafe_port: { type: 2, keySize: 4, valueSize: 8, maxEntries: 131328, flags: 1024, key: '', value: '', inner: undefined, layout: '3833a795' },
   flow_any4: { type: 1, keySize: 16, valueSize: 128, maxEntries: 4096, flags: 0, key: 'flow4_key', value: 'flow4_value', inner: undefined, layout: 'f0eccd1c' },
   flow_any6: { type: 1, keySize: 40, valueSize: 104, maxEntries: 4096, flags: 0, key: 'flow6_key', value: 'flow', inner: undefined, layout: '111f4e56' },

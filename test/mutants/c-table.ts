@@ -116,6 +116,7 @@ const DECISIONS: readonly Mutation[] = [
   ['lib/decide.h', 'flow->verdict[cell] &= 0xf;', ';'],
   ['xdp.bpf.c', 'rule_hit(pkt, pkt->judged[SUBJECT_HOST].origin);', ';'],
   ['lib/policy.h', 'reason == DROP_POLICY_DENIED && pkt->flags & PKT_NO_PORTS', 'pkt->flags & PKT_NO_PORTS'],
+  ['lib/failsafe.h', 'entry && entry->family == pkt->family &&', 'entry &&'],
   ['lib/failsafe.h', '(!entry->ifindex || entry->ifindex == pkt->ifindex)', '1'],
   ['lib/failsafe.h', 'return pkt->tcp_flags & (TCP_ACK | TCP_RST);', 'return true;'],
   ['lib/failsafe.h', '&&\n\t    !inbound)', ')'],

@@ -155,13 +155,23 @@ for (const v of FAMILIES) {
       view.setUint16(wire.FAILSAFE_KEY.group, 3, true);
       key.set(mapped(PEER[v]), wire.FAILSAFE_KEY.addr);
       const entry = new DataView(new ArrayBuffer(wire.FAILSAFE_ENTRY_SIZE));
-      entry.setUint32(wire.FAILSAFE_ENTRY.ifindex, ifindex, true);
+      wire.writeFailsafeEntry(entry, 0, { ifindex, entry: 1, family: v === 'v4' ? 4 : 6 });
       mapUpdate(node.map('failsafe'), key, entry);
     };
     setDevice(node.pod);
     expect(t, 'elsewhere', node.run('host_ingress', to(v, 162)), 'drop POLICY_DENIED');
     setDevice(node.wire);
     expect(t, 'there', node.run('host_ingress', to(v, 162)), 'pass PASS_FAILSAFE');
+  });
+
+  test.serial(`corners – ${v}: a failsafe entry for all of IPv6 is none for IPv4`, (t) => {
+    const port = wire.FAILSAFE_PORT_UDP + 546;
+    node.setFailsafe({ inbound: true, port, group: 4, peer: '::', length: 0 });
+    const want = v === 'v6' ? 'pass PASS_FAILSAFE' : 'drop POLICY_DENIED';
+    expect(t, 'by the short prefix', node.run('host_ingress', to(v, 546)), want);
+    if (v === 'v6') return;
+    node.setFailsafe({ inbound: true, port, group: 4, peer: PEER.v4, length: 96 });
+    expect(t, 'with one of IPv4 beside it', node.run('host_ingress', to(v, 546)), 'pass PASS_FAILSAFE');
   });
 
   test.serial(`corners – ${v}: in failsafe mode an established flow of a peer's stands still`, (t) => {

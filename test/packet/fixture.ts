@@ -303,7 +303,9 @@ export class Fixture {
     view.setUint8(wire.FAILSAFE_KEY.inbound, o.inbound ? 1 : 0);
     view.setUint16(wire.FAILSAFE_KEY.group, o.group, true);
     key.set(mapped(o.peer), wire.FAILSAFE_KEY.addr);
-    mapUpdate(this.map('failsafe'), key, new Uint8Array(wire.FAILSAFE_ENTRY_SIZE));
+    const entry = new DataView(new ArrayBuffer(wire.FAILSAFE_ENTRY_SIZE));
+    wire.writeFailsafeEntry(entry, 0, { ifindex: 0, entry: 1, family: o.peer.includes(':') ? 6 : 4 });
+    mapUpdate(this.map('failsafe'), key, entry);
   }
 
   clearFailsafe(): void {
