@@ -228,7 +228,13 @@ export interface FlowView {
     Partial<
       Record<
         'ingress' | 'egress',
-        { readonly verdict: string; readonly rules: readonly RuleRef[]; readonly generation: number }
+        {
+          readonly verdict: string;
+          readonly rules: readonly RuleRef[];
+          readonly generation: number;
+          /** Rules of staged policies that would refuse it. */
+          readonly staged?: readonly RuleRef[];
+        }
       >
     >
   >;

@@ -4,15 +4,18 @@
  */
 import { formatAt } from '#kit/errors';
 import { compareText } from '#kit/order';
-import type { Direction, Identity, Policy } from '#model';
+import { type Direction, type Identity, isRefusal, originOf, originParts, type Policy } from '#model';
 import { type Cell, type CompiledPolicy, type DirectionImage, type PortClass } from '#policy';
 import { peerTexts, possibleIdentities } from './peer-text.ts';
 import { portTexts } from './port-text.ts';
 import { type NodeView, type NodeWorld, type Subject, viewOf } from './view.ts';
 
+/** `audit`: it passes, and staged policies would refuse it. */
+type Outcome = Cell['verdict'] | 'audit';
+
 /** A verdict with who says so. */
 export interface Decided {
-  readonly verdict: Cell['verdict'];
+  readonly verdict: Outcome;
   /** Rules or defaults, with their places where they have one. */
   readonly by: readonly string[];
 }
@@ -162,7 +165,7 @@ function imageOf({ compiled }: NodeView, subject: Subject, direction: Direction)
   const key = subject === 'host' ? undefined : compiled.endpoints.get(subject);
   const ruleSet = subject === 'host' ? compiled.host : compiled.ruleSets.find((image) => image.key === key);
   const image = ruleSet?.directions[direction];
-  return image?.enforced === true ? image : undefined;
+  return image?.enforced === true || image?.staged === true ? image : undefined;
 }
 
 function cellOf(image: DirectionImage | undefined, peer: number, port: number): Cell {
@@ -174,8 +177,8 @@ function cellOf(image: DirectionImage | undefined, peer: number, port: number): 
 /** Pieces of one kind of difference while they are collected. */
 interface Found {
   readonly kind: Difference['kind'];
-  readonly before: Cell['verdict'];
-  readonly after: Cell['verdict'];
+  readonly before: Outcome;
+  readonly after: Outcome;
   /** Peer piece → the port pieces that differ. */
   readonly ports: Map<PeerPiece, PortPiece[]>;
   readonly byBefore: Map<PeerPiece, Set<string>>;
@@ -201,19 +204,20 @@ function differences(
       const b = cellOf(imageB, peer.b, port.b);
       const kind = kindOf(a, b);
       if (kind === undefined) continue;
-      const key = `${kind} ${a.verdict} ${b.verdict}`;
+      const [before, after] = [outcomeOf(a), outcomeOf(b)];
+      const key = `${kind} ${before} ${after}`;
       const one: Found = found.get(key) ?? {
         kind,
-        before: a.verdict,
-        after: b.verdict,
+        before,
+        after,
         ports: new Map(),
         byBefore: new Map(),
         byAfter: new Map(),
       };
       found.set(key, one);
       one.ports.set(peer, [...(one.ports.get(peer) ?? []), port]);
-      one.byBefore.set(peer, new Set([...(one.byBefore.get(peer) ?? []), ...a.origin]));
-      one.byAfter.set(peer, new Set([...(one.byAfter.get(peer) ?? []), ...b.origin]));
+      one.byBefore.set(peer, new Set([...(one.byBefore.get(peer) ?? []), ...whoSays(a)]));
+      one.byAfter.set(peer, new Set([...(one.byAfter.get(peer) ?? []), ...whoSays(b)]));
     }
   }
   return [...found.values()].flatMap((one) =>
@@ -231,10 +235,19 @@ function byPorts(found: Found): readonly (readonly PeerPiece[])[] {
   return [...groups.values()];
 }
 
+function outcomeOf({ verdict, staged }: Cell): Outcome {
+  return verdict === 'allow' && isRefusal(staged?.verdict ?? '') ? 'audit' : verdict;
+}
+
+/** Of `audit` the rules that would refuse it. */
+function whoSays(cell: Cell): readonly string[] {
+  return outcomeOf(cell) === 'audit' ? originParts(originOf(cell)).rules : cell.origin;
+}
+
 function kindOf(before: Cell, after: Cell): Difference['kind'] | undefined {
-  const isOpen = ({ verdict }: Cell) => verdict !== 'deny' && verdict !== 'default-deny';
+  const isOpen = ({ verdict }: Cell) => !isRefusal(verdict);
   if (isOpen(before) !== isOpen(after)) return isOpen(after) ? 'opened' : 'closed';
-  const isSame = (['verdict', 'auth'] as const).every((key) => before[key] === after[key]);
+  const isSame = outcomeOf(before) === outcomeOf(after) && before.auth === after.auth;
   return isOpen(before) && !(isSame && before.proxy?.id === after.proxy?.id) ? 'changed' : undefined;
 }
 

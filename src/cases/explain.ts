@@ -57,6 +57,8 @@ export interface SpecStep {
   readonly at: string;
   /** Whether it switches this direction to default deny. */
   readonly defaultDeny: boolean;
+  /** In audit: it refuses nothing, whatever its rules say. */
+  readonly staged?: true;
   readonly rules: readonly RuleStep[];
 }
 
@@ -80,6 +82,8 @@ export interface Explanation {
   readonly auth?: string;
   /** Rules that decided, or what made the default. */
   readonly decidedBy: readonly { readonly id: string; readonly at?: string }[];
+  /** What would come of it with the staged policies too, where that is something else. */
+  readonly staged?: { readonly verdict: Cell['verdict']; readonly decidedBy: Explanation['decidedBy'] };
 }
 
 /** Explains one side. The verdict is that of the compiled tables. */
@@ -92,7 +96,13 @@ export function explain(question: SideQuestion): Explanation {
     specs.flatMap(({ rules }) => rules),
   );
   const places = new Map(specs.flatMap(({ rules }) => rules.map((rule) => [rule.id, formatAt(rule.at)])));
-  const isAsked = isEnforced(question, specs);
+  const live = specs.filter(({ spec }) => spec.staged !== true);
+  const isAsked = isEnforced(question, live);
+  const decidedBy = (origin: readonly string[]) =>
+    origin.map((id) => {
+      const at = places.get(id);
+      return at === undefined ? { id } : { id, at };
+    });
   return {
     direction,
     peer: {
@@ -105,18 +115,19 @@ export function explain(question: SideQuestion): Explanation {
       policy: label,
       at: formatAt(policy.at),
       defaultDeny: spec.defaultDeny[direction],
+      ...(spec.staged === true ? { staged: true as const } : {}),
       rules: rules.map((rule) => ruleStep(rule, matches(rule), question)),
     })),
-    otherwise: otherwiseOf(question, specs, isAsked),
+    otherwise: otherwiseOf(question, live, isAsked),
     verdict: cell.verdict,
     ...(cell.proxy === undefined
       ? {}
       : { proxy: { parser: cell.proxy.parser, letsAllPass: cell.proxy.wildcard } }),
     ...(cell.auth === undefined ? {} : { auth: cell.auth }),
-    decidedBy: cell.origin.map((id) => {
-      const at = places.get(id);
-      return at === undefined ? { id } : { id, at };
-    }),
+    decidedBy: decidedBy(cell.origin),
+    ...(cell.staged === undefined
+      ? {}
+      : { staged: { verdict: cell.staged.verdict, decidedBy: decidedBy(cell.staged.origin) } }),
   };
 }
 
@@ -127,6 +138,7 @@ export function explain(question: SideQuestion): Explanation {
 export function concluded(steps: Explanation): 'allow' | 'deny' {
   if (!steps.enforced) return 'allow';
   const matching = steps.policies
+    .filter(({ staged }) => staged !== true)
     .flatMap(({ rules }) => rules)
     .filter((rule) => rule.matches)
     .sort((a, b) => a.tier - b.tier || a.priority - b.priority);

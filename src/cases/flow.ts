@@ -5,6 +5,7 @@
 import { assertNever, MerlonError } from '#kit/errors';
 import { formatIp, type Ip, parseCidrOrIp, parseIp } from '#kit/ip';
 import {
+  isRefusal,
   type Direction,
   hasPorts,
   type L7Request,
@@ -212,7 +213,7 @@ export class CaseRun implements FlowWorld {
     const refused = this.world.config.auditMode ? 'audit' : 'deny';
     switch (cell.verdict) {
       case 'allow':
-        return 'allow';
+        return proxied(cell, flow);
       case 'deny':
       case 'default-deny':
         return refused;
@@ -368,8 +369,8 @@ export function combined(sides: readonly Pick<Side, 'verdict'>[]): CaseVerdict {
 }
 
 /** What comes of what the cell lets through: a proxy answers for requests, in audit mode too (policy.md §14.3). */
-export function proxied({ proxy }: Cell, { request }: CaseFlow): CaseVerdict {
-  if (proxy === undefined) return 'allow';
+export function proxied({ proxy, staged }: Cell, { request }: CaseFlow): CaseVerdict {
+  if (proxy === undefined) return isRefusal(staged?.verdict ?? '') ? 'audit' : 'allow';
   if (request === undefined) return 'redirect';
   return permits(proxy, l7Request(request)) ? 'allow' : 'deny';
 }

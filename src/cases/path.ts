@@ -298,7 +298,7 @@ const policyOf =
     const word = {
       allow: 'allowed',
       redirect: 'handed to a proxy',
-      audit: `would be refused (${asked.reason ?? 'POLICY_DENIED'}), passes because audit mode is on`,
+      audit: `would be refused (${asked.reason ?? 'POLICY_DENIED'}), passes because it is in audit`,
     }[asked.verdict];
     return [{ ...on('policy', `${who}: ${asked.enforced ? word : 'no policy is asked, open'}`), subject }];
   };

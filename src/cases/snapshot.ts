@@ -204,6 +204,7 @@ export class SnapshotRun implements FlowWorld {
     const isAudited = isAuditedBy(node, own.subject, direction);
     if (reason !== undefined) return { ...side, verdict: isAudited ? 'audit' : 'deny', reason };
     const verdict = proxied(cell, flow);
+    if (verdict === 'audit') return { ...side, verdict, ...reasonOf(cell.staged?.verdict ?? 'deny') };
     if (cell.verdict !== 'redirect' || node.hasProxy) return { ...side, verdict };
     // Audit forgives only what policy itself refuses.
     return { ...side, verdict: 'deny', reason: 'L7_PROXY_UNAVAILABLE', withProxy: verdict };
@@ -299,6 +300,11 @@ const REASONS: Readonly<Partial<Record<Side['cell']['verdict'], string>>> = {
   auth: 'AUTH_REQUIRED',
 };
 
+function reasonOf(verdict: Side['cell']['verdict']): { readonly reason?: string } {
+  const reason = REASONS[verdict];
+  return reason === undefined ? {} : { reason };
+}
+
 /** The endpoint that has the address, or the longest prefix around it; never a node's address. */
 function endpointAt(
   { endpoints, nodes }: NodeWorld,
@@ -341,7 +347,7 @@ function subjectVerdict({
     subject: subject === 'host' ? 'host' : 'endpoint',
     name: subjectName,
     direction,
-    enforced: cell.verdict !== 'allow' || isEnforced(view, subject, direction),
+    enforced: cell.verdict !== 'allow' || cell.staged !== undefined || isEnforced(view, subject, direction),
     verdict,
     ...(reason === undefined ? {} : { reason }),
   };

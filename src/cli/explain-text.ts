@@ -78,14 +78,18 @@ const titleOf = ({ direction, subject }: SideView): string => `${direction} of $
 
 /** What policy would say if nothing stood above it. */
 function aloneText(side: SideView): string {
-  if (!side.enforced) return 'no policy selects it';
-  const by = side.decidedBy.length === 0 ? '' : ` by ${decidedText(side)}`;
-  return `alone it says ${side.verdict}${by}`;
+  if (!isAsked(side)) return 'no policy selects it';
+  return `alone it says ${side.verdict}${byWhom(side)}`;
 }
 
 function sideText(side: SideView): string {
   const head = `\n${side.direction} of ${side.subject} on ${side.node}: ${side.result}\n`;
-  return `${head}${rulesText(side, '  ')}${side.enforced ? '' : '  no policy is asked: open\n'}`;
+  return `${head}${rulesText(side, '  ')}${isAsked(side) ? '' : '  no policy is asked: open\n'}`;
+}
+
+/** Policies in audit are asked, too. */
+function isAsked({ enforced, policies }: SideView): boolean {
+  return enforced || policies.length > 0;
 }
 
 /** Who the other side is, what selects the subject, each rule, the default, the outcome. */
@@ -95,7 +99,7 @@ function rulesText(side: SideView, indent: string): string {
   const lines = [
     `peer ${side.peerName} is identity ${peer.identity}${prefix}`,
     `  ${shortLabels(peer.labels).join(' ')}`,
-    ...(side.enforced ? policyLines(side) : []),
+    ...(isAsked(side) ? policyLines(side) : []),
   ];
   return lines.map((line) => `${indent}${line}\n`).join('');
 }
@@ -103,7 +107,11 @@ function rulesText(side: SideView, indent: string): string {
 function policyLines(side: SideView): readonly string[] {
   const lines: string[] = [];
   for (const spec of side.policies) {
-    lines.push(`selected by ${spec.policy} (${spec.at})${spec.defaultDeny ? ', default deny' : ''}`);
+    const words = [
+      ...(spec.defaultDeny ? ['default deny'] : []),
+      ...(spec.staged === true ? ['in audit'] : []),
+    ];
+    lines.push([`selected by ${spec.policy} (${spec.at})`, ...words].join(', '));
     for (const rule of spec.rules) {
       const mark = rule.matches ? 'match   ' : 'no match';
       lines.push(`  ${mark} ${rule.verdict} ${rule.id} (${rule.at})`);
@@ -112,8 +120,9 @@ function policyLines(side: SideView): readonly string[] {
   }
   const { verdict, by } = side.otherwise;
   lines.push(`otherwise: ${verdict}${by.length === 0 ? '' : `, says ${by.join(', ')}`}`);
-  const decided = decidedText(side);
-  lines.push(`${side.verdict}${decided === '' ? '' : ` by ${decided}`}`);
+  lines.push(`${side.verdict}${byWhom(side)}`);
+  if (side.staged !== undefined)
+    lines.push(`with the policies in audit: ${side.staged.verdict}${byWhom(side.staged)}`);
   if (side.proxy !== undefined) {
     const { parser, letsAllPass } = side.proxy;
     const all = letsAllPass ? ', which lets every request pass' : '';
@@ -126,7 +135,11 @@ function policyLines(side: SideView): readonly string[] {
   return lines;
 }
 
-function decidedText({ decidedBy }: SideView): string {
+function byWhom(of: Pick<SideView, 'decidedBy'>): string {
+  return of.decidedBy.length === 0 ? '' : ` by ${decidedText(of)}`;
+}
+
+function decidedText({ decidedBy }: Pick<SideView, 'decidedBy'>): string {
   return decidedBy.map(({ id, at }) => (at === undefined ? id : `${id} (${at})`)).join(', ');
 }
 

@@ -5,6 +5,7 @@
  *
  *   words   | start of each row's first block, second block, … (u32, counted from here) | block | block | …
  */
+import { isRefusal, originOf } from '#model';
 import type { Cell, DirectionImage } from './compiled.ts';
 import { BLOCK_COLUMNS, CELL_LOG, MATCH, RSDIR_BLOCKS, VERDICT } from './layout.ts';
 
@@ -30,21 +31,23 @@ export interface CellTable {
 /** Both halves of a cell's 64-bit word. */
 export function cellWords(cell: Cell, origin: number): readonly [low: number, high: number] {
   const flags = MATCH[cell.match] | (cell.log ? CELL_LOG : 0);
-  return [origin, ((VERDICT[cell.verdict] << 16) | (flags << 24)) >>> 0];
+  // Of a refusal the kernel need not know what would let it pass: the origin says so.
+  const staged = cell.staged === undefined || isRefusal(cell.verdict) ? 0 : VERDICT[cell.staged.verdict];
+  return [origin, ((VERDICT[cell.verdict] << 16) | (staged << 20) | (flags << 24)) >>> 0];
 }
 
 type Matrix = Pick<DirectionImage, 'cells' | 'matrix' | 'columnCount'>;
 
-/** Encodes a matrix; `originOf` gives the number of a set of rules. */
+/** Encodes a matrix; `numberOf` gives the number of a set of rules. */
 export function cellTable(
   image: Matrix,
-  originOf: (rules: readonly string[]) => number,
+  numberOf: (rules: readonly string[]) => number,
   blocksFrom = BLOCKS_FROM,
 ): CellTable {
   const low = new Uint32Array(image.cells.length);
   const high = new Uint32Array(image.cells.length);
   image.cells.forEach((cell, i) => {
-    [low[i], high[i]] = cellWords(cell, originOf(cell.origin));
+    [low[i], high[i]] = cellWords(cell, numberOf(originOf(cell)));
   });
   const isLarge = image.matrix.length >= blocksFrom && image.matrix.length > 0;
   const cells = isLarge ? inBlocks(image, low, high) : inMatrix(image.matrix, low, high);

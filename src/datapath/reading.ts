@@ -10,6 +10,7 @@ import {
   PORT_CLASS_ENTRIES,
   RSDIR_AUDIT,
   RSDIR_ENFORCED,
+  RSDIR_STAGED,
   RULESET_HOST,
   RULESET_WORDS,
   CLASS_UNKNOWN,
@@ -22,6 +23,8 @@ import { type DirView, viewSlot } from './ruleset.ts';
 /** A cell with its numbers given their names. */
 export interface CellReading {
   readonly verdict: keyof typeof VERDICT | 'none';
+  /** What staged policies would refuse it by. */
+  readonly staged: keyof typeof VERDICT | 'none';
   readonly match: keyof typeof MATCH;
   /** Number of the set of rules that decided; 0 = none. */
   readonly origin: number;
@@ -32,6 +35,8 @@ export interface DirectionReading {
   readonly enforced: boolean;
   /** What its cells refuse passes. */
   readonly audit: boolean;
+  /** Only staged policies select it. */
+  readonly staged: boolean;
   /** What an identity meets at an index of the port classes. */
   cell(identity: number, port: number): CellReading;
 }
@@ -70,13 +75,15 @@ function readDirection(mem: PolicyMemory, view: DirView): DirectionReading {
   return {
     enforced: (view.flags & RSDIR_ENFORCED) !== 0,
     audit: (view.flags & RSDIR_AUDIT) !== 0,
+    staged: (view.flags & RSDIR_STAGED) !== 0,
     cell(identity, port) {
       const row = view.rows[classOfIdentity(mem, identity)] ?? view.rows[CLASS_UNKNOWN] ?? 0;
       const column = view.columns[mem.portClass.u16[port] ?? 0] ?? view.columns[0] ?? 0;
       const at = cellIndex(view, row, column);
       const high = view.cells[at + 1] ?? 0;
       return {
-        verdict: VERDICTS.get((high >>> 16) & 0xff) ?? 'none',
+        verdict: VERDICTS.get((high >>> 16) & 0xf) ?? 'none',
+        staged: VERDICTS.get((high >>> 20) & 0xf) ?? 'none',
         match: MATCHES.get((high >>> 24) & 0x07) ?? 'none',
         origin: view.cells[at] ?? 0,
       };

@@ -9,7 +9,7 @@
 import type { Direction } from '#model';
 import { type CellLayout, type CellTable, cellsLength } from './cells.ts';
 import type { DirectionImage } from './compiled.ts';
-import { RSDIR_AUDIT, RSDIR_ENFORCED, SLOT_WORDS } from './layout.ts';
+import { RSDIR_AUDIT, RSDIR_ENFORCED, RSDIR_STAGED, SLOT_WORDS } from './layout.ts';
 import { slotHeaderWord, type PolicyMemory } from './memory.ts';
 import type { Span } from './arena.ts';
 
@@ -48,8 +48,11 @@ export interface SlotImage {
 
 /** A compiled direction around its encoded matrix. */
 export function dirTable(image: DirectionImage, { flags, cells }: CellTable): DirTable {
-  const { enforced, audit, rows, columns, columnCount, rowCount } = image;
-  const own = (enforced ? RSDIR_ENFORCED : 0) | (audit === true ? RSDIR_AUDIT : 0);
+  const { enforced, audit, staged, rows, columns, columnCount, rowCount } = image;
+  const own =
+    (enforced ? RSDIR_ENFORCED : 0) |
+    (audit === true ? RSDIR_AUDIT : 0) |
+    (staged === true ? RSDIR_STAGED : 0);
   return { flags: flags | own, rows, columns, columnCount, rowCount, cells };
 }
 

@@ -19,8 +19,17 @@ export interface EndDescription {
 
 export type VerdictWord = 'ALLOWED' | 'REDIRECTED' | 'DENIED' | 'AUDIT' | 'REVOKED' | 'DROPPED';
 
+/** The rules that an event is about; where staged policies would decide otherwise, the other answer's, too. */
+export interface OriginRefs {
+  readonly rules: readonly RuleRef[];
+  /** They let it pass; `rules` are those by which staged policies would not. */
+  readonly enforced?: readonly RuleRef[];
+  /** Staged policies would let it pass by these; `rules` refuse it. */
+  readonly staged?: readonly RuleRef[];
+}
+
 /** An event as it is shown. Fields that say nothing are absent. */
-export interface EventDescription {
+export interface EventDescription extends OriginRefs {
   readonly seq: number;
   readonly time: string;
   readonly kind: 'verdict' | 'failsafe' | 'l7';
@@ -37,7 +46,6 @@ export interface EventDescription {
   readonly icmpCode?: number;
   readonly tcpFlags?: string;
   readonly match: string;
-  readonly rules: readonly RuleRef[];
   readonly generation: number;
   readonly flow?: string;
   readonly length: number;
@@ -50,7 +58,7 @@ export interface EventDescription {
 /** What the numbers in a record stand for, looked up when somebody reads it. */
 export interface Names {
   labels(identity: number): readonly string[];
-  rules(origin: number): readonly RuleRef[];
+  origin(origin: number): OriginRefs;
   device(ifindex: number): string;
   /** Wall-clock nanoseconds since 1970 at monotonic time zero. */
   readonly wallOffsetNs: bigint;
@@ -100,7 +108,7 @@ export function describe(view: DataView, seq: number, names: Names): EventDescri
     ...(isIcmp ? { icmpType: e.sport & 0xff, icmpCode: e.sport >> 8 } : {}),
     ...(e.tcp_flags === 0 ? {} : { tcpFlags: tcpFlags(e.tcp_flags) }),
     match: MATCH_NAMES[e.verdict >> 4] ?? 'unknown',
-    rules: e.origin === 0 ? [] : names.rules(e.origin),
+    ...(e.origin === 0 ? { rules: [] } : names.origin(e.origin)),
     generation: e.generation,
     ...(e.flow === 0 ? {} : { flow: e.flow.toString(16) }),
     length: e.length,

@@ -9,6 +9,7 @@ export {
   type EventDescription,
   isRefusal,
   type Names,
+  type OriginRefs,
   type RuleRef,
   type VerdictWord,
 } from './describe.ts';

@@ -152,6 +152,10 @@ const catalogue = {
     'A failsafe entry lets in what a host policy would not: there the policy has no effect.',
     'Narrow the entry in failsafe.sshFrom or failsafe.entries, or accept it.',
   ),
+  staged: note(
+    'A host policy is in audit: it refuses nothing, and events tell what it would refuse.',
+    'Remove the annotation merlon.io/enforcement once nothing that must pass is told of.',
+  ),
   'host-port-forgotten': note(
     'A host policy switches to default deny and admits nobody to ports that nodes commonly serve.',
     'Admit those that this node needs.',

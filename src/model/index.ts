@@ -9,6 +9,7 @@ export * from './fqdn.ts';
 export * from './identity.ts';
 export * from './l7.ts';
 export * from './labels.ts';
+export * from './origin.ts';
 export * from './policy.ts';
 export * from './problem-kinds.ts';
 export * from './policy-config.ts';

@@ -129,6 +129,8 @@ export interface PolicySpec {
   /** Whether this spec switches the direction to default deny. */
   readonly defaultDeny: { readonly ingress: boolean; readonly egress: boolean };
   readonly rules: readonly Rule[];
+  /** In audit (`merlon.io/enforcement`): judged beside what is enforced; a difference is told, nothing refused. */
+  readonly staged?: true;
 }
 
 export type PolicyKind = 'CiliumNetworkPolicy' | 'CiliumClusterwideNetworkPolicy' | 'NetworkPolicy';

@@ -15,14 +15,36 @@ interface Selecting {
 
 const OPEN: Evaluation = { verdict: 'allow', rules: [], enforced: false };
 
-/** What must come of the flow. */
+/** What must come of the flow: what is enforced decides, what is staged is asked beside it, audit comes last (HF-5.4). */
 export function evaluate(world: World, flow: Flow): Evaluation {
+  const { audit } = world;
+  const all = decide(world, flow, () => true);
+  const live = decide(world, flow, (spec) => spec.staged !== true);
+  const isRefused = isOneOf('deny', 'default-deny', 'auth');
+  const isInAudit =
+    flow.subject === 'host' ? audit?.host.includes(flow.direction) : audit?.endpoints.includes(flow.subject);
+  const sayNo = isOneOf('deny', 'default-deny');
+  const isSame = live.verdict === all.verdict || (sayNo(live.verdict) && sayNo(all.verdict));
+  return {
+    ...live,
+    ...(isSame ? {} : { staged: { verdict: all.verdict, rules: all.rules } }),
+    ...(isInAudit === true && isRefused(live.verdict) ? { audited: true } : {}),
+  };
+}
+
+const isOneOf =
+  (...words: readonly Evaluation['verdict'][]) =>
+  (verdict: Evaluation['verdict']): boolean =>
+    words.includes(verdict);
+
+/** The verdict of those specs that count. */
+function decide(world: World, flow: Flow, counts: (spec: PolicySpec) => boolean): Evaluation {
   const { config } = world;
   const isHost = flow.subject === 'host';
   const endpoint = world.endpoints.find((row) => row.id === flow.subject);
   if (config.enforcement === 'never' || (isHost ? !config.hostFirewall : endpoint === undefined)) return OPEN;
 
-  const selecting = selectingSpecs(world, flow);
+  const selecting = selectingSpecs(world, flow).filter(({ spec }) => counts(spec));
   const involved = selecting.filter(({ spec }) =>
     spec.rules.some((rule) => rule.direction === flow.direction),
   );

@@ -25,6 +25,8 @@ export interface World {
   readonly facts?: PolicyFacts;
   /** For some subjects, the policies in force for them instead. */
   readonly held?: ReadonlyMap<number | 'host', readonly Policy[]>;
+  /** Directions of the host and endpoints of which refusals are told and pass. */
+  readonly audit?: { readonly host: readonly Direction[]; readonly endpoints: readonly number[] };
 }
 
 /**
@@ -52,6 +54,10 @@ export interface Evaluation {
   readonly rules: readonly string[];
   /** Whether a policy was consulted at all. */
   readonly enforced: boolean;
+  /** A refusal that is told and passes. */
+  readonly audited?: true;
+  /** What would come of it with the staged policies too, where one of the two answers refuses or asks a proxy. */
+  readonly staged?: { readonly verdict: Evaluation['verdict']; readonly rules: readonly string[] };
   /** Of `auth`. */
   readonly auth?: 'required' | 'test-always-fail';
   /** Where a proxy is asked: which one. */

@@ -21,6 +21,17 @@ export class BitSets {
     return count === this.count && width === this.width && words.every((word, i) => word === this.words[i]);
   }
 
+  /** The same sets with these values alone, each called by its place among them. */
+  only(values: readonly number[]): BitSets {
+    const few = new BitSets(this.count, values.length);
+    for (let set = 0; set < this.count; set++)
+      values.forEach((value, place) => {
+        if (((this.words[set * this.width + (value >>> 5)] ?? 0) & (1 << (value & 31))) !== 0)
+          few.add(set, place);
+      });
+    return few;
+  }
+
   /** Puts `value` into set `set`. */
   add(set: number, value: number): void {
     const at = set * this.width + (value >>> 5);

@@ -21,6 +21,8 @@ export interface Cell {
   readonly log: boolean;
   /** What a proxy is told of the packets, of a redirect or behind an authentication. */
   readonly proxy?: ProxyRuleSet;
+  /** What comes of it with the staged policies too, where one of the two answers refuses or only one asks a proxy. */
+  readonly staged?: { readonly verdict: Cell['verdict']; readonly origin: readonly string[] };
   /** Of `auth`: how both ends prove who they are. */
   readonly auth?: Exclude<AuthMode, 'disabled'>;
 }
@@ -44,6 +46,8 @@ export interface DirectionImage {
   readonly enforced: boolean;
   /** What the cells refuse is reported and passes. */
   readonly audit?: true;
+  /** Only staged policies select it: the cells refuse nothing and say what those would. */
+  readonly staged?: true;
   /** Row of each identity class, by position in `CompiledPolicy.identityClasses`; 0 beyond the end. */
   readonly rows: readonly number[] | Uint16Array;
   /** Column of each port class, by position in `CompiledPolicy.portClasses`; 0 beyond the end. */

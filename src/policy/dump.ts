@@ -65,9 +65,10 @@ function ruleSetLines(compiled: CompiledPolicy, image: RuleSetImage): string[] {
 
 /** For each row the classes that stand there, then a line for each cell with the ports that lead to it. */
 function directionLines(compiled: CompiledPolicy, direction: Direction, image: DirectionImage): string[] {
-  if (!image.enforced) return [`  ${direction} open`];
+  if (!image.enforced && !image.staged) return [`  ${direction} open`];
   const word = direction === 'ingress' ? 'from' : 'to';
-  const lines = [`  ${direction} enforced${image.audit === true ? ', audit' : ''}`];
+  const state = image.enforced ? 'enforced' : 'staged';
+  const lines = [`  ${direction} ${state}${image.audit === true ? ', audit' : ''}`];
   for (const { label, row } of rowsByClasses(compiled, image)) {
     lines.push(`    ${word} ${label}`);
     for (const { ports, cell } of cellsOfRow(compiled, image, row)) lines.push(`      ${ports}: ${cell}`);

@@ -24,7 +24,7 @@ export function judgeOf(compiled: CompiledPolicy): Judge {
   return (subject, direction, identity, protocol, port) => {
     const image = subject === 'host' ? compiled.host : ruleSets.get(compiled.endpoints.get(subject) ?? '');
     const table = image?.directions[direction];
-    if (table === undefined || !table.enforced) return OPEN;
+    if (table === undefined || !(table.enforced || table.staged)) return OPEN;
     return cellAt(table, classes.get(identity) ?? unknown, portClass(portIndex(protocol, port)));
   };
 }

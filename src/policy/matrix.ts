@@ -4,7 +4,7 @@
  * are merged at the end.
  */
 import { MerlonError } from '#kit/errors';
-import type { Direction, Identity } from '#model';
+import { type Direction, type Identity, isRefusal } from '#model';
 import { BitSets, Meetings } from './bitset.ts';
 import type { Classes } from './classes.ts';
 import type { Cell, DirectionImage, IdentityClass, PortClass, RuleSetImage } from './compiled.ts';
@@ -56,8 +56,10 @@ function directionImage(
   const columns = group(rules.rules, axes.ports, (rule) => rule.ports);
   const isSame = old?.rowSets.equals(rows.sets) && old.columnSets.equals(columns.sets);
   const body = old !== undefined && isSame ? old : bodyOf(rules, rows.sets, columns.sets);
+  const isStaged = rules.enforced && rules.live?.enforced === false;
   const image = {
-    enforced: rules.enforced,
+    enforced: rules.live?.enforced ?? rules.enforced,
+    ...(isStaged ? ({ staged: true } as const) : {}),
     rows: placed(rows, body.rowTo),
     columns: placed(columns, body.columnTo),
     ...body.table,
@@ -65,7 +67,7 @@ function directionImage(
   return { image, body };
 }
 
-function bodyOf({ rules, otherwise }: DirectionRules, rowSets: BitSets, columnSets: BitSets): Body {
+function bodyOf(direction: DirectionRules, rowSets: BitSets, columnSets: BitSets): Body {
   if (rowSets.count * columnSets.count > MAX_CELLS) {
     const size = `${rowSets.count} kinds of peers by ${columnSets.count} kinds of ports`;
     throw new MerlonError(
@@ -73,6 +75,26 @@ function bodyOf({ rules, otherwise }: DirectionRules, rowSets: BitSets, columnSe
       `the rules of one subject tell ${size} apart, too many for a table`,
     );
   }
+  const all = decided(direction, rowSets, columnSets);
+  const { live, rules } = direction;
+  if (live === undefined) return { rowSets, columnSets, ...packed(all.matrix, all.cells) };
+  const without = live.rules.map((rule) => rules.indexOf(rule));
+  const only = decided(live, rowSets.only(without), columnSets.only(without));
+  const both = folded(only, all);
+  return { rowSets, columnSets, ...packed(both.matrix, both.cells) };
+}
+
+/** Cells by number, before equal rows and columns are merged. */
+interface Decided {
+  readonly matrix: readonly Uint32Array[];
+  readonly cells: readonly Cell[];
+}
+
+function decided(
+  { rules, otherwise }: Omit<DirectionRules, 'live'>,
+  rowSets: BitSets,
+  columnSets: BitSets,
+): Decided {
   const waiver = waiverOf(rules);
   const meetings = new Meetings(segmentsOf(rules), waiver);
   const matrix = Array.from({ length: rowSets.count }, (_, row) => {
@@ -93,7 +115,30 @@ function bodyOf({ rules, otherwise }: DirectionRules, rowSets: BitSets, columnSe
       isWaived,
     );
   });
-  return { rowSets, columnSets, ...packed(waiver < rules.length ? merged(matrix, cells) : matrix, cells) };
+  return { matrix: waiver < rules.length ? merged(matrix, cells) : matrix, cells };
+}
+
+/** What is enforced, and beside it what staged policies would make of it where that is something else. */
+function folded(live: Decided, all: Decided): Decided {
+  const cells: Cell[] = [];
+  const numbers = new Map<number, number>();
+  const matrix = live.matrix.map((line, row) =>
+    line.map((number, column) => {
+      const other = all.matrix[row]?.[column] ?? 0;
+      const key = number * all.cells.length + other;
+      const known = numbers.get(key);
+      if (known !== undefined) return known;
+      const cell = stagedCell(live.cells[number] as Cell, all.cells[other] as Cell);
+      numbers.set(key, cells.length);
+      return cells.push(cell) - 1;
+    }),
+  );
+  return { matrix: merged(matrix, cells), cells };
+}
+
+function stagedCell(live: Cell, { verdict, origin }: Cell): Cell {
+  const isSame = live.verdict === verdict || (isRefusal(live.verdict) && isRefusal(verdict));
+  return isSame ? live : { ...live, staged: { verdict, origin } };
 }
 
 /**
@@ -145,7 +190,7 @@ function group<C>(
   return { sets, named };
 }
 
-/** Equal cells under one number: with a waiver, different parts may come to the same. */
+/** Equal cells under one number: with a waiver or staged policies, different parts may come to the same. */
 function merged(matrix: readonly Uint32Array[], cells: readonly Cell[]): readonly Uint32Array[] {
   const firstOf = new Map<string, number>();
   cells.forEach((cell, number) => {
@@ -169,7 +214,8 @@ export function cellText(cell: Cell): string {
     ...(cell.proxy === undefined ? [] : [`proxy=${cell.proxy.id}`]),
     ...(cell.auth === undefined ? [] : [`auth=${cell.auth}`]),
   ];
-  return [cell.verdict, cell.match, cell.log ? 'log' : '-', ...more, ...cell.origin].join(' ');
+  const staged = cell.staged === undefined ? [] : ['| staged', cell.staged.verdict, ...cell.staged.origin];
+  return [cell.verdict, cell.match, cell.log ? 'log' : '-', ...more, ...cell.origin, ...staged].join(' ');
 }
 
 /** Merges equal rows, then equal columns, and numbers cells as they first appear. */

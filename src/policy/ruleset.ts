@@ -31,6 +31,8 @@ export interface DirectionRules {
   readonly rules: readonly ResolvedRule[];
   /** The cell of what no rule matches. */
   readonly otherwise: Cell;
+  /** Where staged policies take part: what is in force without them. The rules above are all, then. */
+  readonly live?: Omit<DirectionRules, 'live'>;
 }
 
 /** The rules of all subjects with the same specs. */
@@ -92,20 +94,33 @@ export function ruleSetOf(
   const { specs, mode, isHost, ports } = input;
   const own = mode === 'never' ? [] : specs;
   // What a name means differs from subject to subject: such rules are resolved with each rule set.
-  const resolve = (rule: Rule): ResolvedRule =>
-    portNamesOf(rule).length === 0 ? resolved(rule, known) : resolveRule(rule, ports[rule.direction]);
-  const build = (direction: Direction) => directionOf(own, direction, mode, config, resolve, isHost);
+  const ours: ResolvedRules = new WeakMap();
+  const resolve = (rule: Rule): ResolvedRule => {
+    const isNamed = portNamesOf(rule).length > 0;
+    return isNamed ? resolved(rule, ours, ports[rule.direction]) : resolved(rule, known, NO_NAMED_PORTS);
+  };
+  const build = (direction: Direction): DirectionRules => {
+    const of = (some: readonly SpecRef[]) => directionOf(some, direction, mode, config, resolve, isHost);
+    const staged = own.filter(({ spec }) => spec.staged && hasSay(spec, direction));
+    if (staged.length === 0) return of(own);
+    return { ...of(own), live: of(own.filter((ref) => !staged.includes(ref))) };
+  };
   const directions = { ingress: build('ingress'), egress: build('egress') };
   return { key: isHost ? 'host' : content, content, directions };
 }
 
-/** Rules without port names, resolved; they mean the same in every rule set. */
+/** Rules, resolved; those without port names mean the same in every rule set. */
 export type ResolvedRules = WeakMap<Rule, ResolvedRule>;
 
-function resolved(rule: Rule, known: ResolvedRules): ResolvedRule {
+function resolved(rule: Rule, known: ResolvedRules, named: NamedPorts): ResolvedRule {
   let found = known.get(rule);
-  if (found === undefined) known.set(rule, (found = resolveRule(rule, NO_NAMED_PORTS)));
+  if (found === undefined) known.set(rule, (found = resolveRule(rule, named)));
   return found;
+}
+
+/** Whether a host policy's spec says anything of the direction. */
+function hasSay({ rules, defaultDeny }: PolicySpec, direction: Direction): boolean {
+  return defaultDeny[direction] || rules.some((rule) => rule.direction === direction);
 }
 
 const OPEN: Cell = { verdict: 'allow', origin: [], match: 'none', log: false };

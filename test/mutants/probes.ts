@@ -49,7 +49,11 @@ export function firstMiss(probes: readonly Probe[], compiled: CompiledPolicy): M
   for (const probe of probes) {
     const { subject, direction, protocol, port } = probe.flow;
     const got = judge(subject, direction, probe.identity, protocol, port);
-    if (got.verdict !== probe.want.verdict || got.origin.join() !== probe.want.rules.join())
+    if (
+      got.verdict !== probe.want.verdict ||
+      got.origin.join() !== probe.want.rules.join() ||
+      got.staged?.verdict !== probe.want.staged?.verdict
+    )
       return { probe, got };
   }
   return undefined;

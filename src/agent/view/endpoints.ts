@@ -57,7 +57,8 @@ export function directionState(
   isSubjectAudited: boolean,
 ): DirectionState {
   const image = key === 'host' ? compiled.host : compiled.ruleSets.find((r) => r.key === key);
-  const { enforced = false, audit = false } = image?.directions[direction] ?? {};
+  const { enforced = false, audit = false, staged = false } = image?.directions[direction] ?? {};
+  if (staged) return 'audit';
   if (!enforced) return 'disabled';
   return audit || isSubjectAudited ? 'audit' : 'enforce';
 }

@@ -1,7 +1,7 @@
 /** What numbers stand for: labels of identities, rules of origins, names of devices. */
-import type { RuleRef } from '#flow';
+import type { OriginRefs, RuleRef } from '#flow';
 import { formatLabel } from '#kit/labels';
-import type { IdentityRow } from '#model';
+import { type IdentityRow, originParts } from '#model';
 import { monotonicNs } from '#native';
 import type { ViewContext } from './context.ts';
 
@@ -37,8 +37,19 @@ export class NumberNames {
 
   /** The rules of an origin id, each with its place where one is known. */
   rules(origin: number): readonly RuleRef[] {
-    if (origin === 0) return [];
-    return (this.#context.datapath.origins.rulesOf(origin) ?? []).map((id) => this.rule(id));
+    return this.origin(origin).rules;
+  }
+
+  /** The same, with what staged policies have to do with it. */
+  origin(origin: number): OriginRefs {
+    const list = origin === 0 ? [] : (this.#context.datapath.origins.rulesOf(origin) ?? []);
+    const { rules, enforced, staged } = originParts(list);
+    const refs = (ids: readonly string[]) => ids.map((id) => this.rule(id));
+    return {
+      rules: refs(rules),
+      ...(enforced === undefined ? {} : { enforced: refs(enforced) }),
+      ...(staged === undefined ? {} : { staged: refs(staged) }),
+    };
   }
 
   rule(id: string): RuleRef {

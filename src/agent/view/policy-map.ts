@@ -5,7 +5,7 @@
  */
 import type { PolicyMapView } from '#api';
 import { type CellReading, type PolicyReading, RULESET_HOST, type RulesetReading } from '#datapath';
-import { type Direction, endpointNamed } from '#model';
+import { type Direction, endpointNamed, originOf, originParts } from '#model';
 import type { Cell, CompiledPolicy, DirectionImage, RuleSetImage } from '#policy';
 import type { ViewContext } from './context.ts';
 import type { NumberNames } from './names.ts';
@@ -51,6 +51,8 @@ function subjectOf(context: ViewContext, compiled: CompiledPolicy, endpoint: str
 /** A verdict with the rules that gave it. */
 interface Decision {
   readonly verdict: Cell['verdict'] | 'none';
+  /** What staged policies would refuse it by. */
+  readonly staged: Cell['verdict'] | 'none';
   readonly rules: readonly string[];
 }
 
@@ -102,10 +104,10 @@ class Comparison {
   rows({ image, held, isAudited }: Subject, direction: Direction): readonly PolicyMapView[] {
     const wanted = image?.directions[direction];
     const found = held?.[direction];
-    if (wanted?.enforced !== true && found?.enforced !== true) return [];
-    if (found?.enforced !== true)
+    if (!isJudged(wanted) && !isJudged(found)) return [];
+    if (found === undefined || !isJudged(found))
       return [everything(direction, 'the kernel does not enforce this direction')];
-    if (wanted?.enforced !== true)
+    if (wanted === undefined || !isJudged(wanted))
       return [everything(direction, 'the kernel enforces it although no policy asks for it')];
     const known = new Map<string, readonly Group[]>();
     return this.#identities().flatMap((identity) => {
@@ -133,14 +135,16 @@ class Comparison {
     return [...groups.values()];
   }
 
-  #held({ verdict, origin }: CellReading): Decision {
-    return { verdict, rules: this.#names.rules(origin).map((r) => r.id) };
+  #held({ verdict, staged, origin }: CellReading): Decision {
+    return { verdict, staged, rules: this.#names.rules(origin).map((r) => r.id) };
   }
 
   #view(identity: number, direction: Direction, group: Group, isAudited: boolean): PolicyMapView {
-    const { verdict, rules, wanted, runs } = group;
+    const { verdict, staged, rules, wanted, runs } = group;
+    const isAllowed = verdict === 'allow' || verdict === 'redirect';
+    const audited = isAllowed ? staged !== 'none' : isAudited;
     return {
-      policy: verdict === 'allow' || verdict === 'redirect' ? 'Allow' : isAudited ? 'Audit' : 'Deny',
+      policy: audited ? 'Audit' : isAllowed ? 'Allow' : 'Deny',
       direction: direction === 'ingress' ? 'Ingress' : 'Egress',
       identity,
       labels: identity === ANY_OTHER ? ['(any other identity)'] : this.#names.labels(identity),
@@ -150,6 +154,11 @@ class Comparison {
       ...(wanted === undefined ? {} : { differs: `compiled is ${decisionText(wanted)}` }),
     };
   }
+}
+
+/** Whether packets are looked up there at all. */
+function isJudged(of: { readonly enforced: boolean; readonly staged?: boolean } | undefined): boolean {
+  return of !== undefined && (of.enforced || of.staged === true);
 }
 
 /** The runs, cut where one of these ports begins as well. */
@@ -162,17 +171,27 @@ function cut(runs: readonly Run[], begins: readonly number[]): readonly Run[] {
 function compiledCell(image: DirectionImage, position: number, port: number): Decision {
   const at = (image.rows[position] ?? 0) * image.columnCount + (image.columns[port] ?? 0);
   const cell = image.cells[image.matrix[at] ?? 0];
-  return { verdict: cell?.verdict ?? 'none', rules: cell?.origin ?? [] };
+  if (cell === undefined) return { verdict: 'none', staged: 'none', rules: [] };
+  const { rules, enforced } = originParts(originOf(cell));
+  return {
+    verdict: cell.verdict,
+    staged: enforced === undefined ? 'none' : (cell.staged?.verdict ?? 'none'),
+    rules,
+  };
 }
 
 function sameDecision(a: Decision, b: Decision): boolean {
   return (
-    a.verdict === b.verdict && a.rules.length === b.rules.length && a.rules.every((r, i) => r === b.rules[i])
+    a.verdict === b.verdict &&
+    a.staged === b.staged &&
+    a.rules.length === b.rules.length &&
+    a.rules.every((r, i) => r === b.rules[i])
   );
 }
 
-function decisionText({ verdict, rules }: Decision): string {
-  return rules.length === 0 ? verdict : `${verdict} by ${rules.join(', ')}`;
+function decisionText({ verdict, staged, rules }: Decision): string {
+  const word = staged === 'none' ? verdict : `${verdict}, staged ${staged}`;
+  return rules.length === 0 ? word : `${word} by ${rules.join(', ')}`;
 }
 
 /** A row for a direction as a whole. */

@@ -31,7 +31,7 @@ function flowView(r: FlowRecord, names: NumberNames): FlowView {
   });
   const verdict = (v: FlowVerdict) => ({
     verdict: VERDICT_WORDS[v.verdict] ?? v.verdict,
-    rules: names.rules(v.origin),
+    ...rulesOf(v, names),
     generation: v.generation,
   });
   const { egress, ingress } = r.verdicts;
@@ -56,6 +56,12 @@ function flowView(r: FlowRecord, names: NumberNames): FlowView {
   };
 }
 
+/** Of a flow that staged policies alone would refuse: what lets it pass, and those. */
+function rulesOf({ origin }: FlowVerdict, names: NumberNames) {
+  const { rules, enforced } = names.origin(origin);
+  return enforced === undefined ? { rules } : { rules: enforced, staged: rules };
+}
+
 /** Hits of rules; an origin of several rules counts for each of them, and says that it is shared. */
 export function counterViews({ datapath, tables }: ViewContext, names: NumberNames): CountersView {
   const rules = new Map<
@@ -70,7 +76,8 @@ export function counterViews({ datapath, tables }: ViewContext, names: NumberNam
   for (const { origin, packets, bytes, flows, lastHit } of datapath.counters.origins(
     datapath.origins.limit,
   )) {
-    const ids = names.rules(origin);
+    const { rules: told, enforced = [], staged = [] } = names.origin(origin);
+    const ids = [...told, ...enforced, ...staged];
     for (const { id } of ids) {
       const sum = rules.get(id) ?? { packets: 0, bytes: 0, flows: 0, lastHit: 0, shared: false };
       rules.set(id, {

@@ -77,7 +77,8 @@ function line(e: EventView, output: Output, placeOf: typeof place): string {
     e.reason,
     e.kind === 'failsafe' ? 'failsafe' : undefined,
     e.match === 'none' ? undefined : e.match,
-    rulesText(e.rules, placeOf),
+    e.enforced === undefined ? rulesText(e.rules, placeOf) : `in audit: ${rulesText(e.rules, placeOf)}`,
+    e.staged === undefined ? undefined : `${rulesText(e.staged, placeOf)} in audit would let it pass`,
     e.suppressed === undefined || e.suppressed === 0 ? undefined : `${e.suppressed} like it suppressed`,
   ].filter((w) => w !== undefined && w !== '');
   const head = `${e.time.slice(0, 23)} ${e.seq} ${verdict} ${e.direction.padEnd(7)} ${e.device}`;

@@ -67,6 +67,7 @@ export function readPolicy(
   if (metadata !== undefined) {
     const isHostPolicy = places.some(({ place }) => hasKey(place, 'nodeSelector'));
     checkAnnotations(metadata, kind, isHostPolicy);
+    if (isHostPolicy) checkStaging(metadata, places);
   }
   if (metadata === undefined || report.problems.length > before) return undefined;
   return finishPolicy(
@@ -171,7 +172,27 @@ function readSpec(place: Place, index: number, object: ObjectScope): PolicySpec 
   }
   const defaultDeny = readDefaultDeny(fields, rules, isHost, options);
   if (subject === undefined || defaultDeny === undefined) return undefined;
-  return { index, subject, defaultDeny, rules };
+  return { index, subject, defaultDeny, rules, ...(isStaged(metadata) ? { staged: true } : {}) };
+}
+
+const ENFORCEMENT = 'merlon.io/enforcement';
+
+function isStaged({ ours }: Metadata): boolean {
+  const tree = ours.get(ENFORCEMENT)?.tree;
+  return tree?.kind === 'scalar' && tree.text === 'audit';
+}
+
+/** Only host policies are staged: a spec for pods beside them would be enforced, whatever the annotation says. */
+function checkStaging(metadata: Metadata, specs: readonly { place: Place; index: number }[]): void {
+  const other = specs.find(({ place }) => !hasKey(place, 'nodeSelector'));
+  const at = metadata.ours.get(ENFORCEMENT);
+  if (other === undefined || at === undefined || !isStaged(metadata)) return;
+  fail(
+    at,
+    'MANIFEST_SCHEMA',
+    `${ENFORCEMENT}: audit is of host policies, and ${other.place.path} has no nodeSelector`,
+    'write two objects',
+  );
 }
 
 function readSubject(spec: Fields, object: ObjectScope): PolicySpec['subject'] | undefined {

@@ -27,12 +27,18 @@ export function printPolicy(policy: Policy): string {
     {
       apiVersion: 'cilium.io/v2',
       kind: namespace === undefined ? 'CiliumClusterwideNetworkPolicy' : 'CiliumNetworkPolicy',
-      metadata: namespace === undefined ? { name } : { name, namespace },
+      metadata: {
+        name,
+        ...(namespace === undefined ? {} : { namespace }),
+        ...(policy.specs.some((spec) => spec.staged) ? STAGED : {}),
+      },
       specs: policy.specs.map(specOf),
     },
     { lineWidth: 0, aliasDuplicateObjects: false },
   );
 }
+
+const STAGED = { annotations: { 'merlon.io/enforcement': 'audit' } };
 
 function specOf(spec: PolicySpec): object {
   const selector = selectorValue(spec.subject.selector);

@@ -20,7 +20,7 @@ export const POLICY_ANNOTATIONS: Readonly<
   'merlon.io/enforcement': {
     values: 'enforce or audit',
     pattern: /^(enforce|audit)$/,
-    accepted: ['enforce'],
+    accepted: ['enforce', 'audit'],
   },
   'merlon.io/devices': {
     values: 'device patterns with commas between',

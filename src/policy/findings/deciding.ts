@@ -74,7 +74,8 @@ function shadows(rule: Rule, selected: readonly Selected[], { facts }: Ground): 
       for (const peer of peers) {
         for (const { protocol, port } of ports) {
           const cell = node.judge(subject, rule.direction, peer, protocol, port);
-          if (cell.verdict === 'deny') for (const origin of cell.origin) found.add(origin);
+          const { verdict, origin } = cell.staged ?? cell; // what is staged may be enforced one day
+          if (verdict === 'deny') for (const id of origin) found.add(id);
         }
       }
     }

@@ -13,6 +13,7 @@ import {
   type Selector,
   selectorOf,
   type ServiceRow,
+  originOf,
 } from '#model';
 import { directPeers } from '../expand.ts';
 import { conflictsOf } from '../held.ts';
@@ -114,7 +115,7 @@ export class GroundNode {
   get deciding(): ReadonlySet<string> {
     this.#deciding ??= new Set(
       [this.seen.compiled.host, ...this.seen.compiled.ruleSets].flatMap(({ directions }) =>
-        [directions.ingress, directions.egress].flatMap(({ cells }) => cells.flatMap((cell) => cell.origin)),
+        [directions.ingress, directions.egress].flatMap(({ cells }) => cells.flatMap(originOf)),
       ),
     );
     return this.#deciding;

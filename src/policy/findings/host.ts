@@ -41,14 +41,23 @@ export const hostFindings: Judgement = (at, ground) => {
   const { spec, selected } = at;
   if (spec.subject.kind !== 'node' || selected.length === 0 || !ground.input.config.hostFirewall) return [];
   const nodes = selected.map(({ node }) => node);
-  return [...forgotten(at, nodes), ...nodes.flatMap((node) => failsafe(at, node))];
+  return [...staged(at), ...forgotten(at, nodes), ...nodes.flatMap((node) => failsafe(at, node))];
 };
+
+function staged({ policy, spec }: SpecAt): readonly Warning[] {
+  if (spec.staged !== true) return [];
+  const message = `${policyTitle(policy)} is in audit: it refuses nothing, and events tell what it would refuse`;
+  return [{ code: 'staged', message, at: policy.at }];
+}
 
 function forgotten({ policy, spec }: SpecAt, nodes: readonly GroundNode[]): readonly Warning[] {
   if (!spec.defaultDeny.ingress) return [];
   const closed = SERVED.filter(([, protocol, port]) =>
     nodes.every(({ judge, peerSample }) =>
-      peerSample.every((peer) => judge('host', 'ingress', peer, protocol, port).verdict === 'default-deny'),
+      peerSample.every((peer) => {
+        const cell = judge('host', 'ingress', peer, protocol, port);
+        return (cell.staged ?? cell).verdict === 'default-deny';
+      }),
     ),
   );
   if (closed.length === 0) return [];

@@ -6,7 +6,6 @@ export const annotated = (key: string, value: string): string =>
 
 /** Annotation → a value that is refused. */
 export const REFUSED_VALUES: Readonly<Record<string, string>> = {
-  'merlon.io/enforcement': 'audit',
   'merlon.io/devices': 'eth1,wg+',
   'merlon.io/apply-on-forward': 'true',
   'merlon.io/pre-dnat': 'true',

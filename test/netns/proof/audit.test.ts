@@ -271,6 +271,121 @@ test('audit – what a verb does not understand changes nothing and exits 2', as
   await expectPassing(t, b, 'as before', []);
 });
 
+/** The same policy in audit, or enforced. */
+const lockDown = (isStaged: boolean) => {
+  const policy = hostPolicy('lock-down', {
+    ingress: [{ fromEntities: ['all'], toPorts: ports('80/TCP') }],
+    ingressDeny: [{ fromCIDR: ['192.0.2.2/32', '2001:db8::2/128'], toPorts: ports('53/UDP') }],
+  });
+  const annotations = { 'merlon.io/enforcement': 'audit' };
+  return isStaged ? { ...policy, metadata: { ...policy.metadata, annotations } } : policy;
+};
+
+test('audit – a staged host policy refuses nothing and says what it would; enforced, it cuts the live flow', async (t) => {
+  const manifests = { 'lock.yaml': [lockDown(true)] };
+  await using b = await bed({ name: 'auditstage', manifests });
+  await Promise.all([b.node.serveTcp(80), b.node.serveTcp(81), b.node.serveUdp(53)]);
+  t.deepEqual({ ...(await b.status()).hostfw.direction }, { ingress: 'audit', egress: 'disabled' } as never);
+  const streams = await Promise.all(
+    FAMILIES.flatMap((family) =>
+      (
+        [
+          ['tcp', 81, 'lock-down/0', 'POLICY_DENIED'],
+          ['udp', 53, 'lock-down/0/ingressDeny/0', 'POLICY_DENY'],
+        ] as const
+      ).map(async ([kind, port, rule, reason]) => {
+        const stream = await b.peer.stream({ kind, to: address('node', family), port });
+        return { stream, rule, reason, what: `${kind}, IPv${family}` };
+      }),
+    ),
+  );
+  for (const { stream, rule, reason, what } of streams) {
+    await until(async () => (await stream.report()).received > 10 || undefined, { ...limits, what });
+    const { source, sourcePort } = await stream.report();
+    const event = await eventOf(b, (e) => e.source.ip === source && e.source.port === sourcePort);
+    t.like(event, { verdict: 'AUDIT', reason, enforced: [] }, what);
+    t.is(event.rules[0]?.id, rule);
+    t.regex(`${event.rules[0]?.file}:${event.rules[0]?.line}`, /lock\.yaml:\d+$/);
+  }
+  t.deepEqual(
+    (await b.counters()).drops.filter(({ reason }) => reason.startsWith('POLICY')),
+    [],
+  );
+  const held = await b.agent.json<readonly PolicyMapView[]>(['bpf', 'policy', 'get', 'host']);
+  t.true(held.some(({ policy, rules }) => policy === 'Audit' && rules[0]?.id.includes('ingressDeny')));
+  t.true(held.every(({ differs }) => differs === undefined));
+  const why = ['--from', address('peer', 4), '--to', `${address('node', 4)}:81/TCP`];
+  t.regex(
+    await say(b, 'explain', ...why),
+    /in audit[\s\S]*with the policies in audit: default-deny by lock-down\/0[\s\S]*verdict: audit/,
+  );
+  t.regex(
+    await say(b, 'events', '--verdict', 'AUDIT'),
+    /AUDIT +ingress.*POLICY_DENIED, in audit: lock-down\/0/,
+  );
+  await b.apply({ 'lock.yaml': [lockDown(false)] });
+  for (const { stream, what } of streams) {
+    await stalled(stream);
+    const { source, sourcePort } = await stream.stop();
+    const event = await eventOf(
+      b,
+      (e) => e.verdict === 'REVOKED' && e.source.ip === source && e.source.port === sourcePort,
+    );
+    t.is(event.reason, 'FLOW_REVOKED', what);
+  }
+  for (const family of FAMILIES) {
+    t.is(await b.peer.probeTcp(address('node', family), 80), 'open');
+    t.is(await b.peer.probeTcp(address('node', family), 81, { timeoutMs: 400 }), 'timeout');
+  }
+});
+
+test('audit – a policy in audit beside enforced ones: what is enforced decides', async (t) => {
+  const enforced = hostPolicy('base', {
+    ingress: [{ fromEntities: ['all'], toPorts: ports('80/TCP', '82/TCP') }],
+  });
+  await using b = await bed({ name: 'auditbeside', manifests: { 'base.yaml': [enforced], 'lock.yaml': [] } });
+  await Promise.all([80, 81, 82].map((port) => b.node.serveTcp(port)));
+  const deny = hostPolicy('tighter', {
+    ingress: [{ fromEntities: ['all'], toPorts: ports('81/TCP') }],
+    ingressDeny: [{ fromEntities: ['all'], toPorts: ports('82/TCP') }],
+  });
+  const annotations = { 'merlon.io/enforcement': 'audit' };
+  await b.apply({ 'lock.yaml': [{ ...deny, metadata: { ...deny.metadata, annotations } }] });
+  const try_ = async (family: Family, port: number) => {
+    const timeoutMs = port === 81 ? 400 : 15_000;
+    const got = await b.peer.attempt({ proto: 'tcp', to: address('node', family), port, timeoutMs });
+    const event = await eventOf(b, (e) => e.source.ip === got.source && e.source.port === got.sourcePort);
+    return { outcome: got.outcome, event };
+  };
+  for (const family of FAMILIES) {
+    const allowed = await try_(family, 80);
+    t.is(allowed.outcome, 'open');
+    t.like(allowed.event, { verdict: 'ALLOWED' });
+    const wouldAllow = await try_(family, 81);
+    t.is(wouldAllow.outcome, 'timeout');
+    t.like(wouldAllow.event, { verdict: 'DENIED', reason: 'POLICY_DENIED' });
+    t.deepEqual(
+      wouldAllow.event.rules.map(({ id }) => id),
+      ['base/0'],
+    );
+    t.deepEqual(
+      wouldAllow.event.staged?.map(({ id }) => id),
+      ['tighter/0/ingress/0'],
+    );
+    const wouldDeny = await try_(family, 82);
+    t.is(wouldDeny.outcome, 'open');
+    t.like(wouldDeny.event, { verdict: 'AUDIT', reason: 'POLICY_DENY' });
+    t.deepEqual(
+      wouldDeny.event.rules.map(({ id }) => id),
+      ['tighter/0/ingressDeny/0'],
+    );
+    t.deepEqual(
+      wouldDeny.event.enforced?.map(({ id }) => id),
+      ['base/0/ingress/0'],
+    );
+  }
+});
+
 test('audit – what the kernel holds says so', async (t) => {
   await using b = await make('auditheld');
   const held = (endpoint: string) =>

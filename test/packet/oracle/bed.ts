@@ -165,11 +165,18 @@ export class Bed implements AsyncDisposable {
     const { datapath } = this;
     const wanted = prefixIdentities({ ...world, numbering: this.#numbering });
     this.#numbering = wanted.numbering;
-    this.compiled = compile({ ...world, identities: wanted.identities });
+    const { host = [], endpoints = [] } = world.audit ?? {};
+    // Of both directions it is a mode of the node.
+    const hostAudit = host.length === 2 ? [] : host;
+    this.compiled = compile({ ...world, identities: wanted.identities, hostAudit });
+    datapath.setHostMode(host.length === 2 ? 'audit' : 'enforce');
     const local = world.localAddresses.map((address) => ({ address, ifindex: this.#ifindex[0] ?? 0 }));
     datapath.addresses.prune(local);
     datapath.endpoints.prune(
-      world.endpoints.map((e, i) => this.#endpoint(e, wanted.endpoints[i] ?? (0 as Identity))),
+      world.endpoints.map((e, i) => ({
+        ...this.#endpoint(e, wanted.endpoints[i] ?? (0 as Identity)),
+        audit: endpoints.includes(e.id),
+      })),
     );
     await datapath.applyPolicy(this.compiled);
     datapath.ipcache.prune(wanted.ipcache);

@@ -8,7 +8,9 @@ import { frameOfFlow, randomShape, recordPorts, type Shape } from './shape.ts';
 
 /** Kinds of pair that a run must not lack. */
 export const KINDS = [...COVERAGE, 'extension header', 'fragment'] as const;
-export type Kind = (typeof KINDS)[number];
+/** And that are rarer, at least so large a part of the pairs. */
+export const RARE_KINDS = { audit: 0.02, staged: 0.005 } as const;
+export type Kind = (typeof KINDS)[number] | keyof typeof RARE_KINDS;
 
 export interface Pair {
   readonly seed: number;
@@ -43,10 +45,13 @@ function flowWithHost(world: World, seed: number, random: Random): AddressFlow {
   return [first, ...more].find(({ subject }) => subject === 'host') ?? first;
 }
 
-export function kindsOf(world: World, { routed, shape }: Pair): readonly Kind[] {
+export function kindsOf(world: World, { routed, shape, want }: Pair): readonly Kind[] {
   const { flow } = routed;
   const kinds: Kind[] = [...classify(world, flow, evaluate(world, flow))];
   if (shape.hasExtensions) kinds.push('extension header');
   if (shape.fragment !== 'none') kinds.push('fragment');
+  const by = want.kind === 'judged' ? want.by : [];
+  if (by.some(({ audited }) => audited)) kinds.push('audit');
+  if (by.some(({ staged }) => staged !== undefined)) kinds.push('staged');
   return kinds;
 }

@@ -219,5 +219,10 @@ function fixedOnPod(type: number, hopLimit: number): Want | undefined {
 /** Whether the packet passes. */
 export function passes(want: Want): boolean {
   if (want.kind !== 'judged') return want.kind === 'pass';
-  return want.by.every(({ verdict }) => verdict === 'allow');
+  return want.by.every(lets);
+}
+
+/** Whether one subject lets it pass, be it by audit. */
+export function lets({ verdict, audited }: Judgement): boolean {
+  return verdict === 'allow' || audited === true;
 }

@@ -9,8 +9,8 @@ import { randomWorld } from '../../unit/policy/generate.ts';
 import type { Bed } from './bed.ts';
 import type { Done } from './compare.ts';
 import { clearFlows } from './flows.ts';
-import { KINDS, type Kind, kindsOf, type Pair, randomPair } from './pairs.ts';
-import { endpointAt, passes, replyRoute, type Routed, type Want, wantOf } from './route.ts';
+import { KINDS, type Kind, kindsOf, type Pair, RARE_KINDS, randomPair } from './pairs.ts';
+import { endpointAt, lets, passes, replyRoute, type Routed, type Want, wantOf } from './route.ts';
 import { followUp, frameOfFlow, recordPorts } from './shape.ts';
 
 export interface Report {
@@ -23,8 +23,16 @@ export interface Report {
   readonly done: Done[];
 }
 
+const RARE = Object.keys(RARE_KINDS) as (keyof typeof RARE_KINDS)[];
+
 export function emptyReport(): Report {
-  return { pairs: 0, live: 0, kinds: new Map(KINDS.map((kind) => [kind, 0])), programs: new Map(), done: [] };
+  return {
+    pairs: 0,
+    live: 0,
+    kinds: new Map([...KINDS, ...RARE].map((kind) => [kind, 0])),
+    programs: new Map(),
+    done: [],
+  };
 }
 
 const add = <K>(counts: Map<K, number>, key: K) => counts.set(key, (counts.get(key) ?? 0) + 1);
@@ -54,7 +62,9 @@ export async function runWorld(
     if (isKept && pair.want.kind === 'judged' && passes(pair.want)) admitted.push(pair);
   }
   if (!isChanged) return;
-  const other: World = { ...world, policies: randomWorld(seed + 1).policies };
+  const { policies, audit } = randomWorld(seed + 1);
+  const { audit: _, ...rest } = world;
+  const other: World = { ...rest, policies, ...(audit === undefined ? {} : { audit }) };
   for (const [what, then] of [
     ['under other policies', other],
     ['under the first policies again', world],
@@ -113,7 +123,7 @@ function runXdp(bed: Bed, pair: Pair, report: Report): void {
   const isSyn = routed.flow.protocol === 6 && shape.isSyn && shape.fragment !== 'later';
   const isMalformed = want.kind === 'drop' && ['MARTIAN', 'LAND'].includes(want.reason);
   // What a proxy or an authentication is asked about is refused where those would be asked: not in XDP.
-  const refusal = want.kind === 'judged' ? want.by.find(({ verdict }) => verdict !== 'allow') : undefined;
+  const refusal = want.kind === 'judged' ? want.by.find((one) => !lets(one)) : undefined;
   const isDenied = refusal?.verdict === 'deny' || refusal?.verdict === 'default-deny';
   const isEarly = want.kind === 'judged' ? isSyn && isDenied : isMalformed;
   const early: Want = isEarly ? want : { kind: 'pass' };

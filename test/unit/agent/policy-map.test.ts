@@ -1,5 +1,6 @@
 import test from 'ava';
 import type { PolicyMapView } from '#api';
+import { originParts } from '#model';
 import type { CompiledPolicy } from '#policy';
 import { policyMap } from '../../../src/agent/view/policy-map.ts';
 import type { ViewContext } from '../../../src/agent/view/context.ts';
@@ -31,7 +32,7 @@ async function show(
   } as unknown as ViewContext;
   const names = {
     labels: (identity: number) => [`identity ${identity}`],
-    rules: (origin: number) => (origins.rulesOf(origin) ?? []).map((id) => ({ id })),
+    rules: (origin: number) => originParts(origins.rulesOf(origin) ?? []).rules.map((id) => ({ id })),
     rule: (id: string) => ({ id }),
   } as unknown as NumberNames;
   return policyMap(context, names, subject);

@@ -12,7 +12,7 @@ import {
 } from '#cases';
 import { NO_FACTS, type Policy, STANDALONE_POLICY_CONFIG } from '#model';
 import { parsePolicies } from '#model/parse';
-import { portIndex } from '#policy';
+import { type Cell, portIndex } from '#policy';
 import type { World } from '#oracle';
 import { randomFlow } from '../policy/flows.ts';
 import { randomWorld } from '../policy/generate.ts';
@@ -60,7 +60,7 @@ test(`diff – reports a tuple exactly when its verdict differs (seed ${seed})`,
         const then = b.identityOf(peer).identity;
         // Judged without the prefixes of the other side: that they are told apart must change nothing.
         const cellB = plain.judge(subject, direction, plain.identityOf(peer).identity, protocol, port);
-        const [was, is] = [cellA.verdict, cellB.verdict];
+        const [was, is] = [cellA, cellB].map(wordOf) as [string, string];
         const isEqual = was === is && cellA.auth === cellB.auth && cellA.proxy?.id === cellB.proxy?.id;
         const index = portIndex(protocol, port);
         const reports = found.filter(
@@ -84,6 +84,10 @@ test(`diff – reports a tuple exactly when its verdict differs (seed ${seed})`,
     t.true((kinds.get(kind) ?? 0) > 20, `${kind}: ${kinds.get(kind)}`);
   }
 });
+
+/** What staged policies would refuse passes, and is told apart. */
+const wordOf = ({ verdict, staged }: Cell): string =>
+  verdict === 'allow' && ['deny', 'default-deny'].includes(staged?.verdict ?? '') ? 'audit' : verdict;
 
 const kindOf = (was: string, is: string): Difference['kind'] =>
   isOpen(was) && isOpen(is) ? 'changed' : isOpen(is) ? 'opened' : 'closed';
@@ -173,6 +177,24 @@ test('diff – the first policy of a direction closes everything it does not nam
   t.deepEqual(found[0]?.peers, ['anyone']);
   t.deepEqual(found[0]?.exceptPeers, ['10.0.0.0/8']);
   t.deepEqual(found[0]?.after.by, ['rule/0']);
+});
+
+test('diff – staging a policy changes to audit, promoting it closes', (t) => {
+  const enforced = policies('ingress: [{fromCIDR: [10.0.0.0/8]}]');
+  const staged = enforced.map((policy) => ({
+    ...policy,
+    contentHash: 'staged',
+    specs: policy.specs.map((spec) => ({ ...spec, staged: true as const })),
+  }));
+  const told = (before: readonly Policy[], after: readonly Policy[]) =>
+    diffPolicies(node, { policies: before }, { policies: after }).map((d) => [
+      d.kind,
+      d.before.verdict,
+      d.after.verdict,
+      d.after.by,
+    ]);
+  t.deepEqual(told([], staged), [['changed', 'allow', 'audit', ['rule/0']]]);
+  t.deepEqual(told(staged, enforced), [['closed', 'audit', 'default-deny', ['rule/0']]]);
 });
 
 const pods = (peer: string, port: number): readonly Policy[] =>

@@ -158,6 +158,10 @@ const cases: readonly [text: string, want: readonly string[]][] = [
     `${cluster}spec: {${node}, enableDefaultDeny: {ingress: false}, ingressDeny: [{fromCIDR: [198.18.0.0/16]}]}`,
     ['failsafe-wider'],
   ],
+  [
+    `${cluster.replace('metadata: {', 'metadata: {annotations: {merlon.io/enforcement: audit}, ')}spec: {${node}, ingress: [{fromEntities: [all]}]}`,
+    ['everything-from-world', 'staged'],
+  ],
 
   // DNS names
   [

@@ -4,7 +4,7 @@ import { DROP_REASON, EVENT_SIZE, EVENT_TYPE, type Event, VERDICT, writeEvent } 
 
 const names: Names = {
   labels: (identity) => (identity === 2 ? ['reserved:world'] : [`k8s:id=${identity}`]),
-  rules: (origin) => [{ id: `rule-${origin}`, file: 'a.yaml', line: 7 }],
+  origin: (origin) => ({ rules: [{ id: `rule-${origin}`, file: 'a.yaml', line: 7 }] }),
   device: (ifindex) => `eth${ifindex}`,
   wallOffsetNs: 1_700_000_000_000_000_000n,
 };

@@ -29,7 +29,7 @@ test(`agreement – compiled tables and the oracle give the same verdict and nam
         const flow = randomFlow(world, worldSeed + 7919 * i);
         const request = randomRequest(new Random(worldSeed + i));
         const want = evaluate(world, { ...flow, request });
-        const { verdict, origin, auth, proxy } = cellOf(flow);
+        const { verdict, origin, auth, proxy, staged } = cellOf(flow);
         const answer = proxy && { parser: proxy.parser, permitted: permits(proxy, request) };
         const isProxySame = answer?.parser === want.parser && answer?.permitted === want.permitted;
         pairs++;
@@ -39,10 +39,12 @@ test(`agreement – compiled tables and the oracle give the same verdict and nam
           verdict !== want.verdict ||
           origin.join() !== want.rules.join() ||
           auth !== want.auth ||
+          staged?.verdict !== want.staged?.verdict ||
+          staged?.origin.join() !== want.staged?.rules.join() ||
           !isProxySame
         ) {
           throw new Error(
-            `${flowText(flow)}: tables say ${verdict} (${origin.join()}) ${auth} ${JSON.stringify(answer)}, oracle ${JSON.stringify(want)}\n${JSON.stringify(proxy)}\n${JSON.stringify(request)}\n${JSON.stringify(world.config)}\n${dump}`,
+            `${flowText(flow)}: tables say ${verdict} (${origin.join()}) ${auth} ${JSON.stringify(staged)} ${JSON.stringify(answer)}, oracle ${JSON.stringify(want)}\n${JSON.stringify(proxy)}\n${JSON.stringify(request)}\n${JSON.stringify(world.config)}\n${dump}`,
           );
         }
       }

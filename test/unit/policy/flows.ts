@@ -78,7 +78,8 @@ function selectsSubject(world: World, policy: Policy, spec: PolicySpec, subject:
     peers: { kind: 'any' },
     ports: { kind: 'any' },
   };
-  const only = { ...policy, specs: [{ ...spec, rules: [probe] }] };
+  const { staged: _, ...enforced } = spec;
+  const only = { ...policy, specs: [{ ...enforced, rules: [probe] }] };
   const config = { ...world.config, enforcement: 'default', hostFirewall: true } as const;
   const flow: Flow = { subject, direction: 'ingress', peer: ip('203.0.113.1'), protocol: 6, port: 1 };
   return evaluate({ ...world, config, policies: [only] }, flow).rules.includes('probe');

@@ -90,7 +90,7 @@ export function randomWorld(seed: number): World {
   const random = new Random(seed);
   const config = randomConfig(random);
   const tiered = random.chance(12);
-  return {
+  const world: World = {
     config,
     endpoints: random.many(2, 4, (i) => randomEndpoint(random, i, config)),
     nodes: random.many(1, 3, (i) => randomNode(random, i)),
@@ -101,6 +101,14 @@ export function randomWorld(seed: number): World {
     ]),
     policies: random.many(1, 5, (i) => randomPolicy(random, i, tiered)),
     facts: randomFacts(random),
+  };
+  return random.chance(30) ? { ...world, audit: randomAudit(random, world) } : world;
+}
+
+function randomAudit(random: Random, { endpoints }: World): NonNullable<World['audit']> {
+  return {
+    host: (['ingress', 'egress'] as const).filter(() => random.chance(60)),
+    endpoints: endpoints.map(({ id }) => id).filter(() => random.chance(50)),
   };
 }
 
@@ -223,6 +231,11 @@ function randomPolicy(random: Random, index: number, tiered: boolean): Policy {
   const kind = namespace === undefined ? 'CiliumClusterwideNetworkPolicy' : 'CiliumNetworkPolicy';
   const name = `policy-${index}`;
   const prefix = namespace === undefined ? name : `${namespace}/${name}`;
+  const specs = random.many(1, 2, (specIndex) =>
+    randomSpec(random, specIndex, `${prefix}/${specIndex}`, namespace, tiered),
+  );
+  // Only host policies are staged, as a whole.
+  const isStaged = specs.every(({ subject }) => subject.kind === 'node') && random.chance(20);
   return {
     key: `${kind}/${namespace ?? ''}/${name}`,
     kind,
@@ -231,9 +244,7 @@ function randomPolicy(random: Random, index: number, tiered: boolean): Policy {
     at: {},
     source: 'directory',
     contentHash: String(random.below(2 ** 31)),
-    specs: random.many(1, 2, (specIndex) =>
-      randomSpec(random, specIndex, `${prefix}/${specIndex}`, namespace, tiered),
-    ),
+    specs: isStaged ? specs.map((spec) => ({ ...spec, staged: true as const })) : specs,
   };
 }
 

@@ -80,6 +80,9 @@ export function manifestOf(policy: Policy): string {
     metadata: {
       name: policy.name,
       ...(policy.namespace === undefined ? {} : { namespace: policy.namespace }),
+      ...(policy.specs.some(({ staged }) => staged)
+        ? { annotations: { 'merlon.io/enforcement': 'audit' } }
+        : {}),
     },
     specs: policy.specs.map((spec) => ({
       [spec.subject.kind === 'node' ? 'nodeSelector' : 'endpointSelector']: written(

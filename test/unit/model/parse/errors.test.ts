@@ -371,6 +371,11 @@ const cases: readonly [what: string, text: string, want: RegExp][] = [
     ccnp('{nodeSelector: {}, ingress: [{}]}', '{merlon.io/enforcement: maybe}'),
     /"maybe" is no value of merlon\.io\/enforcement \(write enforce or audit\)/,
   ],
+  [
+    'audit of an object that selects pods, too',
+    '{apiVersion: cilium.io/v2, kind: CiliumClusterwideNetworkPolicy, metadata: {name: p, annotations: {merlon.io/enforcement: audit}}, specs: [{nodeSelector: {}, ingress: [{}]}, {endpointSelector: {}, ingress: [{}]}]}',
+    /enforcement: audit is of host policies, and specs\[1\] has no nodeSelector \(write two objects\)/,
+  ],
   // Text
   ['a bracket that stays open', 'a: [\nb: c\n', /^t\.yaml:2:1: not valid YAML: /],
   ['a tab as indentation', 'a:\n\tb: c\n', /^t\.yaml:2:1: not valid YAML: /],

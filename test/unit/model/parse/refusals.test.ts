@@ -21,7 +21,7 @@ for (const { kind, apiVersions } of REFUSED_KINDS) {
 const values: Readonly<
   Record<string, { readonly refused: readonly string[]; readonly accepted: readonly string[] }>
 > = {
-  'merlon.io/enforcement': { refused: ['audit'], accepted: ['enforce'] },
+  'merlon.io/enforcement': { refused: [], accepted: ['enforce', 'audit'] },
   'merlon.io/devices': { refused: ['eth1,wg+'], accepted: [] },
   'merlon.io/apply-on-forward': { refused: ['true'], accepted: [] },
   'merlon.io/pre-dnat': { refused: ['true'], accepted: [] },
@@ -40,7 +40,10 @@ for (const [key, { refused, accepted }] of Object.entries(values)) {
       ccnp('{nodeSelector: {}, ingress: [{}]}', JSON.stringify({ [key]: value }));
     for (const value of refused) t.regex(refusalsOf(host(value))[0]?.message ?? '', /is not supported yet/);
     for (const value of accepted) t.deepEqual(read(host(value))[0]?.problems, []);
-    const pods = ccnp('{endpointSelector: {}, ingress: [{}]}', JSON.stringify({ [key]: refused[0] }));
+    const pods = ccnp(
+      '{endpointSelector: {}, ingress: [{}]}',
+      JSON.stringify({ [key]: refused[0] ?? accepted[0] }),
+    );
     t.is(read(pods)[0]?.problems[0]?.code, 'MANIFEST_SCHEMA');
   });
 }
