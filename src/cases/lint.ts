@@ -11,23 +11,22 @@ const SERVED = { hasProxy: false, hasAuth: false } as const;
 export type LintWorld =
   /** A world, seen from its nodes, with these policies in force. */
   | { readonly kind: 'views'; readonly views: readonly NodeView[] }
-  /** None: somebody is made up for everything that the policies tell apart. */
+  /** None: somebody is made up for everything that the policies tell apart, unless `around` has workloads. */
   | { readonly kind: 'none'; readonly around?: Partial<Surroundings> };
 
 /** Findings on the policies, in order, one policy at a time. */
 export function lint(policies: readonly Policy[], world: LintWorld = { kind: 'none' }): Iterable<Findings> {
   if (world.kind === 'none') {
     const around = { config: STANDALONE_POLICY_CONFIG, facts: NO_FACTS, endpoints: [], ...world.around };
+    const { config, facts, endpoints } = around;
     const { worlds } = representativeWorlds(policies, around);
-    const nodes = worlds.map((one) => viewOf({ ...one, policies }));
-    return findingsOf({
-      policies,
-      nodes,
-      config: around.config,
-      facts: around.facts,
-      isReal: false,
-      ...SERVED,
+    // Manifests that describe workloads describe all of them: nobody need be made up but the nodes.
+    const isReal = endpoints.length > 0;
+    const nodes = worlds.map((one, i) => {
+      const own = endpoints.map((endpoint) => (i === 0 ? endpoint : { ...endpoint, isElsewhere: true }));
+      return viewOf({ ...one, policies, ...(isReal ? { endpoints: own } : {}) });
     });
+    return findingsOf({ policies, nodes, config, facts, isReal, ...SERVED });
   }
   const [first] = world.views;
   const config = first?.world.config ?? STANDALONE_POLICY_CONFIG;

@@ -43,7 +43,6 @@ function undecided(rule: Rule, { policy, selected }: SpecAt, ground: Ground): re
     return [];
   if (selected.some(({ node, subjects }) => node.withheld(policy, subjects).length > 0)) return [];
   if (ports.kind === 'list' && (ports.matches.length === 0 || portNamesOf(rule).length > 0)) return [];
-  if (rule.peers.kind === 'list' && rule.peers.selectors.every((peer) => ground.meansNobody(peer))) return [];
   const denies = shadows(rule, selected, ground);
   if (denies.length === 0) return [];
   const message = `decides nothing: ${denies.join(', ')} ${denies.length === 1 ? 'denies' : 'deny'} all of it`;

@@ -59,7 +59,7 @@ function tcpPorts({ ports }: Rule): readonly number[] {
   return first.slice(0, MOST_ASKED);
 }
 
-/** Who lets everything pass in a cell that the rule decides, too. */
+/** Who lets everything pass in a cell that the rule decides, too; that the local host may always come is no news. */
 function broader(
   origin: readonly string[],
   rule: Rule,
@@ -70,9 +70,9 @@ function broader(
   if (!isDenied(specs, rule.direction)) return `no default deny at ${rule.direction}`;
   const others = specs
     .flatMap((spec) => spec.rules)
-    .filter((one) => origin.includes(one.id) && one !== rule && one.proxy === undefined);
+    .filter((one) => origin.includes(one.id) && one.proxy === undefined);
   const [first] = others.map((one) => one.id).sort();
-  return first ?? (origin.includes('allow-localhost') ? 'allow-localhost' : undefined);
+  return first;
 }
 
 function isDenied(specs: ReturnType<Selected['node']['specsOf']>, direction: Direction): boolean {

@@ -54,7 +54,7 @@ function infrastructure({ policy, spec, selected }: SpecAt, ground: Ground): rea
   const names = ground.input.isReal ? dnsServers(selected) : [];
   const shown = names.length > MOST_NAMES ? [...names.slice(0, MOST_NAMES), '…'] : names;
   const more = names.length === 0 ? '' : `, and to the DNS servers ${shown.join(', ')}`;
-  const message = `default deny at ${directions.join(' and ')} also comes to ${listed(reserved)} endpoints${more}`;
+  const message = `default deny at ${directions.join(' and ')} also comes to ${reserved.join(', ')} endpoints${more}`;
   return [{ code: 'infrastructure-selected', message, at: policy.at }];
 }
 
@@ -77,10 +77,6 @@ function dnsServers(selected: SpecAt['selected']): readonly string[] {
 
 function isDnsServer({ key, value }: Label): boolean {
   return DNS_KEYS.includes(key) && DNS_APPS.includes(value);
-}
-
-function listed(words: readonly string[]): string {
-  return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`;
 }
 
 function denyOnly({ policy, spec }: SpecAt): readonly Warning[] {

@@ -13,6 +13,7 @@ endpoints:
   - {name: shop/web, labels: {app: web}, ips: [10.0.0.1], node: node-a, namedPorts: {http: 80/TCP}}
   - {name: shop/db, labels: {app: database}, ips: [10.0.0.2], node: node-a, namedPorts: {http: 8080/TCP}}
   - {name: kube-system/dns, labels: {k8s-app: kube-dns}, ips: [10.0.0.3], node: node-a}
+  - {name: shop/metrics, labels: {k8s-app: metrics}, ips: [10.0.0.4], node: node-a}
   - {name: shop/far, labels: {app: far}, ips: [10.9.0.1], node: node-a, cluster: other}
 services:
   - {name: shop/web, selector: {app: web}, ports: [{port: 8000, targetPort: 8080}]}
@@ -21,16 +22,28 @@ externalApiserver: [203.0.113.6]
 dns: [{name: a.io, ips: [192.0.2.7]}, {name: b.io, ips: [192.0.2.7]}]
 `;
 
-const ssh: FailsafeRow = {
-  entry: 1,
-  direction: 'in',
-  protocol: 6,
-  port: 22,
-  endPort: 22,
-  cidrs: ['0.0.0.0/0', '::/0'],
-  device: '',
-  why: 'the way back in',
-};
+const failsafe: readonly FailsafeRow[] = [
+  {
+    entry: 1,
+    direction: 'in',
+    protocol: 6,
+    port: 22,
+    endPort: 22,
+    cidrs: ['0.0.0.0/0', '::/0'],
+    device: '',
+    why: 'the way back in',
+  },
+  {
+    entry: 2,
+    direction: 'out',
+    protocol: 17,
+    port: 53,
+    endPort: 53,
+    cidrs: ['192.0.2.53/32'],
+    device: '',
+    why: 'names',
+  },
+];
 
 /** What is in front of the spec of a policy in namespace shop, cluster-wide, and of a NetworkPolicy. */
 export const head = `apiVersion: cilium.io/v2
@@ -60,7 +73,7 @@ export function findings(
   if (read.case === undefined) throw new Error(JSON.stringify(read.problems));
   const views = new CaseRun(read.case.world, policies)
     .views()
-    .map((view): NodeView => ({ ...view, world: { ...view.world, failsafe: [ssh] } }));
+    .map((view): NodeView => ({ ...view, world: { ...view.world, failsafe } }));
   return [...lint(policies, { kind: 'views', views })].flatMap((one) => one.findings);
 }
 

@@ -114,6 +114,15 @@ const cases: readonly [text: string, want: readonly string[]][] = [
   [`${head}spec: {${web}, egress: [{toCIDR: [0.0.0.0/0]}]}`, []],
   [`${head}spec: {${web}, ingress: [{fromEndpoints: [{}]}]}`, ['gateway-not-admitted']],
 
+  [
+    `${head}spec: {endpointSelector: {matchLabels: {app: wbe}}, egress: [{toCIDR: [10.0.0.0/16, 192.168.0.0/24]}]}`,
+    ['selects-nothing'],
+  ],
+  [
+    `${head}spec: {${web}, ingress: [{${open}}, {fromEndpoints: [{matchLabels: {"reserved:unmanaged": "", zone: b}}]}]}`,
+    [],
+  ],
+
   // ports
   [
     `${head}spec: {${web}, ingress: [{${open}}, {fromEntities: [world], toPorts: [{}]}]}`,
@@ -154,6 +163,7 @@ const cases: readonly [text: string, want: readonly string[]][] = [
     ['failsafe-wider', 'host-port-forgotten'],
   ],
   [`${cluster}spec: {${node}, ingress: [{fromEntities: [all]}]}`, ['everything-from-world']],
+  ...hostCases(),
   [
     `${cluster}spec: {${node}, enableDefaultDeny: {ingress: false}, ingressDeny: [{fromCIDR: [198.18.0.0/16]}]}`,
     ['failsafe-wider'],
@@ -231,6 +241,38 @@ const cases: readonly [text: string, want: readonly string[]][] = [
     ['auth-unavailable'],
   ],
 ];
+
+/** Beside what failsafe lets in; `rest` are all ports that nobody may reach. */
+function hostCases(): typeof cases {
+  const rest = ['host-port-forgotten'];
+  const ssh = (cidrs: string, ports = port('"22"')) =>
+    `${cluster}spec: {${node}, ingress: [{${cidrs}, ${ports}}]}`;
+  return [
+    [ssh('fromCIDR: [0.0.0.0/0]'), ['failsafe-wider', ...rest]],
+    [ssh('fromCIDR: [0.0.0.0/0, "::/0"]'), rest],
+    [
+      ssh('fromCIDRSet: [{cidr: 0.0.0.0/0, except: [10.0.0.0/8]}, {cidr: "::/0"}]'),
+      ['failsafe-wider', ...rest],
+    ],
+    [ssh('fromEntities: [world]'), rest],
+    [ssh('fromEntities: [cluster]'), ['failsafe-wider', ...rest]],
+    [ssh('fromCIDR: [198.18.0.0/16]', port('"0"')), ['failsafe-wider', ...rest]],
+    [ssh('fromCIDR: [198.18.0.0/16]', 'toPorts: [{ports: [{port: "0", protocol: UDP}]}]'), rest],
+    [ssh('fromCIDR: [198.18.0.0/16]', port('"23"')), rest],
+    [
+      `${cluster}spec: {${node}, egress: [{toCIDR: [198.18.0.0/16], toPorts: [{ports: [{port: "53", protocol: UDP}]}]}]}`,
+      ['failsafe-wider'],
+    ],
+    [
+      `${cluster}spec: {${node}, egress: [{toCIDR: [192.0.2.0/24], toPorts: [{ports: [{port: "53", protocol: UDP}]}]}]}`,
+      [],
+    ],
+    [
+      `${cluster}spec: {${node}, enableDefaultDeny: {ingress: false}, ingressDeny: [{fromCIDR: [198.18.0.0/16], toPorts: [{ports: [{port: "23"}]}]}]}`,
+      [],
+    ],
+  ];
+}
 
 for (const [text, want] of cases) {
   const title = text.split('spec: ')[1] ?? '';
@@ -312,6 +354,22 @@ test('lint – a typing error in a label is answered with the nearest label', (t
     );
     t.true(found?.hint?.endsWith(`did you mean ${meant}?`), found?.hint);
   }
+});
+
+test('lint – names of DNS servers that a default deny comes to, and of failsafe entries', (t) => {
+  const messages = (text: string) => findings(text).map(({ message }) => message);
+  t.deepEqual(messages(`${cluster}spec: {endpointSelector: {}, egress: [{toEntities: [cluster]}]}`), [
+    'default deny at egress also comes to health, ingress, init endpoints, and to the DNS servers kube-system/dns',
+  ]);
+  const host = `${cluster}spec: {${node}, egress: [{toCIDR: [198.18.0.0/16], toPorts: [{ports: [{port: "53", protocol: UDP}]}]}]}`;
+  t.deepEqual(messages(host), [
+    'spec.egress[0]: failsafe entry 2 (UDP/53 to 192.0.2.53/32) passes what rule would not: there the policy has no effect',
+  ]);
+});
+
+test('lint – a rule for anybody is shadowed, too', (t) => {
+  const text = `${head}spec: {${web}, ingress: [{toPorts: [{ports: [{port: "80"}]}]}], ingressDeny: [{fromEntities: [all]}]}`;
+  t.true(codesOf(findings(text)).includes('shadowed-by-deny'));
 });
 
 test('lint – what shadows a rule is named', (t) => {

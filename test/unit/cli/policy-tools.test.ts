@@ -350,6 +350,32 @@ test('policy lint – what else a chart renders is left out, a mistyped kind is 
   });
 });
 
+test('policy lint – workloads among the files are the world', async (t) => {
+  const workload = `apiVersion: merlon.io/v1
+kind: Workload
+metadata: {name: web, namespace: shop}
+spec: {hostDevice: v0, labels: {app: web}, addresses: [10.0.0.1]}
+`;
+  const selecting = (app: string, name: string) => `apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: ${name}, namespace: shop}
+spec: {endpointSelector: {matchLabels: {app: ${app}}}, ingress: [{fromEntities: [world]}]}
+`;
+  const host = `apiVersion: cilium.io/v2
+kind: CiliumClusterwideNetworkPolicy
+metadata: {name: host}
+spec: {nodeSelector: {matchLabels: {role: worker}}, ingress: [{fromEntities: [cluster]}]}
+`;
+  const policies = [selecting('web', 'right'), selecting('wbe', 'wrong'), host];
+  await withFile(policies.join('---\n'), async (file) => {
+    t.is((await merlon('policy', 'lint', file, '--deny-warnings')).code, 0);
+  });
+  await withFile([workload, ...policies].join('---\n'), async (file) => {
+    const { out } = await merlon('policy', 'lint', '--quiet', file);
+    t.regex(out, /^[^\n]*: warning: shop\/wrong: [^\n]*\[selects-nothing\]\n$/);
+  });
+});
+
 test('policy lint – --codes lists every code', async (t) => {
   const { code, out } = await merlon('policy', 'lint', '--codes');
   t.is(code, 0);
