@@ -50,10 +50,17 @@ const VARIANTS: readonly Variant[] = [
     notices: /MISMATCH xwing → metadata http\/80 IPv4 .*expected timeout, the socket saw open/,
   },
   {
+    file: 'policies/host-firewall-audit.yaml',
+    from: '"10250"',
+    to: '"10251"',
+    scenes: '3,5',
+    notices: /MISMATCH worker2 → node tcp\/10250 .*expected AUDIT by kubelet-lock-down\/0\/ingressDeny\/0/,
+  },
+  {
     file: 'broken/port-out-of-range.yaml',
     from: '"70000"',
     to: '"7000"',
-    scenes: '2,3,4,6',
+    scenes: '2,3,4,7',
     notices: /MISMATCH expected a refusal that names .*port-out-of-range\.yaml, exit codes 0 and 0/,
   },
 ];
@@ -94,7 +101,7 @@ test('demo – every probe comes out as expected', async (t) => {
   t.is(ended?.code, 0, `${ended?.stdout}\n${ended?.stderr}`);
   t.regex(ended?.stdout ?? '', /Everything came out as expected\.\n$/);
   // biome-ignore format: one scene a line
-  for (const scene of ['(1) ', '(2) ', '(3) ', '(4) ', '(5) ', '(6) ']) t.true(ended?.stdout.includes(`\n${scene}`));
+  for (const scene of ['(1) ', '(2) ', '(3) ', '(4) ', '(5) ', '(6) ', '(7) ']) t.true(ended?.stdout.includes(`\n${scene}`));
 });
 
 for (const [i, { file, from, to, notices }] of VARIANTS.entries()) {
@@ -108,5 +115,5 @@ for (const [i, { file, from, to, notices }] of VARIANTS.entries()) {
 test('demo – a scene that there is not is one sentence', async (t) => {
   const { code, stderr } = await run([PROGRAM, 'demo', '--scenes', '2,9']);
   t.is(code, 2);
-  t.regex(stderr, /^merlon: --scenes 2,9: there are scenes 1 to 6 .*\n$/);
+  t.regex(stderr, /^merlon: --scenes 2,9: there are scenes 1 to 7 .*\n$/);
 });

@@ -251,6 +251,7 @@ for (const v of FAMILIES) {
     expect(t, 'both ways', answer(), 'drop FLOW_REVOKED');
     node.setControl({ mode: 'AUDIT' });
     audited(t, 'audit again', send(), 'FLOW_REVOKED', 7);
+    t.is(send().events.length, 0, 'told once here, too');
   });
 
   test.serial(

@@ -1,6 +1,7 @@
 /** What the demo prints: a head for each scene, a table of its probes, and the events that explain them. */
 import type { EventView } from '#api/client';
 import { type Column, type Output, table } from '../output.ts';
+import type { AuditRow } from './audit.ts';
 import type { Observation } from './observe.ts';
 import type { Scene } from './script.ts';
 
@@ -24,6 +25,23 @@ export function probeTable(output: Output, rows: readonly Observation[]): string
   ];
   const text = table(rows, columns, { width: output.width - INDENT.length });
   const wrong = rows.filter((o) => o.mismatch !== '').map((o) => `    MISMATCH ${what(o)}: ${o.mismatch}\n`);
+  return `${indent(text)}${output.paint('red', wrong.join(''))}`;
+}
+
+/** Connections that policy would refuse: what they met in audit, and what ended them. */
+export function auditTable(output: Output, rows: readonly AuditRow[]): string {
+  const columns: readonly Column<AuditRow>[] = [
+    { title: 'CONNECTION', cell: (r) => r.what },
+    { title: 'IN AUDIT', cell: (r) => (r.passed === undefined ? 'none' : verdict(r.passed)) },
+    { title: 'WOULD BE', cell: (r) => (r.passed === undefined ? '' : because(r.passed)), wraps: true },
+    {
+      title: 'ENFORCED',
+      cell: (r) =>
+        output.paint(r.mismatch === '' ? 'green' : 'red', r.cut === undefined ? 'none' : verdict(r.cut)),
+    },
+  ];
+  const text = table(rows, columns, { width: output.width - INDENT.length });
+  const wrong = rows.filter((r) => r.mismatch !== '').map((r) => `    MISMATCH ${r.what}: ${r.mismatch}\n`);
   return `${indent(text)}${output.paint('red', wrong.join(''))}`;
 }
 

@@ -1,5 +1,5 @@
 /**
- * The demo as data: six scenes, what each writes into the manifest directory, and what sockets must see then.
+ * The demo as data: seven scenes, what each writes into the manifest directory, and what sockets must see then.
  * Every probe runs over IPv4 and IPv6. A probe names the rule that has to explain its outcome, so that a right
  * answer for a wrong reason fails, too.
  */
@@ -44,8 +44,8 @@ export interface Scene {
   readonly title: string;
   /** Files of `deploy/examples` that come into the manifest directory. */
   readonly manifests: readonly string[];
-  /** What happens besides: the agent dies, or a manifest is refused. */
-  readonly event?: 'kill' | 'invalid';
+  /** What happens besides: audit begins and ends, the agent dies, or a manifest is refused. */
+  readonly event?: 'audit' | 'kill' | 'invalid';
   readonly says: string;
   readonly probes: readonly Probe[];
 }
@@ -159,6 +159,13 @@ export const SCENES: readonly Scene[] = [
     manifests: ['policies/deny-metadata.yaml'],
     says: 'Pods may go anywhere but to the metadata service.',
     probes: metadata,
+  },
+  {
+    title: 'Audit, then enforcement',
+    manifests: ['policies/host-firewall-audit.yaml'],
+    event: 'audit',
+    says: 'The node reports what it would refuse, then refuses it: the same connections are cut.',
+    probes: [],
   },
   {
     title: 'The agent is killed',

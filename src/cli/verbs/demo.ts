@@ -1,14 +1,15 @@
-/** `merlon demo`: six scenes on a real kernel, with a real agent, told as they happen. */
-import { copyFileSync, existsSync } from 'node:fs';
+/** `merlon demo`: seven scenes on a real kernel, with a real agent, told as they happen. */
+import { copyFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { MerlonError } from '#kit/errors';
 import { type LabAgent, merlon, startAgent, sweepLab } from '#lab';
+import { throughAudit } from '../demo/audit.ts';
 import { throughEvent } from '../demo/kill.ts';
 import { observe } from '../demo/observe.ts';
-import { indent, probeTable, sceneHead } from '../demo/report.ts';
+import { auditTable, indent, probeTable, sceneHead } from '../demo/report.ts';
 import { PODS, SCENES, type Scene } from '../demo/script.ts';
 import { Watcher } from '../demo/watcher.ts';
 import { buildWorld, podAddress, type World } from '../demo/world.ts';
@@ -136,7 +137,8 @@ async function mustMerlon(stage: Stage, args: readonly string[]): Promise<string
 /** Plays one scene; how many things came out otherwise than expected. */
 async function play(stage: Stage, scene: Scene): Promise<number> {
   let wrong = 0;
-  if (scene.event === 'kill') wrong += await killScene(stage);
+  if (scene.event === 'audit') wrong += await auditScene(stage, scene);
+  else if (scene.event === 'kill') wrong += await killScene(stage);
   else if (scene.event === 'invalid') wrong += await refusedScene(stage, scene);
   else if (scene.manifests.length > 0) await apply(stage, scene);
   if (scene.probes.length === 0) return wrong;
@@ -176,6 +178,24 @@ async function refusedScene(stage: Stage, scene: Scene): Promise<number> {
     ),
   );
   return 1;
+}
+
+/** What one manifest and one verb put into audit, and take out of it again; the manifest goes with the scene. */
+async function auditScene(stage: Stage, scene: Scene): Promise<number> {
+  const { output } = stage.context;
+  const [file = ''] = copyIn(stage, scene);
+  const staged = readFileSync(file, 'utf8');
+  await mustMerlon(stage, ['reload']);
+  await mustMerlon(stage, ['hostfw', 'mode', 'audit']);
+  const rows = await throughAudit(stage.world, stage.watcher, async () => {
+    writeFileSync(file, staged.replace('enforcement: audit', 'enforcement: enforce'));
+    await mustMerlon(stage, ['reload']);
+    await mustMerlon(stage, ['hostfw', 'mode', 'enforce']);
+  });
+  await output.write(auditTable(output, rows));
+  rmSync(file);
+  await mustMerlon(stage, ['reload']);
+  return rows.filter((r) => r.mismatch !== '').length;
 }
 
 async function killScene(stage: Stage): Promise<number> {

@@ -134,6 +134,8 @@ test('audit – a violation passes and is told with its rule; the live flow ends
   const audited = counters.audited.filter(({ reason }) => reason === 'POLICY_DENIED');
   t.true(audited.reduce((sum, { packets }) => sum + packets, 0) >= 6 * 10);
   t.is((await b.drops())['POLICY_DENIED'] ?? 0, drops, 'nothing of it counts as dropped');
+  t.regex(await say(b, 'metrics', 'list'), /merlon_audit_total.*POLICY_DENIED/);
+  t.regex(await say(b, 'counters'), /PASSED BY AUDIT[\s\S]*POLICY_DENIED/);
   t.true((await b.flows((flow) => flow.flags.includes('audited'))).length >= 6);
   await say(b, 'hostfw', 'mode', 'enforce');
   await say(b, 'endpoint', 'config', 'red', 'PolicyAuditMode=Disabled');
