@@ -2,14 +2,24 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { MerlonError } from '#kit/errors';
+import { decodeUtf8 } from '#kit/utf8';
 import { documentsOf, type WorldEndpoint } from '#cases';
 import type { Policy } from '#model';
 import { errorFromProblem, type ManifestObject, type ParseOptions, parseManifest } from '#model/parse';
 
-/** Text of a file; `-` is standard input. Throws `USAGE`. */
+/** Text of a file; `-` is standard input. Throws `USAGE`, and `MANIFEST_SYNTAX` for what is no text. */
 export function readInput(file: string): string {
+  const decoded = decodeUtf8(readBytes(file));
+  if ('text' in decoded) return decoded.text;
+  throw new MerlonError('MANIFEST_SYNTAX', 'the file is not UTF-8 text', {
+    at: { file: file === '-' ? 'standard input' : file, ...decoded },
+    hint: 'save it as UTF-8',
+  });
+}
+
+function readBytes(file: string): Uint8Array {
   try {
-    return readFileSync(file === '-' ? 0 : file, 'utf8');
+    return readFileSync(file === '-' ? 0 : file);
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     const why = code === 'ENOENT' ? 'no such file' : code === 'EISDIR' ? 'it is a directory' : String(code);

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { decodeUtf8 } from '#kit/utf8';
 import type { Problem } from '#model/parse';
 import { type FileStat, type FileSystem, systemCode } from './filesystem.ts';
 import { type Owner, trustFault } from './trust.ts';
@@ -157,15 +158,16 @@ async function readManifest(
       const message = `all manifests together have more than ${MAX_TOTAL_BYTES} bytes`;
       problems.push({ code: 'MANIFEST_TOO_LARGE', message, at, hint: 'remove some of them' });
     }
-    const text = bytes === undefined || problems.length > 0 ? undefined : decode(bytes);
-    if (bytes !== undefined && problems.length === 0 && text === undefined) {
+    const decoded = bytes === undefined || problems.length > 0 ? undefined : decodeUtf8(bytes);
+    if (decoded !== undefined && 'line' in decoded) {
       problems.push({
         code: 'MANIFEST_SYNTAX',
         message: 'the file is not UTF-8 text',
-        at,
+        at: { file, ...decoded },
         hint: 'save it as UTF-8',
       });
     }
+    const text = decoded !== undefined && 'text' in decoded ? decoded.text : undefined;
     return { manifest: { file, name, hash, text, problems }, seen: `${seen} ${hash}` };
   } catch (e) {
     const problem: Problem = {
@@ -186,14 +188,6 @@ function untrusted(path: string, stat: FileStat, options: SnapshotOptions): read
   if (fault === undefined) return [];
   const { message, hint } = fault;
   return [{ code: 'MANIFEST_UNSAFE_FILE', message, at: { file: path, line: 1, column: 1 }, hint }];
-}
-
-function decode(bytes: Uint8Array): string | undefined {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    return undefined; // the only way it fails: bytes that are no UTF-8
-  }
 }
 
 function reasonOf(e: unknown): string {

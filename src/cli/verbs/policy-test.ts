@@ -1,5 +1,5 @@
 /** `merlon policy test`: case files through the compiler that fills the datapath. */
-import { type FSWatcher, readdirSync, readFileSync, statSync, watch } from 'node:fs';
+import { type FSWatcher, readdirSync, statSync, watch } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { type CaseReport, readCase, runCase } from '#cases';
 import { errorView } from '#api/client';
@@ -7,6 +7,7 @@ import { aborted } from '#kit/async';
 import { formatAt, formatError, MerlonError } from '#kit/errors';
 import { errorFromProblem } from '#model/parse';
 import { caseJunit, caseSum, caseView } from '../case-report.ts';
+import { readInput } from '../policy-files.ts';
 import type { Context, Run } from '../verb.ts';
 
 export const run: Run = async (context, paths, options) => {
@@ -66,10 +67,10 @@ function runAll(
 
 function runFile(file: string, onRead: (file: string) => void): FileEnd {
   try {
-    const found = readCase(readText(file), file, (path) => {
+    const found = readCase(readInput(file), file, (path) => {
       const beside = join(dirname(file), path);
       onRead(beside);
-      return { file: beside, text: readText(beside) };
+      return { file: beside, text: readInput(beside) };
     });
     if (found.case === undefined) return { file, errors: found.problems.map(errorFromProblem) };
     return { file, report: runCase(found.case), errors: [] };
@@ -80,16 +81,6 @@ function runFile(file: string, onRead: (file: string) => void): FileEnd {
       file,
       errors: [new MerlonError(error.code, error.message, { cause: error, at, hint: error.hint })],
     };
-  }
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    const why = code === 'ENOENT' ? 'no such file' : String(code);
-    throw new MerlonError('MANIFEST_UNREADABLE', `cannot read ${file}: ${why}`, { cause });
   }
 }
 

@@ -62,6 +62,8 @@ export const MAX_ALIAS_FACTOR = 10;
 export const MAX_DOCUMENTS = 10_000;
 /** Most words and signs of one text: the densest real manifest of the largest size has 560,000. */
 const MAX_LEXEMES = 700_000;
+/** Most of one document, which has to be in memory as a whole: some 300 bytes for each. */
+const MAX_DOCUMENT_LEXEMES = 380_000;
 /** Documents smaller than this many values after expansion are not held to the factor. */
 const ALIAS_FLOOR = 1000;
 
@@ -124,41 +126,70 @@ export function parseTrees(text: string, options: TreeOptions): TreeDocument[] {
 }
 
 /**
- * The documents one by one, so that only one is held in the library's form. Brackets are counted before they
- * are parsed, since parsing and composing recurse; the first error of the parser ends the text.
+ * The documents one by one, so that only one is held, and of that one either what the parser made or what became
+ * of it. Brackets are counted before they are parsed, since parsing and composing recurse; the first error of the
+ * parser ends the text.
  */
 function* documentsOf(text: string, lines: LineCounter): Generator<Document.Parsed> {
   const parser = new Parser(lines.addNewLine);
   const composer = new Composer({ uniqueKeys: false, merge: false, version: '1.2', keepSourceTokens: false });
+  const limits = new Limits();
   const { stackTraceLimit } = Error;
   // The library makes an error object for every fault; without traces a million of them take no seconds.
   Error.stackTraceLimit = 0;
   try {
     lines.addNewLine(0);
-    for (const token of tokensOf(text, parser)) {
-      checkDepth(token);
-      if (token.type === 'error')
-        throw new Unusable(`not valid YAML: ${lowerFirst(token.message)}`, token.offset);
-      yield* composer.next(token) as Generator<Document.Parsed>;
+    for (const lexeme of new Lexer().lex(text)) {
+      limits.take(lexeme, parser.offset);
+      const documents = composed(parser.next(lexeme), composer, limits);
+      if (documents !== undefined) yield* documents;
     }
+    yield* composed(parser.end(), composer, limits) ?? [];
     yield* composer.end(true, text.length) as Generator<Document.Parsed>;
   } finally {
     Error.stackTraceLimit = stackTraceLimit;
   }
 }
 
-function* tokensOf(text: string, parser: Parser): Generator<CST.Token> {
-  let depth = 0;
-  let count = 0;
-  for (const lexeme of new Lexer().lex(text)) {
-    if (lexeme === '[' || lexeme === '{') depth++;
-    else if (lexeme === ']' || lexeme === '}') depth--;
-    if (depth > MAX_DEPTH) throw new Unusable(`nested deeper than ${MAX_DEPTH} levels`, parser.offset);
-    if (++count > MAX_LEXEMES)
-      throw new Unusable('too many words and signs for one file', parser.offset, 'split it');
-    yield* parser.next(lexeme);
+/** Documents that these tokens complete; mostly there are no tokens. */
+function composed(
+  tokens: Iterable<CST.Token>,
+  composer: Composer,
+  limits: Limits,
+): readonly Document.Parsed[] | undefined {
+  let documents: Document.Parsed[] | undefined;
+  for (const token of tokens) {
+    checkDepth(token);
+    if (token.type === 'error') {
+      throw new Unusable(`not valid YAML: ${lowerFirst(token.message)}`, token.offset);
+    }
+    if (token.type === 'document') limits.nextDocument();
+    documents = [...(documents ?? []), ...(composer.next(token) as Iterable<Document.Parsed>)];
   }
-  yield* parser.end();
+  return documents;
+}
+
+/** Counts what the parser is about to take. */
+class Limits {
+  #depth = 0;
+  #inText = 0;
+  #inDocument = 0;
+
+  take(lexeme: string, offset: number): void {
+    if (lexeme === '[' || lexeme === '{') this.#depth++;
+    else if (lexeme === ']' || lexeme === '}') this.#depth--;
+    if (this.#depth > MAX_DEPTH) throw new Unusable(`nested deeper than ${MAX_DEPTH} levels`, offset);
+    if (++this.#inText > MAX_LEXEMES) {
+      throw new Unusable('too many words and signs for one file', offset, 'split it');
+    }
+    if (++this.#inDocument > MAX_DOCUMENT_LEXEMES) {
+      throw new Unusable('too many words and signs for one object', offset, 'write several objects');
+    }
+  }
+
+  nextDocument(): void {
+    this.#inDocument = 0;
+  }
 }
 
 /** No content, or the empty place after a separator. */
@@ -306,8 +337,10 @@ function offsetOf(node: Node): number {
   return node.range?.[0] ?? 0;
 }
 
+/** What the library says, as part of a sentence; it repeats what it does not know. */
 function lowerFirst(text: string): string {
-  return text.slice(0, 1).toLowerCase() + text.slice(1);
+  const short = text.length > 200 ? `${text.slice(0, 200)}…` : text;
+  return short.slice(0, 1).toLowerCase() + short.slice(1);
 }
 
 function fileAt(file: string | undefined, at: Position) {
