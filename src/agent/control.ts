@@ -12,16 +12,17 @@
  *
  * One change at a time; what comes meanwhile is taken together in the next.
  */
-import type {
-  Direction,
-  EndpointRow,
-  Identity,
-  IdentityRow,
-  IpcacheRow,
-  NodeRow,
-  Policy,
-  PolicyConfig,
-  PolicyFacts,
+import {
+  type Direction,
+  type EndpointRow,
+  type Identity,
+  type IdentityRow,
+  type IpcacheRow,
+  type NodeRow,
+  type Policy,
+  type PolicyConfig,
+  type PolicyFacts,
+  RESERVED_IDENTITY,
 } from '#model';
 import type { LabelSet } from '#kit/labels';
 import { type RowChanges, rowChanges } from '#kit/rows';
@@ -168,7 +169,7 @@ async function takeOver(
 
 /** The endpoints with their identities' numbers. */
 function numbered(input: ControlInput, wanted: PrefixOutput): readonly EndpointRow[] {
-  return input.endpoints.map((e, i) => ({ ...e, identity: identityAt(wanted.endpoints, i) }));
+  return input.endpoints.map((e) => ({ ...e, identity: identityIn(wanted, e) }));
 }
 
 /** What was in force before; after a start, what was held then. */
@@ -186,10 +187,10 @@ function compileFor(
   return compile({ ...input, identities }, memo.compile);
 }
 
-function identityAt(identities: readonly Identity[], position: number): Identity {
-  const identity = identities[position];
+function identityIn(wanted: PrefixOutput, endpoint: EndpointRow): Identity {
+  const identity = wanted.identityOf(endpoint);
   // prefixIdentities numbers every endpoint; without a number the endpoint would be judged as unknown.
-  if (identity === undefined) throw new Error('an endpoint has no identity');
+  if (identity === RESERVED_IDENTITY.unknown) throw new Error('an endpoint has no identity');
   return identity;
 }
 

@@ -33,6 +33,11 @@ export class ClassNumbers {
     this.ports = new PortTable(mem);
   }
 
+  /** With a number still, though the policy applied last does not know them. */
+  get gone(): readonly number[] {
+    return this.#gone;
+  }
+
   /** Newcomers that are no strangers any more, and those gone that were none. */
   rejudged(plan: Plan): number[] {
     const { known } = this.identities;
@@ -135,13 +140,15 @@ export class ClassNumbers {
   /** Numbers without members go to rest; true when there were any. */
   dropEmpty(): boolean {
     let hasEmpty = false;
-    for (const axis of [this.identities.axis, this.ports.axis])
-      for (const [number, weight] of [...axis.weights]) {
-        if (number === CLASS_UNKNOWN || weight > 0) continue;
+    for (const axis of [this.identities.axis, this.ports.axis]) {
+      for (const number of axis.emptied) {
+        if (number === CLASS_UNKNOWN || axis.weights.get(number) !== 0) continue;
         dropNumber(axis, number);
         this.#rest(() => axis.numbers.give(number));
         hasEmpty = true;
       }
+      axis.emptied.clear();
+    }
     return hasEmpty;
   }
 }

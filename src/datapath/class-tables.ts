@@ -16,6 +16,8 @@ export interface Axis {
   readonly numbers: Numbers;
   /** Members of each number in use; number 0 is always in use. */
   readonly weights: Map<number, number>;
+  /** Numbers that have lost their last member, perhaps to get another. */
+  readonly emptied: Set<number>;
   /** Position of each number in the policy applied last, and the numbers of each; empty after adoption. */
   positions: Map<number, number>;
   atPosition: Map<number, number[]>;
@@ -31,6 +33,7 @@ export function setPositions(axis: Axis, positions: Map<number, number>): void {
 /** A number's first meaning. */
 export function addNumber(axis: Axis, number: number, position: number): void {
   axis.weights.set(number, 0);
+  axis.emptied.add(number);
   axis.positions.set(number, position);
   indexPosition(axis, number, position);
 }
@@ -54,13 +57,16 @@ function newAxis(): Axis {
   return {
     numbers: new Numbers(1, CLASS_LIMIT),
     weights: new Map([[CLASS_UNKNOWN, 0]]),
+    emptied: new Set(),
     positions: new Map(),
     atPosition: new Map(),
   };
 }
 
 function addWeight(axis: Axis, number: number, weight: number): void {
-  axis.weights.set(number, (axis.weights.get(number) ?? 0) + weight);
+  const now = (axis.weights.get(number) ?? 0) + weight;
+  axis.weights.set(number, now);
+  if (now === 0) axis.emptied.add(number);
 }
 
 export class IdentityTable {

@@ -5,6 +5,7 @@
  * Pure; which number they move to is decided in `policy.ts`, which knows the rule sets.
  */
 import { MerlonError } from '#kit/errors';
+import { rowChanges } from '#kit/rows';
 import type { IdentityClass, PortClass } from './compiled.ts';
 
 /** What one old number and one new class have in common. */
@@ -14,6 +15,7 @@ export interface Segment<Item> {
   /** Position in the compiled policy. */
   readonly to: number;
   weight: number;
+  /** Those known to move; see `itemsOf`. */
   readonly items: Item[];
 }
 
@@ -33,36 +35,81 @@ export interface IdentityOverlay {
   readonly gone: readonly number[];
 }
 
-/** Lays the compiled classes over the numbers that identities have. */
+/** Numbers of identities, and what each number means in the policy applied last. */
+export interface NumbersInUse {
+  /** Identity → number. */
+  readonly known: ReadonlyMap<number, number>;
+  readonly axis: {
+    readonly weights: ReadonlyMap<number, number>;
+    readonly positions: ReadonlyMap<number, number>;
+    readonly atPosition: ReadonlyMap<number, readonly number[]>;
+  };
+}
+
+/** The policy applied last, while every member of its classes has a number of their position. */
+export interface Base {
+  readonly classes: readonly IdentityClass[];
+  /** With a number still, and in no class. */
+  readonly gone: readonly number[];
+}
+
+const NOBODY: readonly number[] = [];
+
+/**
+ * Lays the compiled classes over the numbers that identities have. Of a class that stands where it stood only those
+ * are looked at who come or go: the others lie on the numbers of its position. Segments of these have no items.
+ */
 export function overlayIdentities(
-  known: ReadonlyMap<number, number>,
+  { known, axis }: NumbersInUse,
   classes: readonly IdentityClass[],
+  base?: Base,
 ): IdentityOverlay {
+  const isCarried = (position: number): boolean => base?.classes[position]?.name === classes[position]?.name;
+  const left = new Set<number>(base?.gone ?? known.keys());
+  const arriving: (readonly [position: number, come: readonly number[]])[] = [];
+  for (let position = 0; position < Math.max(classes.length, base?.classes.length ?? 0); position++) {
+    const [before, now] = [base?.classes[position]?.members ?? NOBODY, classes[position]?.members ?? NOBODY];
+    const { gone, come } = isCarried(position) ? rowChanges(before, now) : { gone: before, come: now };
+    for (const identity of gone) left.add(identity);
+    if (come.length > 0) arriving.push([position, come]);
+  }
   const table = new Map<number, Segment<number>>();
   const added: [number, number][] = [];
-  let seen = 0;
-  classes.forEach(({ members }, position) => {
-    let last: Segment<number> | undefined;
-    for (const identity of members) {
+  /** How many leave a number's position. */
+  const leaving = new Map<number, number>();
+  const leave = (number: number): void => void leaving.set(number, (leaving.get(number) ?? 0) + 1);
+  for (const [position, come] of arriving) {
+    for (const identity of come) {
+      left.delete(identity);
       const from = known.get(identity);
-      if (from === undefined) {
-        added.push([identity, position]);
-        continue;
-      }
-      seen++;
-      if (last?.from !== from) last = segmentOf(table, from, position, classes.length);
-      last.weight++;
-      last.items.push(identity);
+      if (from === undefined) added.push([identity, position]);
+      if (from === undefined || (isCarried(position) && axis.positions.get(from) === position)) continue;
+      const segment = segmentOf(table, from, position, classes.length);
+      segment.weight++;
+      segment.items.push(identity);
+      leave(from);
+    }
+  }
+  const gone = [...left].filter((identity) => known.has(identity));
+  for (const identity of gone) leave(known.get(identity) as number);
+  classes.forEach((_, position) => {
+    if (!isCarried(position)) return;
+    for (const number of axis.atPosition.get(position) ?? []) {
+      const weight = (axis.weights.get(number) ?? 0) - (leaving.get(number) ?? 0);
+      if (weight > 0) segmentOf(table, number, position, classes.length).weight += weight;
     }
   });
-  const gone = seen === known.size ? [] : goneIdentities(known, classes);
   return { segments: [...table.values()], added, gone };
 }
 
-function goneIdentities(known: ReadonlyMap<number, number>, classes: readonly IdentityClass[]): number[] {
-  const left = new Set(known.keys());
-  for (const { members } of classes) for (const identity of members) left.delete(identity);
-  return [...left];
+/** Everybody of a segment, whose items may have been left out. */
+export function itemsOf(
+  { from, to, weight, items }: Segment<number>,
+  classes: readonly IdentityClass[],
+  known: ReadonlyMap<number, number>,
+): readonly number[] {
+  if (items.length === weight) return items;
+  return classes[to]?.members.filter((identity) => known.get(identity) === from) ?? [];
 }
 
 function segmentOf<Item>(

@@ -3,7 +3,15 @@
  * which segments move, which rule set takes over which index, which of them need a new slot.
  */
 import type { CellCache } from './cell-cache.ts';
-import { overlayIdentities, overlayPorts, settleSegments, type PortRange, type Segment } from './classes.ts';
+import {
+  type Base,
+  itemsOf,
+  overlayIdentities,
+  overlayPorts,
+  settleSegments,
+  type PortRange,
+  type Segment,
+} from './classes.ts';
 import type { IdentityTable, PortTable } from './class-tables.ts';
 import { type Pairs, pairsOf, RowComparison } from './compare.ts';
 import type { CompiledPolicy, DirectionImage, RuleSetImage } from './compiled.ts';
@@ -54,6 +62,8 @@ export interface Present {
   /** Keeps an origin's number from being given another meaning meanwhile. */
   readonly hold: (id: number) => void;
   readonly unchanged: Unchanged;
+  /** The policy applied last; undefined when somebody else has moved identities since. */
+  readonly base: Base | undefined;
   /** Endpoint id → index of its rule set. */
   readonly endpoints: ReadonlyMap<number, number>;
 }
@@ -61,7 +71,7 @@ export interface Present {
 export function planPolicy(compiled: CompiledPolicy, present: Present): Plan {
   const { identityClasses, portClasses } = compiled;
   const defaultPosition = identityClasses.findIndex((c) => c.name === '');
-  const overlay = overlayIdentities(present.identities.known, identityClasses);
+  const overlay = overlayIdentities(present.identities, identityClasses, present.base);
   const portSegments = overlayPorts(present.ports.ranges, portClasses);
   const settled = settleSegments(overlay.segments, new Map([[CLASS_UNKNOWN, defaultPosition]]));
   const unknown = { from: CLASS_UNKNOWN, to: defaultPosition };
@@ -69,6 +79,10 @@ export function planPolicy(compiled: CompiledPolicy, present: Present): Plan {
     identities: pairsOf([...overlay.segments, unknown]),
     ports: pairsOf(portSegments),
   });
+  const moving = settled.moving.map((s) => ({
+    ...s,
+    items: [...itemsOf(s, identityClasses, present.identities.known)],
+  }));
   const newcomers = new Set(overlay.added.map(([, position]) => position));
   const indexes = takenOver(compiled, present);
   const rulesets = [compiled.host, ...compiled.ruleSets].map((image, i): PlannedRuleset => {
@@ -78,7 +92,7 @@ export function planPolicy(compiled: CompiledPolicy, present: Present): Plan {
   });
   return {
     defaultPosition,
-    identities: { ...settled, added: overlay.added, gone: overlay.gone },
+    identities: { positions: settled.positions, moving, added: overlay.added, gone: overlay.gone },
     ports: settleSegments(portSegments),
     rulesets,
     endpoints: compiled.endpoints,

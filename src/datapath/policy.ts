@@ -18,7 +18,7 @@ import { MerlonError } from '#kit/errors';
 import { CellCache } from './cell-cache.ts';
 import { ClassNumbers, type NewRows } from './class-numbers.ts';
 import type { IdentityTable, PortTable } from './class-tables.ts';
-import type { CompiledPolicy } from './compiled.ts';
+import type { CompiledPolicy, IdentityClass } from './compiled.ts';
 import { CLASS_UNKNOWN, RULESET_HOST } from './layout.ts';
 import type { PolicyMemory } from './memory.ts';
 import type { Origins } from './origins.ts';
@@ -108,6 +108,8 @@ export class PolicyTables {
   readonly #made = new WeakMap<SlotView, Made>();
   /** Tables that each active slot gives the verdicts of. */
   #tables = new Map<SlotView, PlannedRuleset['dirs']>();
+  /** Classes that every identity has a number of; undefined while a change is under way, or after one failed. */
+  #base: readonly IdentityClass[] | undefined;
   #last: CompiledPolicy | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -163,6 +165,7 @@ export class PolicyTables {
       const { pages, known } = this.identities;
       if (this.identities.pagesNeeded(pairs.map(([identity]) => identity)) > pages.left)
         throw new MerlonError('POLICY_NO_ROOM', NO_PAGE);
+      this.#base = undefined;
       for (const [identity, like] of pairs) this.identities.move(identity, known.get(like) ?? CLASS_UNKNOWN);
     });
   }
@@ -253,11 +256,14 @@ export class PolicyTables {
           cells: this.#cells,
           hold,
           unchanged: this.#unchanged,
+          base: this.#base && { classes: this.#base, gone: this.#classes.gone },
           endpoints: endpoints.rulesets(),
         });
         const places = this.#grow(plan) ? undefined : this.#takePlaces(plan);
         if (places !== undefined) {
+          this.#base = undefined;
           const applied = await this.#commit(plan, places);
+          this.#base = compiled.identityClasses;
           this.#last = compiled;
           return applied;
         }

@@ -31,6 +31,9 @@ export function hasChanges({ gone, come }: RowChanges<unknown>): boolean {
   return gone.length > 0 || come.length > 0;
 }
 
+/** Beyond so many changes a list is sorted anew. */
+const CUTS_MOST = 1000;
+
 /** The sorted list without what is gone and with what has come; the same list when that is nothing. */
 export function patchSorted<R>(
   rows: readonly R[],
@@ -38,16 +41,37 @@ export function patchSorted<R>(
   compare: (a: R, b: R) => number,
 ): readonly R[] {
   if (gone.length === 0 && come.length === 0) return rows;
-  const left = new Set(gone);
-  const fresh = [...come].sort(compare);
-  const out: R[] = [];
-  let at = 0;
-  for (const row of rows) {
-    if (left.has(row)) continue;
-    for (let next = fresh[at]; next !== undefined && compare(next, row) < 0; next = fresh[++at])
-      out.push(next);
-    out.push(row);
+  const count = gone.length + come.length;
+  if (count > CUTS_MOST || 8 * count > rows.length) {
+    const left = new Set(gone);
+    return [...rows.filter((row) => !left.has(row)), ...come].sort(compare);
   }
-  for (; at < fresh.length; at++) out.push(fresh[at] as R);
-  return out;
+  const removed = gone.map((row) => ({
+    at: rows.indexOf(row, lowerBound(rows, row, compare)),
+    row: undefined,
+  }));
+  const added = come.map((row) => ({ at: lowerBound(rows, row, compare), row }));
+  const cuts = [...added, ...removed].sort(
+    (a, b) => a.at - b.at || (a.row === undefined ? 1 : b.row === undefined ? -1 : compare(a.row, b.row)),
+  );
+  const parts: (readonly R[])[] = [];
+  let from = 0;
+  for (const { at, row } of cuts) {
+    parts.push(rows.slice(from, at), row === undefined ? [] : [row]);
+    from = row === undefined ? at + 1 : at;
+  }
+  parts.push(rows.slice(from));
+  return ([] as R[]).concat(...parts);
+}
+
+/** Where the first row stands that does not come before this one. */
+function lowerBound<R>(rows: readonly R[], row: R, compare: (a: R, b: R) => number): number {
+  let low = 0;
+  let high = rows.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (compare(rows[middle] as R, row) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

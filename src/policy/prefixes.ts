@@ -14,6 +14,7 @@ import {
   type PolicyConfig,
   RESERVED_IDENTITY,
 } from '#model';
+import type { EndpointAddresses } from './claims.ts';
 import { Counted } from './counted.ts';
 import { type NumberedIdentity, type Numbering, renumber, SCOPES, type WantedIdentity } from './numbering.ts';
 import {
@@ -35,8 +36,8 @@ export interface PrefixOutput {
   readonly ipcache: readonly IpcacheRow[];
   readonly identities: readonly IdentityRow[];
   readonly numbering: Numbering;
-  /** The identity of each endpoint, in the order given. */
-  readonly endpoints: readonly Identity[];
+  /** The identity of an endpoint of the input; until the next call. */
+  readonly identityOf: (endpoint: EndpointAddresses) => Identity;
 }
 
 /** What one call leaves for the next, so that the next costs what changed. It changes no result. */
@@ -73,13 +74,7 @@ export function prefixIdentities(input: PrefixInput, memo: PrefixMemo = new Pref
     memo.forget(); // owners may be a step ahead of the numbers
     throw e;
   }
-  return memo.numbers.outputFor(input, owners);
-}
-
-/** A row with what orders it. */
-interface Entry {
-  readonly cidr: Cidr;
-  readonly row: IpcacheRow;
+  return memo.numbers.outputOf(owners);
 }
 
 /** Numbers and rows of owners; belongs to one history of numbers. */
@@ -90,14 +85,14 @@ class NumberedPrefixes {
   /** By scope and labels. */
   readonly #numbers = new Map<string, NumberedIdentity>();
   readonly #reserved: Map<Identity, IdentityRow>;
-  readonly #identityOfOwner = new WeakMap<Owner, Identity>();
   readonly #numbered = new Map<Identity, IdentityRow>();
   /** Endpoints whose numbers somebody else gives. */
   readonly #given = new Map<Identity, Set<Owner>>();
   readonly #rows = new Map<Identity, IdentityRow>();
   #identities: readonly IdentityRow[] = [];
-  readonly #entries = new Map<string, Entry>();
-  #ordered: readonly Entry[] = [];
+  readonly #byPrefix = new Map<string, IpcacheRow>();
+  /** What orders the rows. */
+  readonly #cidrs = new WeakMap<IpcacheRow, Cidr>();
   #ipcache: readonly IpcacheRow[] = [];
 
   constructor(numbering: Numbering, owners: PrefixOwners) {
@@ -115,15 +110,15 @@ class NumberedPrefixes {
     return this.#numbering;
   }
 
-  outputFor({ endpoints }: PrefixInput, owners: PrefixOwners): PrefixOutput {
+  outputOf(owners: PrefixOwners): PrefixOutput {
     return {
       ipcache: this.#ipcache,
       identities: this.#identities,
       numbering: this.#numbering,
-      endpoints: endpoints.map((endpoint) => {
+      identityOf: (endpoint) => {
         const owner = owners.endpoints.get(endpoint);
         return owner === undefined ? RESERVED_IDENTITY.unknown : this.#identityOf(owner);
-      }),
+      },
     };
   }
 
@@ -133,14 +128,8 @@ class NumberedPrefixes {
     this.#numbered.set(row.id, row);
   }
 
-  /** As long as an owner is there, its number stays. */
   #identityOf(owner: Owner): Identity {
-    let identity = owner.identity ?? this.#identityOfOwner.get(owner);
-    if (identity === undefined) {
-      identity = this.#numbers.get(keyOf(owner))?.row.id ?? RESERVED_IDENTITY.unknown;
-      this.#identityOfOwner.set(owner, identity);
-    }
-    return identity;
+    return owner.identity ?? this.#numbers.get(keyOf(owner))?.row.id ?? RESERVED_IDENTITY.unknown;
   }
 
   update(changes: OwnerChanges, { host }: PrefixOwners): void {
@@ -157,7 +146,7 @@ class NumberedPrefixes {
     for (const { identity } of [...changes.endpoints.gone, ...changes.endpoints.come])
       if (identity) ids.add(identity);
     this.#replaceRows(ids);
-    this.#replaceEntries(changes.prefixes);
+    this.#replacePrefixes(changes.prefixes);
   }
 
   /** Counts who wants which number; the label sets that more or fewer want than before. */
@@ -228,26 +217,22 @@ class NumberedPrefixes {
     return first === undefined ? undefined : { id, labels: first.labels };
   }
 
-  #replaceEntries({ gone, come }: RowChanges<OwnedPrefix>): void {
-    const left = gone.flatMap(({ cidr }) => this.#entries.get(formatCidr(cidr)) ?? []);
-    for (const { cidr } of gone) this.#entries.delete(formatCidr(cidr));
-    const fresh = come.map(({ cidr, owner }): Entry => {
+  #replacePrefixes({ gone, come }: RowChanges<OwnedPrefix>): void {
+    const left = gone.flatMap(({ cidr }) => this.#byPrefix.get(formatCidr(cidr)) ?? []);
+    for (const { prefix } of left) this.#byPrefix.delete(prefix);
+    const fresh = come.map(({ cidr, owner }): IpcacheRow => {
       const { isEndpoint, isNode } = owner;
-      const row = {
-        prefix: formatCidr(cidr),
-        identity: this.#identityOf(owner),
-        isEndpoint,
-        isNode,
-      };
-      const entry = { cidr, row };
-      this.#entries.set(row.prefix, entry);
-      return entry;
+      const row = { prefix: formatCidr(cidr), identity: this.#identityOf(owner), isEndpoint, isNode };
+      this.#byPrefix.set(row.prefix, row);
+      this.#cidrs.set(row, cidr);
+      return row;
     });
-    const ordered = patchSorted(this.#ordered, { gone: left, come: fresh }, (a, b) =>
-      compareCidr(a.cidr, b.cidr),
-    );
-    if (ordered !== this.#ordered) this.#ipcache = ordered.map(({ row }) => row);
-    this.#ordered = ordered;
+    this.#ipcache = patchSorted(this.#ipcache, { gone: left, come: fresh }, (a, b) => this.#compare(a, b));
+  }
+
+  #compare(a: IpcacheRow, b: IpcacheRow): number {
+    const [x, y] = [this.#cidrs.get(a), this.#cidrs.get(b)];
+    return x === undefined || y === undefined ? compareText(a.prefix, b.prefix) : compareCidr(x, y);
   }
 }
 

@@ -173,8 +173,8 @@ export class Bed implements AsyncDisposable {
     const local = world.localAddresses.map((address) => ({ address, ifindex: this.#ifindex[0] ?? 0 }));
     datapath.addresses.prune(local);
     datapath.endpoints.prune(
-      world.endpoints.map((e, i) => ({
-        ...this.#endpoint(e, wanted.endpoints[i] ?? (0 as Identity)),
+      world.endpoints.map((e) => ({
+        ...this.#endpoint(e, wanted.identityOf(e)),
         audit: endpoints.includes(e.id),
       })),
     );

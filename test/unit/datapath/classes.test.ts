@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import type { Identity } from '#model';
 import {
   movePorts,
+  itemsOf,
   overlayIdentities,
   overlayPorts,
   type PortRange,
@@ -104,7 +105,8 @@ test('overlayIdentities – newcomers, those that stay and those gone are told a
     { name: 'a', members: [2] as Identity[] },
     { name: 'b', members: [3, 8] as Identity[] },
   ];
-  const { segments, added, gone } = overlayIdentities(known, classes);
+  const axis = { weights: new Map(), positions: new Map(), atPosition: new Map() };
+  const { segments, added, gone } = overlayIdentities({ known, axis }, classes);
   t.deepEqual(added, [
     [9, 0],
     [8, 2],
@@ -118,6 +120,53 @@ test('overlayIdentities – newcomers, those that stay and those gone are told a
       [5, 2, [3]],
     ],
   );
+});
+
+test('overlayIdentities – of classes that stay only those are looked at who come, go or move', (t) => {
+  // Before: 1 and 2 in class a on number 5, 3 and 4 in b on 6, 7 gone but still on 6; now 2 is in b, 4 gone, 9 new.
+  const known = new Map([
+    [1, 5],
+    [2, 5],
+    [3, 6],
+    [4, 6],
+    [7, 6],
+  ]);
+  const axis = {
+    weights: new Map([
+      [0, 0],
+      [5, 2],
+      [6, 3],
+    ]),
+    positions: new Map([
+      [0, 0],
+      [5, 1],
+      [6, 2],
+    ]),
+    atPosition: new Map([
+      [0, [0]],
+      [1, [5]],
+      [2, [6]],
+    ]),
+  };
+  const classesOf = (a: readonly number[], b: readonly number[]) => [
+    { name: '', members: [] as Identity[] },
+    { name: 'a', members: a as Identity[] },
+    { name: 'b', members: b as Identity[] },
+  ];
+  const now = classesOf([1], [2, 3, 9]);
+  const base = { classes: classesOf([1, 2], [3, 4]), gone: [7] };
+  const { segments, added, gone } = overlayIdentities({ known, axis }, now, base);
+  t.deepEqual(added, [[9, 2]]);
+  t.deepEqual(
+    gone.toSorted((a, b) => a - b),
+    [4, 7],
+  );
+  const told = segments.map((s) => [s.from, s.to, s.weight, itemsOf(s, now, known)]);
+  t.deepEqual(told, [
+    [5, 2, 1, [2]],
+    [5, 1, 1, [1]],
+    [6, 2, 1, [3]],
+  ]);
 });
 
 test('settleSegments – the heaviest part of a number keeps it, a pinned number keeps its position', (t) => {

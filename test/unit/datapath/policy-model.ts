@@ -3,6 +3,7 @@
  * that enumerates, memory in plain buffers, and readers that are caught at any point of a lookup. After every
  * single store all readers that could be under way are let run to their end.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { CompiledPolicy, DirectionImage, RuleSetImage, Cell } from '#policy';
 import type { Identity } from '#model';
 import { atomicStores, policyMemory, type PolicyMemory } from '../../../src/datapath/memory.ts';
@@ -91,6 +92,18 @@ export function compileTwin(world: World): CompiledPolicy {
     host: handedOut({ ...image(host ?? []), key: 'host' }),
     ruleSets: [...images.values()],
     endpoints: new Map([...world.endpoints].map(([id, at]) => [id, JSON.stringify(world.rules[at])])),
+  };
+}
+
+/** The same, but what says what it said before is the same object, as the compiler hands it out. */
+export function interned(before: CompiledPolicy | undefined, now: CompiledPolicy): CompiledPolicy {
+  if (before === undefined) return now;
+  const of = <T>(old: readonly T[], one: T): T => old.find((other) => isDeepStrictEqual(other, one)) ?? one;
+  return {
+    ...now,
+    identityClasses: now.identityClasses.map((c) => of(before.identityClasses, c)),
+    host: of([before.host], now.host),
+    ruleSets: now.ruleSets.map((image) => of(before.ruleSets, image)),
   };
 }
 

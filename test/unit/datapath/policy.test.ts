@@ -1,5 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
+import type { CompiledPolicy } from '#policy';
 import { Origins } from '../../../src/datapath/origins.ts';
 import type { PolicyMemory } from '../../../src/datapath/memory.ts';
 import { PolicyTables } from '../../../src/datapath/policy.ts';
@@ -7,6 +8,7 @@ import { controlFromWord, PORT_CLASS_ENTRIES } from '../../../src/datapath/layou
 import {
   classOf,
   compileTwin,
+  interned,
   judge,
   labelOf,
   LABELS,
@@ -46,13 +48,24 @@ function bench(
       clearCounter: () => {},
       blocksFrom,
     });
-  return { buffers, mem, origins, endpoints, readers, open, tables: open() };
+  const compiled: CompiledPolicy | undefined = undefined;
+  return {
+    buffers,
+    mem,
+    origins,
+    endpoints,
+    readers,
+    open,
+    tables: open(),
+    compiled: compiled as CompiledPolicy | undefined,
+  };
 }
 
 /** Applies a world under the eyes of the readers. */
 async function enter(b: ReturnType<typeof bench>, world: World, tables = b.tables) {
   b.readers.enter(world, [9999]);
-  const applied = await tables.apply(compileTwin(world));
+  b.compiled = interned(b.compiled, compileTwin(world));
+  const applied = await tables.apply(b.compiled);
   b.readers.check();
   return applied;
 }

@@ -34,6 +34,26 @@ test('rows – a patched list is the sorted list of what is there', (t) => {
   );
 });
 
+test('rows – a long list with few changes, too, where one row takes the place of another of its order', (t) => {
+  const rows = fc.uniqueArray(fc.nat(9999), { minLength: 80, maxLength: 200 });
+  const few = fc.array(fc.nat(9999), { maxLength: 4 });
+  fc.assert(
+    fc.property(rows, few, few, (numbers, gone, come) => {
+      const byNumber = (x: { readonly n: number }, y: { readonly n: number }): number => x.n - y.n;
+      const before = numbers.map((n) => ({ n })).sort(byNumber);
+      const left = new Set(gone.map((i) => before[i % before.length]));
+      const taken = new Set(before.filter((row) => !left.has(row)).map(({ n }) => n));
+      const fresh = [...new Set([...come, ...[...left].map((row) => row?.n ?? 0)])].filter(
+        (n) => !taken.has(n),
+      );
+      const after = [...before.filter((row) => !left.has(row)), ...fresh.map((n) => ({ n }))].sort(byNumber);
+      const got = patchSorted(before, rowChanges(before, after), byNumber);
+      t.is(got.length, after.length);
+      t.true(got.every((row, i) => row === after[i]));
+    }),
+  );
+});
+
 test('rows – without changes a list stays the same object', (t) => {
   const list = [1, 2, 3];
   t.is(

@@ -151,6 +151,16 @@ function hostInput(rules: readonly Rule[], cidrs: readonly string[]): CompileInp
 
 const prefixesOf = (count: number) => Array.from({ length: count }, (_, i) => `10.${i >> 8}.${i & 255}.0/24`);
 
+test('compile – a selector without requirements means everybody, those too that nobody knows', (t) => {
+  const peers = {
+    kind: 'list' as const,
+    selectors: [{ kind: 'labels' as const, selector: { requirements: [] } }],
+  };
+  const compiled = compile(hostInput([{ ...ruleFor(0, [], 22), peers }], []));
+  t.is(judge(compiled, 'host', 'ingress', 0 as Identity, 6, 22).verdict, 'allow');
+  t.is(judge(compiled, 'host', 'ingress', 0 as Identity, 6, 23).verdict, 'default-deny');
+});
+
 test('compile – a rule with a thousand prefixes makes one class', (t) => {
   const cidrs = prefixesOf(1000);
   const { identityClasses, host } = compile(hostInput([ruleFor(0, cidrs, 22)], cidrs));

@@ -3,7 +3,7 @@ import test from 'ava';
 import { labelSet, parseLabel } from '#kit/labels';
 import { type Identity, type NodeRow, type PolicyConfig, STANDALONE_POLICY_CONFIG } from '#model';
 import { parsePolicies } from '#model/parse';
-import { EMPTY_NUMBERING, type PrefixInput, prefixIdentities } from '#policy';
+import { EMPTY_NUMBERING, numberingPast, type PrefixInput, PrefixMemo, prefixIdentities } from '#policy';
 import { policy } from './cases.ts';
 
 const labels = (...texts: string[]) =>
@@ -132,4 +132,18 @@ test('prefixes – an endpoint without address has an identity all the same', (t
     config: STANDALONE_POLICY_CONFIG,
   });
   t.true(identities.some((row) => row.id === 256));
+});
+
+test('prefixes – what is remembered follows the numbering that is handed in', (t) => {
+  const rest = { nodes: [], endpoints: [], localAddresses: [], config: STANDALONE_POLICY_CONFIG };
+  const memo = new PrefixMemo();
+  const given = { ...rest, policies: cidrs('10.0.0.0/8') };
+  const first = prefixIdentities({ ...given, numbering: EMPTY_NUMBERING }, memo);
+  t.is(first.ipcache[0]?.identity, 16777216 as Identity);
+  const past = numberingPast(EMPTY_NUMBERING, [16777299]);
+  t.is(prefixIdentities({ ...given, numbering: past }, memo).ipcache[0]?.identity, 16777300 as Identity);
+  t.is(
+    prefixIdentities({ ...given, numbering: first.numbering }, memo).ipcache[0]?.identity,
+    16777216 as Identity,
+  );
 });
