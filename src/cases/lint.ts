@@ -22,9 +22,12 @@ export function lint(policies: readonly Policy[], world: LintWorld = { kind: 'no
     const { worlds } = representativeWorlds(policies, around);
     // Manifests that describe workloads describe all of them: nobody need be made up but the nodes.
     const isReal = endpoints.length > 0;
+    const ofNodes = policies.filter(({ specs }) => specs.some(({ subject }) => subject.kind === 'node'));
     const nodes = worlds.map((one, i) => {
       const own = endpoints.map((endpoint) => (i === 0 ? endpoint : { ...endpoint, isElsewhere: true }));
-      return viewOf({ ...one, policies, ...(isReal ? { endpoints: own } : {}) });
+      // All pods are on the first node: on the others nothing else is decided than for the nodes themselves.
+      const decided = i === 0 ? policies : ofNodes;
+      return viewOf({ ...one, policies: decided, ...(isReal ? { endpoints: own } : {}) });
     });
     return findingsOf({ policies, nodes, config, facts, isReal, ...SERVED });
   }
