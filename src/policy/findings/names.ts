@@ -94,8 +94,10 @@ function depth(rule: Rule, { rules }: PolicySpec): readonly Warning[] {
       return [{ code: 'wildcard-depth', message, at: rule.at, hint }];
     }
     if (beside.some((other) => fqdnMatches(other, parent))) return [];
-    const deeper = stars === '**' ? '' : `, nor x.y.${parent}`;
-    const message = `${pattern} means neither ${parent} itself${deeper}`;
+    const message =
+      stars === '**'
+        ? `${pattern} means names below ${parent}, not ${parent} itself`
+        : `${pattern} means neither ${parent} itself, nor x.y.${parent}`;
     const hint = `add matchName: ${parent}${stars === '**' ? '' : ', or write **. for deeper names'}`;
     return [{ code: 'wildcard-depth', message, at: rule.at, hint }];
   });

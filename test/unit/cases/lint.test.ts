@@ -149,6 +149,11 @@ const cases: readonly [text: string, want: readonly string[]][] = [
     [],
   ],
 
+  [
+    `${head}spec: {${web}, ingress: [{${open}}, {fromEndpoints: [{}], toPorts: [{ports: [{port: "7999", endPort: 8001, protocol: TCP}]}]}]}`,
+    [],
+  ],
+
   // what is decided
   [
     `${head}spec: {${web}, egress: [{toEndpoints: [{matchLabels: {app: database}}]}], egressDeny: [{toEntities: [cluster]}]}`,
@@ -171,6 +176,11 @@ const cases: readonly [text: string, want: readonly string[]][] = [
   [
     `${cluster.replace('metadata: {', 'metadata: {annotations: {merlon.io/enforcement: audit}, ')}spec: {${node}, ingress: [{fromEntities: [all]}]}`,
     ['everything-from-world', 'staged'],
+  ],
+
+  [
+    `${head}spec: {${web}, egress: [{toEndpoints: [{matchLabels: {app: database}}], icmps: [{fields: [{type: EchoRequest}]}]}], egressDeny: [{toEntities: [cluster], icmps: [{fields: [{type: EchoRequest}]}]}]}`,
+    ['shadowed-by-deny'],
   ],
 
   // DNS names
@@ -232,6 +242,16 @@ const cases: readonly [text: string, want: readonly string[]][] = [
     `${head}spec: {${web}, ingress: [{fromEntities: [ingress]}, {fromEntities: [world], ${http('{method: GET}')}}]}`,
     [],
   ],
+  [
+    `${head}spec: {${web}, ingress: [{fromEntities: [world, ingress]}, {fromEntities: [world], ${http('{headers: [X-Team]}')}}]}`,
+    ['l7-ineffective'],
+  ],
+  // Rules that let everything pass by themselves lose nothing; the DNS proxy asks rules of its port alone.
+  [
+    `${head}spec: {${web}, ingress: [{fromEntities: [world, ingress]}, {fromEntities: [world], ${http('{}')}}]}`,
+    [],
+  ],
+  [`${head}spec: {${web}, egress: [{toEntities: [world]}, ${anyName}]}`, []],
   [
     `${head}spec: {${web}, ingress: [{fromEntities: [ingress]}, {fromEntities: [world], toPorts: [{ports: [{port: "80", protocol: TCP}], rules: {http: [{method: GET}]}}, {ports: [{port: "80", protocol: TCP}], rules: {kafka: [{topic: a}]}}]}]}`,
     ['conflict'],
@@ -365,6 +385,16 @@ test('lint – names of DNS servers that a default deny comes to, and of failsaf
   t.deepEqual(messages(host), [
     'spec.egress[0]: failsafe entry 2 (UDP/53 to 192.0.2.53/32) passes what rule would not: there the policy has no effect',
   ]);
+});
+
+test('lint – what a pattern leaves out', (t) => {
+  const message = (pattern: string) =>
+    findings(`${head}spec: {${web}, egress: [{toFQDNs: [{matchPattern: "${pattern}"}]}, ${anyName}]}`).find(
+      ({ code }) => code === 'wildcard-depth',
+    )?.message;
+  t.is(message('*.c.io'), 'spec.egress[0]: *.c.io means neither c.io itself, nor x.y.c.io');
+  t.is(message('**.c.io'), 'spec.egress[0]: **.c.io means names below c.io, not c.io itself');
+  t.is(message('*'), undefined);
 });
 
 test('lint – a rule for anybody is shadowed, too', (t) => {
