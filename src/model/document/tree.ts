@@ -62,8 +62,8 @@ export const MAX_ALIAS_FACTOR = 10;
 export const MAX_DOCUMENTS = 10_000;
 /** Most words and signs of one text: the densest real manifest of the largest size has 560,000. */
 const MAX_LEXEMES = 700_000;
-/** Most of one document, which has to be in memory as a whole: some 300 bytes for each. */
-const MAX_DOCUMENT_LEXEMES = 380_000;
+/** Most of one document, all of which is in memory at once: rules in blocks of a mebibyte have 446,000. */
+const MAX_DOCUMENT_LEXEMES = 450_000;
 /** Documents smaller than this many values after expansion are not held to the factor. */
 const ALIAS_FLOOR = 1000;
 
