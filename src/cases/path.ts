@@ -50,6 +50,8 @@ export interface SubjectVerdict {
   readonly subject: 'host' | 'endpoint';
   readonly name: string;
   readonly direction: 'ingress' | 'egress';
+  /** Whether a policy selects it in this direction that is more than staged. */
+  readonly selected: boolean;
   /** Whether any policy is asked in this direction. */
   readonly enforced: boolean;
   readonly verdict: CaseVerdict;
@@ -178,7 +180,7 @@ const hostBuiltin: Decide = ({ packet, subjects, node }) => {
   const fragNeeded = fragNeededStage(packet, node);
   if (fragNeeded !== undefined) return [fragNeeded];
   const host = subjects.find(({ subject }) => subject === 'host');
-  const isSelected = host?.enforced === true || node.mode === 'failsafe';
+  const isSelected = host?.selected === true || node.mode === 'failsafe';
   if (protocol === PROTOCOL_ICMP6 && port !== undefined && isSelected) {
     const fixed = icmpv6OnNode(port, node.builtins.icmp6Redirect);
     if (fixed !== undefined) return [fixedStage(fixed, port)];

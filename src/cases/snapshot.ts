@@ -343,11 +343,13 @@ function subjectVerdict({
   view,
   cell,
 }: Side): SubjectVerdict {
+  const isSelected = cell.verdict !== 'allow' || isEnforced(view, subject, direction);
   return {
     subject: subject === 'host' ? 'host' : 'endpoint',
     name: subjectName,
     direction,
-    enforced: cell.verdict !== 'allow' || cell.staged !== undefined || isEnforced(view, subject, direction),
+    selected: isSelected,
+    enforced: isSelected || cell.staged !== undefined,
     verdict,
     ...(reason === undefined ? {} : { reason }),
   };

@@ -16,7 +16,7 @@ import { Random } from '../unit/policy/random.ts';
 import { Bed } from './oracle/bed.ts';
 import { clearFlows } from './oracle/flows.ts';
 import { type Pair, randomPair } from './oracle/pairs.ts';
-import { isLocal } from './oracle/route.ts';
+import { endpointAt, isLocal } from './oracle/route.ts';
 
 const seed = Number(process.env['MERLON_SEED'] ?? Date.now() % 2 ** 31);
 const WORLDS = Number(process.env['MERLON_WORLDS'] ?? 160);
@@ -58,11 +58,11 @@ function isAskable({ routed, shape }: Pair, world: ReturnType<typeof randomWorld
   if (isForwarded && isLocal(world, source)) return false; // somebody shows the node's address
   if (isLocal(world, source) && isLocal(world, destination)) return false;
   const isForgery = program === 'host_ingress' && device === 0;
-  return !(isForgery && world.endpoints.some((e) => e.addresses.some((a) => a.startsWith(formatIp(source)))));
+  return !(isForgery && endpointAt(world, source) !== undefined);
 }
 
 test(`explain – names the stage that decides in the datapath (seed ${seed})`, async (t) => {
-  t.timeout(180_000);
+  t.timeout(900_000);
   const random = new Random(seed);
   await using bed = await Bed.open({ ipv4: true, ipv6: true });
   const counts = new Map<string, number>();
@@ -80,8 +80,8 @@ test(`explain – names the stage that decides in the datapath (seed ${seed})`, 
     clearFlows(bed.datapath);
     const node: NodeFacts = {
       mode: 'enforce',
-      hostAudit: [],
-      auditedEndpoints: [],
+      hostAudit: world.audit?.host ?? [],
+      auditedEndpoints: world.audit?.endpoints ?? [],
       failsafe,
       builtins: { dhcp: true, fragNeeded: true, icmp6Redirect: false },
       hasProxy: false,

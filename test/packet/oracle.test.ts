@@ -4,6 +4,7 @@
  * run, MERLON_WORLDS makes it longer.
  */
 import test from 'ava';
+import { shareTable, tooRare } from '../unit/policy/constructs.ts';
 import { randomWorld } from '../unit/policy/generate.ts';
 import { Bed } from './oracle/bed.ts';
 import { disagreements } from './oracle/compare.ts';
@@ -28,7 +29,7 @@ test(`oracle – the attached programs give its verdicts and name its rules (see
   const wrong: string[] = [];
   for (const [families, isInBlocks] of FAMILIES.flatMap((f) => [[f, false] as const, [f, true] as const])) {
     await using bed = await Bed.open(families, process.env['MERLON_OBJECTS'], isInBlocks ? 0 : undefined);
-    const ours = { ...emptyReport(), kinds: report.kinds, programs: report.programs };
+    const ours = { ...report, pairs: 0, live: 0, done: [] };
     for (const [at, worldSeed] of seeds.entries()) {
       if (((at & 1) === 1) !== isInBlocks) continue;
       const { config } = randomWorld(worldSeed);
@@ -44,11 +45,20 @@ test(`oracle – the attached programs give its verdicts and name its rules (see
     [...counts].map(([kind, n]) => `${kind} ${((100 * n) / report.pairs).toFixed(1)} %`).join(', ');
   t.log(`${report.pairs} pairs: ${shares(report.kinds)}`);
   t.log(`${shares(report.programs)}; ${report.live} packets of live connections`);
+  t.log(`${report.redirects.asked} redirects`);
+  t.log(shareTable(report.constructs, report.pairs));
+  t.deepEqual(
+    report.redirects.wrong.slice(0, 5),
+    [],
+    `${report.redirects.wrong.length} redirects (seed ${seed})`,
+  );
   t.deepEqual(wrong.slice(0, 5), [], `${wrong.length} of ${report.pairs} pairs (seed ${seed})`);
   if (WORLDS < 240) return;
   t.true(report.pairs >= 10_000);
+  t.true(report.redirects.asked >= 100);
   const least: Partial<Record<string, number>> = RARE_KINDS;
   for (const [kind, n] of report.kinds)
     t.true(n >= (least[kind] ?? 0.05) * report.pairs, `${kind}: ${n} of ${report.pairs}`);
+  t.deepEqual(tooRare(report.constructs, report.pairs), [], 'each construct in one of a hundred pairs');
   t.is(report.programs.size, 8, 'both directions of both devices, both families');
 });

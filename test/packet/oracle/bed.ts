@@ -11,9 +11,17 @@ import { until } from '#kit/async';
 import { parseCidrOrIp } from '#kit/ip';
 import { type Host, topology } from '#lab';
 import { type DeviceRow, type EndpointRow, type Identity, RESERVED_IDENTITY } from '#model';
-import type { World } from '#oracle';
-import { type CompiledPolicy, compile, EMPTY_NUMBERING, type Numbering, prefixIdentities } from '#policy';
+import type { Flow, World } from '#oracle';
+import {
+  type CompiledPolicy,
+  compile,
+  EMPTY_NUMBERING,
+  type Numbering,
+  type ProxyRuleSet,
+  prefixIdentities,
+} from '#policy';
 import { type Event, readEvent, STAT } from '#wire/bpf';
+import { type CompiledWorld, readCompiled } from '../../unit/policy/compiled-world.ts';
 import { MAC_OWN } from '../builder.ts';
 
 export type Program = 'host_ingress' | 'host_egress' | 'pod_ingress' | 'pod_egress' | 'xdp_host';
@@ -73,6 +81,7 @@ export class Bed implements AsyncDisposable {
   #numbering: Numbering = EMPTY_NUMBERING;
   /** What is enforced now. */
   compiled: CompiledPolicy | undefined;
+  #cellOf: CompiledWorld['cellOf'] | undefined;
 
   private constructor(
     datapath: Datapath,
@@ -170,6 +179,7 @@ export class Bed implements AsyncDisposable {
     const hostAudit = host.length === 2 ? [] : host;
     this.compiled = compile({ ...world, identities: wanted.identities, hostAudit });
     datapath.setHostMode(host.length === 2 ? 'audit' : 'enforce');
+    this.#cellOf = readCompiled(world, this.compiled, wanted).cellOf;
     const local = world.localAddresses.map((address) => ({ address, ifindex: this.#ifindex[0] ?? 0 }));
     datapath.addresses.prune(local);
     datapath.endpoints.prune(
@@ -181,6 +191,12 @@ export class Bed implements AsyncDisposable {
     await datapath.applyPolicy(this.compiled);
     datapath.ipcache.prune(wanted.ipcache);
     for (const { id } of world.endpoints) datapath.devices.update(this.#device(id));
+  }
+
+  /** The proxy rules that a redirect of this flow names, or an authentication of it has behind it. */
+  proxyOf(flow: Flow): ProxyRuleSet | undefined {
+    const id = this.#cellOf?.(flow).proxy?.id;
+    return id === undefined ? undefined : this.compiled?.proxyRules.get(id);
   }
 
   #device(endpoint: number): DeviceRow {

@@ -1,13 +1,14 @@
 /** Random pairs: a flow aimed at a world's rules, its way over the node, its frame, and what must come of it. */
 import { formatIp } from '#kit/ip';
 import { evaluate, type World } from '#oracle';
+import { type Construct, constructsOf } from '../../unit/policy/constructs.ts';
 import { type AddressFlow, COVERAGE, classify, randomFlow } from '../../unit/policy/flows.ts';
 import { Random } from '../../unit/policy/random.ts';
 import { type Routed, routeFlow, type Want, wantOf } from './route.ts';
 import { frameOfFlow, randomShape, recordPorts, type Shape } from './shape.ts';
 
 /** Kinds of pair that a run must not lack. */
-export const KINDS = [...COVERAGE, 'extension header', 'fragment'] as const;
+export const KINDS = [...COVERAGE, 'extension header', 'fragment', 'both sides judge'] as const;
 /** And that are rarer, at least so large a part of the pairs. */
 export const RARE_KINDS = { audit: 0.02, staged: 0.005 } as const;
 export type Kind = (typeof KINDS)[number] | keyof typeof RARE_KINDS;
@@ -45,13 +46,19 @@ function flowWithHost(world: World, seed: number, random: Random): AddressFlow {
   return [first, ...more].find(({ subject }) => subject === 'host') ?? first;
 }
 
-export function kindsOf(world: World, { routed, shape, want }: Pair): readonly Kind[] {
+/** Of which kinds it is, and which constructs of the language it has. */
+export function coverageOf(
+  world: World,
+  { routed, shape, want }: Pair,
+): { readonly kinds: readonly Kind[]; readonly constructs: ReadonlySet<Construct> } {
   const { flow } = routed;
-  const kinds: Kind[] = [...classify(world, flow, evaluate(world, flow))];
+  const came = evaluate(world, flow);
+  const kinds: Kind[] = [...classify(world, flow, came)];
   if (shape.hasExtensions) kinds.push('extension header');
   if (shape.fragment !== 'none') kinds.push('fragment');
   const by = want.kind === 'judged' ? want.by : [];
   if (by.some(({ audited }) => audited)) kinds.push('audit');
   if (by.some(({ staged }) => staged !== undefined)) kinds.push('staged');
-  return kinds;
+  if (by.length > 1) kinds.push('both sides judge');
+  return { kinds, constructs: constructsOf(world, flow, came, kinds) };
 }

@@ -15,6 +15,7 @@ import type { Program } from './bed.ts';
 export interface Judgement extends Evaluation {
   readonly subject: Flow['subject'];
   readonly direction: Direction;
+  readonly peer: FlowPeer;
 }
 
 /** What must happen. Of judgements the first refusal ends the matter; `pass` and `drop` are nobody's policy. */
@@ -158,6 +159,7 @@ export function wantOf(world: World, routed: Routed, hopLimit: number): Want {
   const judge = (subject: Flow['subject'], direction: Direction, peer: FlowPeer): Judgement => ({
     subject,
     direction,
+    peer,
     ...evaluate(world, { ...flow, subject, direction, peer }),
   });
   const type6 = flow.protocol === ICMP[6] && flow.peer.family === 6 ? flow.port : undefined;

@@ -3,13 +3,17 @@
  * first ones again, packets of the connections that were admitted, both ways (HF-3.3).
  */
 import { ipEquals } from '#kit/ip';
-import type { World } from '#oracle';
+import { evaluate, type World } from '#oracle';
+import { permits } from '#policy';
+import { flowText } from '../../unit/policy/compiled-world.ts';
+import type { Construct } from '../../unit/policy/constructs.ts';
+import { randomRequest } from '../../unit/policy/generate-proxy.ts';
 import { Random } from '../../unit/policy/random.ts';
 import { randomWorld } from '../../unit/policy/generate.ts';
 import type { Bed } from './bed.ts';
 import type { Done } from './compare.ts';
 import { clearFlows } from './flows.ts';
-import { KINDS, type Kind, kindsOf, type Pair, RARE_KINDS, randomPair } from './pairs.ts';
+import { coverageOf, KINDS, type Kind, type Pair, RARE_KINDS, randomPair } from './pairs.ts';
 import { endpointAt, lets, passes, replyRoute, type Routed, type Want, wantOf } from './route.ts';
 import { followUp, frameOfFlow, recordPorts } from './shape.ts';
 
@@ -19,7 +23,10 @@ export interface Report {
   /** Packets of admitted connections after a change of policy. */
   live: number;
   readonly kinds: Map<Kind, number>;
+  readonly constructs: Map<Construct, number>;
   readonly programs: Map<string, number>;
+  /** Redirects, and what was wrong with their proxy rules. */
+  readonly redirects: { asked: number; readonly wrong: string[] };
   readonly done: Done[];
 }
 
@@ -30,7 +37,9 @@ export function emptyReport(): Report {
     pairs: 0,
     live: 0,
     kinds: new Map([...KINDS, ...RARE].map((kind) => [kind, 0])),
+    constructs: new Map(),
     programs: new Map(),
+    redirects: { asked: 0, wrong: [] },
     done: [],
   };
 }
@@ -54,9 +63,12 @@ export async function runWorld(
     const pair = randomPair(world, seed + 7919 * i, seen);
     if (pair === undefined) continue;
     report.pairs++;
-    for (const kind of kindsOf(world, pair)) add(report.kinds, kind);
+    const { kinds, constructs } = coverageOf(world, pair);
+    for (const kind of kinds) add(report.kinds, kind);
+    for (const name of constructs) add(report.constructs, name);
     add(report.programs, `${pair.routed.program} IPv${pair.routed.flow.peer.family}`);
     runPair(bed, world, pair, report);
+    askProxies(bed, world, pair, report);
     // Whoever speaks to himself has no other side.
     const isKept = recordPorts(pair.routed, pair.shape) !== undefined && !isToSelf(pair.routed);
     if (isKept && pair.want.kind === 'judged' && passes(pair.want)) admitted.push(pair);
@@ -96,6 +108,25 @@ function runPair(bed: Bed, world: World, pair: Pair, report: Report): void {
     isOrphan,
     ran: send(bed, next, frame),
   });
+}
+
+/** A redirect names the proxy rules that let pass what the rules let pass, though nobody serves them yet. */
+function askProxies(bed: Bed, world: World, { routed, want, seed }: Pair, { redirects }: Report): void {
+  if (want.kind !== 'judged') return;
+  for (const { subject, direction, peer, verdict } of want.by) {
+    if (verdict !== 'redirect') continue;
+    redirects.asked++;
+    const flow = { ...routed.flow, subject, direction, peer };
+    const rules = bed.proxyOf(flow);
+    for (let n = 0; n < 3; n++) {
+      const request = randomRequest(new Random(seed + n));
+      const { parser, permitted } = evaluate(world, { ...flow, request });
+      if (rules !== undefined && rules.parser === parser && permits(rules, request) === permitted) continue;
+      const found = rules === undefined ? 'no rules' : `${rules.parser} that ${permits(rules, request)}`;
+      const asked = `${JSON.stringify(request)}: ${parser} that ${permitted}`;
+      redirects.wrong.push(`flow seed ${seed}, ${flowText(flow)}: ${found} instead of ${asked}`);
+    }
+  }
 }
 
 /** From one endpoint to another: the second one judges at its own device, with the first one's record there. */

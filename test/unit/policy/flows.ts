@@ -3,7 +3,7 @@
  * except, unknown ports; and what kinds of pair a run has seen.
  */
 import { type Cidr, cidrContainsIp, type Ip, ipBits, ipFromBytes, parseCidrOrIp, parseIp } from '#kit/ip';
-import type { Direction, PeerSelector, Policy, PolicySpec, PortMatch, Rule } from '#model';
+import type { Direction, Policy, PolicySpec, PortMatch, Rule } from '#model';
 import { type Evaluation, evaluate, type Flow, type World } from '#oracle';
 import { ADDRESSES, EDGE_PORTS, PREFIXES, WITH_PORTS, WITHOUT_PORTS } from './generate.ts';
 import { Random } from './random.ts';
@@ -26,6 +26,14 @@ export type AddressFlow = Flow & { readonly peer: Ip };
 /** A flow aimed at the world's rules. Equal seeds give equal flows. */
 export function randomFlow(world: World, seed: number): AddressFlow {
   const random = new Random(seed);
+  const first = oneFlow(world, random);
+  if (!random.chance(15)) return first;
+  // Of all kinds the one that is rarest by itself.
+  const more = Array.from({ length: 6 }, () => oneFlow(world, random));
+  return more.find((flow) => isDenyOverAllow(world, flow, evaluate(world, flow))) ?? first;
+}
+
+function oneFlow(world: World, random: Random): AddressFlow {
   const aim = aimOf(world, random);
   const { protocol, port } = randomPort(random, aim.rule);
   return {
@@ -51,18 +59,38 @@ function aimOf(world: World, random: Random): Aim {
     const direction = random.pick(['ingress', 'egress'] as const);
     const rules = involvedRules(world, subject, direction);
     const asking = rules.filter((rule) => rule.proxy !== undefined);
-    const some = asking.length > 0 && random.chance(45) ? asking : rules;
+    const some = asking.length > 0 && random.chance(38) ? asking : rules;
     if (some.length > 0) return { subject, direction, rule: random.pick(some) };
   }
   return { subject: random.pick(subjects), direction: 'ingress', rule: undefined };
 }
 
-/** Rules of specs that select the subject; found by the oracle's own reading of selectors. */
-export function involvedRules(world: World, subject: Flow['subject'], direction: Direction): readonly Rule[] {
-  return world.policies.flatMap((policy) =>
+/** A spec that selects a subject, with its policy. */
+export interface InvolvedSpec {
+  readonly policy: Policy;
+  readonly spec: PolicySpec;
+}
+
+const known = new WeakMap<World, Map<Flow['subject'], readonly InvolvedSpec[]>>();
+
+/** Specs that select the subject; found by the oracle's own reading of selectors, once a world. */
+export function involvedSpecs(world: World, subject: Flow['subject']): readonly InvolvedSpec[] {
+  const bySubject = known.get(world) ?? new Map<Flow['subject'], readonly InvolvedSpec[]>();
+  known.set(world, bySubject);
+  const before = bySubject.get(subject);
+  if (before !== undefined) return before;
+  const specs = world.policies.flatMap((policy) =>
     policy.specs
       .filter((spec) => selectsSubject(world, policy, spec, subject))
-      .flatMap((spec) => spec.rules.filter((rule) => rule.direction === direction)),
+      .map((spec) => ({ policy, spec })),
+  );
+  bySubject.set(subject, specs);
+  return specs;
+}
+
+function involvedRules(world: World, subject: Flow['subject'], direction: Direction): readonly Rule[] {
+  return involvedSpecs(world, subject).flatMap(({ spec }) =>
+    spec.rules.filter((rule) => rule.direction === direction),
   );
 }
 
@@ -97,9 +125,12 @@ function randomPeer(random: Random, world: World, rule: Rule | undefined): Ip {
 function onePeer(random: Random, world: World, rule: Rule | undefined): Ip {
   const cidrs = (rule?.peers.kind === 'list' ? rule.peers.selectors : []).filter((s) => s.kind === 'cidr');
   const excepts = cidrs.flatMap((selector) => selector.except);
+  const hasNames = rule?.peers.kind === 'list' && rule.peers.selectors.some((s) => s.kind === 'fqdn');
+  const learnt = hasNames ? (world.facts?.names ?? []) : [];
   return random.weighted<Ip>(
     [cidrs.length > 0 ? 50 : 0, () => edgeOf(random, random.pick(cidrs).cidr)],
-    [excepts.length > 0 ? 45 : 0, () => edgeOf(random, random.pick(excepts))],
+    [learnt.length > 0 ? 60 : 0, () => ip(random.pick(learnt).address)],
+    [excepts.length > 0 ? 70 : 0, () => edgeOf(random, random.pick(excepts))],
     [15, () => hostAddress(random, random.pick(world.endpoints).addresses)],
     [10, () => hostAddress(random, random.pick(world.nodes).addresses)],
     [8, () => hostAddress(random, world.localAddresses)],
@@ -181,28 +212,6 @@ function portNear(random: Random, match: PortMatch): Pick<Flow, 'protocol' | 'po
 /** Kinds of pairs that a run must not lack. */
 export const COVERAGE = ['allow', 'deny over allow', 'except', 'range edge', 'ICMP', 'unknown port'] as const;
 
-/** Constructs that must be drawn by at least one pair in a hundred: the rule that it aims at has them. */
-export const RARE = [
-  'port name',
-  'CIDR group',
-  'DNS name',
-  'service',
-  'cloud group',
-  'node labels',
-  'proxy',
-  'HTTP',
-  'Kafka',
-  'DNS rules',
-  'named parser',
-  'server names',
-  'TLS',
-  'listener',
-  'authentication',
-  'request passes',
-  'request refused',
-  'unauthenticated',
-] as const;
-export type Rare = (typeof RARE)[number];
 export type Coverage = (typeof COVERAGE)[number];
 
 /** What kinds of pair this is. */
@@ -210,9 +219,7 @@ export function classify(world: World, flow: AddressFlow, evaluation: Evaluation
   const rules = involvedRules(world, flow.subject, flow.direction);
   const kinds: Coverage[] = [];
   if (evaluation.enforced && evaluation.verdict === 'allow') kinds.push('allow');
-  if (evaluation.verdict === 'deny' && evaluate(withoutDeny(world), flow).verdict !== 'default-deny') {
-    kinds.push('deny over allow');
-  }
+  if (isDenyOverAllow(world, flow, evaluation)) kinds.push('deny over allow');
   if (rules.some((rule) => isExcepted(rule, flow.peer))) kinds.push('except');
   if (rules.some((rule) => isAtEdge(rule, flow))) kinds.push('range edge');
   if (flow.protocol === 1 || flow.protocol === 58) kinds.push('ICMP');
@@ -220,14 +227,25 @@ export function classify(world: World, flow: AddressFlow, evaluation: Evaluation
   return kinds;
 }
 
+/** Without its deny rules something would allow it. */
+function isDenyOverAllow(world: World, flow: AddressFlow, evaluation: Evaluation): boolean {
+  return evaluation.verdict === 'deny' && evaluate(withoutDeny(world), flow).verdict !== 'default-deny';
+}
+
+const disarmedWorlds = new WeakMap<World, World>();
+
 function withoutDeny(world: World): World {
+  const known = disarmedWorlds.get(world);
+  if (known !== undefined) return known;
   const disarmed = (rule: Rule): Rule =>
     rule.verdict === 'deny' ? { ...rule, peers: { kind: 'list', selectors: [] } } : rule;
   const policies = world.policies.map((policy) => ({
     ...policy,
     specs: policy.specs.map((spec) => ({ ...spec, rules: spec.rules.map(disarmed) })),
   }));
-  return { ...world, policies };
+  const without = { ...world, policies };
+  disarmedWorlds.set(world, without);
+  return without;
 }
 
 function isExcepted({ peers }: Rule, peer: Ip): boolean {
@@ -246,52 +264,4 @@ function isAtEdge({ ports }: Rule, { protocol, port }: Flow): boolean {
       m.first < m.last &&
       [m.first - 1, m.first, m.last, m.last + 1].includes(port),
   );
-}
-
-/** Which of the rare constructs the rules of this subject and direction have. */
-export function rareConstructs(world: World, flow: AddressFlow, came: Evaluation): ReadonlySet<Rare> {
-  const kinds = new Set(involvedRules(world, flow.subject, flow.direction).flatMap(constructsOf));
-  if (came.verdict === 'redirect') kinds.add(came.permitted === true ? 'request passes' : 'request refused');
-  if (came.verdict === 'auth') kinds.add('unauthenticated');
-  return kinds;
-}
-
-const BY_PARSER: Readonly<Record<string, Rare>> = {
-  http: 'HTTP',
-  kafka: 'Kafka',
-  dns: 'DNS rules',
-  l7proto: 'named parser',
-};
-
-function proxyConstructs({ proxy, auth }: Rule): Rare[] {
-  const kinds: Rare[] = auth === undefined ? [] : ['authentication'];
-  if (proxy === undefined) return kinds;
-  kinds.push('proxy');
-  const parser = BY_PARSER[proxy.l7?.kind ?? ''];
-  if (parser !== undefined) kinds.push(parser);
-  if (proxy.serverNames.length > 0) kinds.push('server names');
-  if (proxy.terminatingTLS !== undefined) kinds.push('TLS');
-  if (proxy.listener !== undefined) kinds.push('listener');
-  return kinds;
-}
-
-const BY_KIND: Partial<Record<PeerSelector['kind'], Rare>> = {
-  cidrGroup: 'CIDR group',
-  fqdn: 'DNS name',
-  service: 'service',
-  cloudGroup: 'cloud group',
-};
-
-function constructsOf(rule: Rule): Rare[] {
-  const { ports, peers } = rule;
-  const kinds: Rare[] = proxyConstructs(rule);
-  for (const selector of peers.kind === 'any' ? [] : peers.selectors) {
-    const kind = BY_KIND[selector.kind];
-    if (kind !== undefined) kinds.push(kind);
-    if (selector.kind === 'labels' && selector.selector.requirements.some((r) => r.key === 'role')) {
-      kinds.push('node labels');
-    }
-  }
-  if (ports.kind === 'list' && ports.matches.some((match) => match.kind === 'name')) kinds.push('port name');
-  return kinds;
 }

@@ -13,7 +13,7 @@ import type { Random } from './random.ts';
 
 /** Names that answers give, and patterns that rules have. */
 export const NAMES = ['a.io', 'x.a.io', 'x.y.a.io', 'sub.b.io', 'subx.b.io'];
-export const PATTERNS = ['a.io', '*.a.io', '**.a.io', '*a.io', 'sub*.b.io', '*', 'x.*.a.io'];
+export const PATTERNS = ['a.io', 'x.y.a.io', '*.a.io', '**.a.io', '*a.io', 'sub*.b.io', '*', 'x.*.a.io'];
 
 /** Few ports, so that proxies meet. */
 export function proxyPorts(random: Random): Ports {
@@ -32,7 +32,7 @@ export function randomProxy(random: Random, direction: Direction): ProxyRules {
     listener: {
       envoyConfig: { kind: 'CiliumClusterwideEnvoyConfig', name: 'config' },
       name: random.pick(['first', 'second']),
-      ...(random.chance(60) ? { priority: random.pick([10, 20]) } : {}),
+      ...(random.chance(80) ? { priority: random.pick([10, 20]) } : {}),
     },
   });
   const serverNames = (): string[] => random.many(1, 2, () => random.pick(['a.io', '*.a.io', '**.b.io']));
@@ -42,15 +42,15 @@ export function randomProxy(random: Random, direction: Direction): ProxyRules {
       () => ({ serverNames: [], l7: { kind: 'http', rules: random.many(1, 2, () => randomHttp(random)) } }),
     ],
     [
-      10,
+      15,
       () => ({ serverNames: [], l7: { kind: 'kafka', rules: random.many(1, 2, () => randomKafka(random)) } }),
     ],
     [
-      10,
+      15,
       () => ({ serverNames: [], l7: { kind: 'dns', rules: random.many(1, 2, () => random.pick(PATTERNS)) } }),
     ],
     [
-      8,
+      13,
       () => ({
         serverNames: [],
         l7: {
@@ -62,14 +62,18 @@ export function randomProxy(random: Random, direction: Direction): ProxyRules {
     ],
     [18, () => ({ serverNames: serverNames() })],
     [
-      14,
+      22,
       () => ({
         serverNames: serverNames(),
         l7: { kind: 'http', rules: [randomHttp(random)] },
-        terminatingTLS: secret,
+        ...random.pick([
+          { terminatingTLS: secret },
+          { originatingTLS: secret },
+          { terminatingTLS: secret, originatingTLS: secret },
+        ]),
       }),
     ],
-    [direction === 'egress' ? 16 : 0, listener],
+    [direction === 'egress' ? 30 : 0, listener],
   );
 }
 

@@ -2,7 +2,7 @@
  * Random worlds and policies, from a small vocabulary of labels and addresses so that rules overlap. Reused,
  * with the flows of `flows.ts`, by every test that compares two evaluations of policy.
  */
-import { type Cidr, cidrContainsIp, parseCidr } from '#kit/ip';
+import { type Cidr, cidrContainsIp, formatCidr, parseCidr } from '#kit/ip';
 import { type Label, labelSet } from '#kit/labels';
 import type {
   CloudGroupSelector,
@@ -23,6 +23,8 @@ import type {
   Selector,
 } from '#model';
 import type { World, WorldEndpoint } from '#oracle';
+import { randomConfig } from './generate-config.ts';
+import { randomNetworkPolicy, type Vocabulary } from './generate-network-policy.ts';
 import { NAMES, PATTERNS, proxyPorts, randomProxy } from './generate-proxy.ts';
 import { Random } from './random.ts';
 
@@ -68,6 +70,8 @@ const ENTITIES: readonly Entity[] = [
   'kube-apiserver',
   'init',
   'health',
+  'ingress',
+  'unmanaged',
   'none',
 ];
 
@@ -85,6 +89,11 @@ function cidr(text: string): Cidr {
   return parsed;
 }
 
+/** Longer prefixes of the vocabulary that lie in this one. */
+function insideOf(outer: Cidr): readonly Cidr[] {
+  return PREFIXES.map(cidr).filter((c) => c.length > outer.length && cidrContainsIp(outer, c.ip));
+}
+
 /** A world: nodes, endpoints, policies, options. Equal seeds give equal worlds. */
 export function randomWorld(seed: number): World {
   const random = new Random(seed);
@@ -99,7 +108,9 @@ export function randomWorld(seed: number): World {
       label('node', 'role', random.pick(['worker', 'control'])),
       label('node', 'zone', random.pick(['a', 'b'])),
     ]),
-    policies: random.many(1, 5, (i) => randomPolicy(random, i, tiered)),
+    policies: random.many(1, 5, (i) =>
+      random.chance(12) ? randomNetworkPolicy(random, i, WORDS) : randomPolicy(random, i, tiered),
+    ),
     facts: randomFacts(random),
   };
   return random.chance(30) ? { ...world, audit: randomAudit(random, world) } : world;
@@ -111,6 +122,16 @@ function randomAudit(random: Random, { endpoints }: World): NonNullable<World['a
     endpoints: endpoints.map(({ id }) => id).filter(() => random.chance(50)),
   };
 }
+
+const WORDS: Vocabulary = {
+  namespaces: NAMESPACES,
+  labels: [
+    ['app', APPS],
+    ['tier', TIERS],
+  ],
+  prefixes: PREFIXES.map((text) => ({ cidr: text, inside: insideOf(cidr(text)).map(formatCidr) })),
+  portNames: ['http', 'metrics', 'admin'],
+};
 
 const GROUPS = ['office', 'partner', 'cdn'];
 const SERVICES = ['api', 'legacy'];
@@ -167,28 +188,6 @@ function randomFacts(random: Random): PolicyFacts {
   };
 }
 
-function randomConfig(random: Random): PolicyConfig {
-  const families = random.weighted(
-    [8, () => ({ ipv4: true, ipv6: true })],
-    [1, () => ({ ipv4: true, ipv6: false })],
-    [1, () => ({ ipv4: false, ipv6: true })],
-  );
-  return {
-    ...families,
-    enforcement: random.weighted<PolicyConfig['enforcement']>(
-      [30, () => 'default'],
-      [3, () => 'always'],
-      [1, () => 'never'],
-    ),
-    hostFirewall: random.chance(95),
-    allowLocalhost: random.chance(25),
-    clusterName: 'default',
-    cidrMatchNodes: random.chance(60),
-    cidrMatchPods: random.chance(10),
-    nodeSelectorLabels: random.chance(30),
-  };
-}
-
 function randomEndpoint(random: Random, index: number, config: PolicyConfig): WorldEndpoint {
   const isInit = random.chance(4);
   const own = isInit
@@ -207,7 +206,7 @@ function randomEndpoint(random: Random, index: number, config: PolicyConfig): Wo
 }
 
 /** Names with one number, with several, and with none that anybody has. */
-const PORT_NAMES = ['http', 'metrics', 'admin'];
+const PORT_NAMES = WORDS.portNames;
 
 function randomNamedPort(random: Random): NamedPort {
   const name = random.pick(PORT_NAMES);
@@ -260,7 +259,7 @@ function randomSpec(
     random.chance(70) ? random.many(1, 4, (i) => randomRule(random, direction, i, prefix, tiered)) : [],
   );
   const denies = (direction: Direction) =>
-    rules.some((rule) => rule.direction === direction) ? random.chance(80) : random.chance(5);
+    rules.some((rule) => rule.direction === direction) ? random.chance(80) : random.chance(12);
   return {
     index,
     subject: isNode
@@ -312,13 +311,13 @@ function randomRule(
   tiered: boolean,
 ): Rule {
   const verdict = random.weighted<Rule['verdict']>(
-    [60, () => 'allow'],
-    [40, () => 'deny'],
+    [54, () => 'allow'],
+    [46, () => 'deny'],
     [tiered ? 25 : 0, () => 'pass'],
   );
   const section = verdict === 'deny' ? `${direction}Deny` : direction;
   const allows = verdict === 'allow';
-  const proxy = allows && random.chance(22) ? randomProxy(random, direction) : undefined;
+  const proxy = allows && random.chance(27) ? randomProxy(random, direction) : undefined;
   return {
     id: `${prefix}/${section}/${index}`,
     at: {},
@@ -329,7 +328,7 @@ function randomRule(
     peers: proxy !== undefined && random.chance(40) ? { kind: 'any' } : randomPeers(random),
     ports: proxy === undefined ? randomPorts(random) : proxyPorts(random),
     ...(proxy === undefined ? {} : { proxy }),
-    ...(allows && random.chance(10)
+    ...(allows && random.chance(24)
       ? { auth: random.pick(['disabled', 'required', 'test-always-fail'] as const) }
       : {}),
     ...(random.chance(5) ? { log: 'watched' } : {}),
@@ -345,13 +344,13 @@ function randomPeers(random: Random): Peers {
 function randomSelector(random: Random): PeerSelector {
   return random.weighted<PeerSelector>(
     [45, () => randomCidrSelector(random)],
-    [20, () => ({ kind: 'entity', entity: random.pick(ENTITIES) })],
+    [26, () => ({ kind: 'entity', entity: random.pick(ENTITIES) })],
     [28, () => ({ kind: 'labels', selector: peerSelector(random) })],
     [3, () => reservedSelector(random)],
     [2, () => ({ kind: 'labels', selector: { requirements: [podRequirement(random)] } })],
     [2, () => prefixKeySelector(random)],
     [7, () => randomGroup(random)],
-    [5, () => ({ kind: 'fqdn', pattern: random.pick(PATTERNS) })],
+    [9, () => ({ kind: 'fqdn', pattern: random.pick(PATTERNS) })],
     [6, () => randomService(random)],
     [3, () => randomCloudGroup(random)],
     [5, () => nodesSelector(random)],
@@ -448,8 +447,8 @@ function prefixKeySelector(random: Random): PeerSelector {
 
 function randomCidrSelector(random: Random): PeerSelector {
   const outer = cidr(random.pick(PREFIXES));
-  const inside = PREFIXES.map(cidr).filter((c) => c.length > outer.length && cidrContainsIp(outer, c.ip));
-  const except = random.chance(55) && inside.length > 0 ? random.many(1, 2, () => random.pick(inside)) : [];
+  const inside = insideOf(outer);
+  const except = random.chance(65) && inside.length > 0 ? random.many(1, 2, () => random.pick(inside)) : [];
   return { kind: 'cidr', cidr: outer, except };
 }
 

@@ -15,6 +15,7 @@ import {
 
 /** The policy with only what a manifest can say; undefined when nothing is left. */
 export function expressible(policy: Policy): Policy | undefined {
+  if (policy.kind === 'NetworkPolicy') return undefined; // it came from a manifest
   const specs = policy.specs
     .map((spec) => ({ ...spec, rules: spec.rules.map(expressibleRule) }))
     .filter((spec) => spec.rules.length > 0);
