@@ -1,17 +1,19 @@
 /**
  * Mutants: things are broken on purpose, and what should notice is asked whether it does. A mutant that nobody
- * notices is a missing case. Cells of compiled tables, cells in the kernel's memory, and the C.
+ * notices is a missing case. Cells of compiled tables, cells in the kernel's memory, the compiler, and the C.
  *
- * Usage: node deploy/mutants.ts [--seed N] [--count N] [--only cells|arena|c] [--named TEXT]
+ * Usage: node deploy/mutants.ts [--seed N] [--count N] [--only cells|arena|policy|c] [--named TEXT]
  */
 import { parseArgs } from 'node:util';
 import { arenaMutants } from '../test/mutants/arena.ts';
 import { cMutants, staleMutations } from '../test/mutants/c.ts';
 import { cellMutants } from '../test/mutants/cells.ts';
+import { policyMutants, stalePolicyMutations } from '../test/mutants/policy.ts';
 
 const CELL_MUTANTS = 100;
 const ARENA_MUTANTS = 40;
 const C_MUTANTS = 60;
+const POLICY_MUTANTS = 1000;
 
 const { values } = parseArgs({
   options: {
@@ -37,6 +39,18 @@ if (isWanted('arena')) {
   const { made, byPackets, byReadBack, survivors } = await arenaMutants(count ?? ARENA_MUTANTS, seed);
   tell('cells in the kernel', made, survivors);
   console.log(`  ${byPackets} by packets, ${byReadBack} by reading back`);
+}
+if (isWanted('policy')) {
+  const stale = stalePolicyMutations();
+  for (const name of stale) console.log(`  no such place: ${name}`);
+  const { made, survivors } = await policyMutants({
+    count: count ?? POLICY_MUTANTS,
+    seed,
+    ...(values.named === undefined ? {} : { only: values.named }),
+    onResult: (line) => console.log(`  ${line}`),
+  });
+  tell('the compiler', made, survivors);
+  if (stale.length > 0) process.exitCode = 1;
 }
 if (isWanted('c')) {
   const stale = staleMutations();

@@ -151,6 +151,27 @@ function hostInput(rules: readonly Rule[], cidrs: readonly string[]): CompileInp
 
 const prefixesOf = (count: number) => Array.from({ length: count }, (_, i) => `10.${i >> 8}.${i & 255}.0/24`);
 
+test('compile – lists whose prefixes read alike when joined are two lists', (t) => {
+  const [one, other] = [
+    ['0.0.0.0/1', '60.0.0.0/8'],
+    ['0.0.0.0/16', '0.0.0.0/8'],
+  ] as const;
+  const compiled = compile(hostInput([ruleFor(0, one, 22), ruleFor(1, other, 23)], [...one, ...other]));
+  const verdict = (identity: number, port: number) =>
+    judge(compiled, 'host', 'ingress', (16777216 + identity) as Identity, 6, port).verdict;
+  t.deepEqual(
+    [verdict(1, 22), verdict(1, 23), verdict(3, 22), verdict(3, 23)],
+    ['allow', 'default-deny', 'allow', 'allow'],
+  );
+});
+
+test('compile – one rule of several that decide has the cell logged', (t) => {
+  const both =
+    policy('log: {value: watched}, ingress: [{fromEntities: [world]}]') +
+    policy('ingress: [{fromEntities: [world]}]', 'quiet');
+  t.true(compileWorld(world(both)).cellOf(flow('ingress', 'world', 'TCP:80')).log);
+});
+
 test('compile – a selector without requirements means everybody, those too that nobody knows', (t) => {
   const peers = {
     kind: 'list' as const,

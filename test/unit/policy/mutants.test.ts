@@ -2,6 +2,7 @@
 import test from 'ava';
 import { compile, EMPTY_NUMBERING, prefixIdentities } from '#policy';
 import { cellMutants } from '../../mutants/cells.ts';
+import { policyMutants, stalePolicyMutations } from '../../mutants/policy.ts';
 import { firstMiss, probesOf } from '../../mutants/probes.ts';
 import { flowText } from './compiled-world.ts';
 import { randomWorld } from './generate.ts';
@@ -32,4 +33,16 @@ test(`mutants – 100 seeded corruptions of compiled tables are all found (seed 
   const { found, survivors } = cellMutants(100, seed);
   t.deepEqual(survivors, []);
   t.is(found, 100);
+});
+
+test('mutants – every fault of the compiler’s table has its place in the sources', (t) => {
+  t.deepEqual(stalePolicyMutations(), []);
+});
+
+test(`mutants – two faults in the index of selectors are noticed (seed ${seed}; \`merlon mutants\`: all)`, async (t) => {
+  t.timeout(900_000, 'runs other tests');
+  const onResult = (line: string) => t.log(line.slice(0, 160));
+  const { made, survivors } = await policyMutants({ count: 2, seed, only: 'selector-index.ts', onResult });
+  t.is(made, 2);
+  t.deepEqual(survivors, []);
 });
