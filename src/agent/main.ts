@@ -79,7 +79,8 @@ export async function runAgent(options: AgentOptions): Promise<number> {
 
   checkPatterns(tables, config);
 
-  const log = new EventLog({ capacity: EVENTS_KEPT, firstSeq: await reserveSequence(stateDir) });
+  const firstSeq = await reserveSequence(stateDir, (err) => degraded.addError('STATE_WRITE', err));
+  const log = new EventLog({ capacity: EVENTS_KEPT, firstSeq });
   const datapath = stack.use(await openDatapath(options, config, tables, log, degraded, logger));
   adopted = datapath.attachments.pinned().map(({ ifindex }) => ifindex);
   beginMode(datapath, tables);

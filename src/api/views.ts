@@ -142,7 +142,7 @@ export interface IpView {
   readonly prefix: string;
   readonly identity: number;
   readonly labels: readonly string[];
-  /** `endpoint`, `node`, `policy`; `kernel`: only the kernel has it, and should not. */
+  /** `endpoint`, `node`, `local`: an address of this node; `policy`; `kernel`: only the kernel has it, and should not. */
   readonly source: string;
   /** Whether the kernel's map says the same; absent where there is nothing to hold. */
   readonly inKernel?: boolean;

@@ -64,9 +64,13 @@ export class Attachments {
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
   }
 
-  /** What this process has attached or adopted on a device. */
+  /** What this process has attached or adopted on a device and still hangs there. */
   on(ifindex: number): readonly Attached[] {
-    return [...this.#attached.values()].filter((a) => a.ifindex === ifindex);
+    const hooks = ['ingress', 'egress', 'xdp'] as const;
+    return hooks.flatMap((hook) => {
+      const attached = this.#attached.get(`${hook}_${ifindex}`);
+      return attached !== undefined && this.isAttached(ifindex, hook) ? [attached] : [];
+    });
   }
 
   /** Interfaces that pins are named for. */

@@ -202,6 +202,7 @@ export class Datapath implements AsyncDisposable {
       const others = [
         [this.endpoints.repair(), 'endpoints'],
         [this.devices.repair(), 'records of devices'],
+        [this.maps.repair(), 'pins of maps'],
         [this.addresses.repair(), 'addresses of the node'],
       ] as const;
       for (const [count, what] of others) if (count > 0) found.push(`${count} ${what}`);
@@ -229,8 +230,22 @@ export class Datapath implements AsyncDisposable {
     this.#upgrade.policyIsInPlace();
     if (applied.rejudge.some((identity) => this.ipcache.uses(identity))) this.#epochs.advance([], true);
     this.#settle();
-    this.#store.save();
+    this.#saveOrigins();
     return applied;
+  }
+
+  /** What is enforced is: a file that cannot be written costs the rules' names after the next start. */
+  #saveOrigins(): void {
+    try {
+      this.#store.save();
+      this.#opts.onOver?.('numbers of rules');
+    } catch (err) {
+      this.#opts.onProblem(
+        'numbers of rules',
+        'events and counters may not find their rules after a start',
+        err,
+      );
+    }
   }
 
   /** Tidies up after switches; one run at a time, begun anew when another switch came meanwhile. */

@@ -6,7 +6,7 @@
  * be given their space. Rings are maps of their own, `ring<n>@<layout>`.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync, unlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, unlinkSync } from 'node:fs';
 import { MerlonError } from '#kit/errors';
 import {
   closeFd,
@@ -115,6 +115,19 @@ export class DatapathMaps implements Disposable {
     let sum = 0;
     for (const { fd } of this.all()) sum += mapMemory(fd);
     return sum;
+  }
+
+  /** Pins maps again whose pin is gone: without it the next start would begin with an empty one. How many. */
+  repair(): number {
+    const paths = [
+      ...[...this.#maps.values()].map(
+        (map) => [map.fd, `${this.#root}/${mapPin(map.name as MapName)}`] as const,
+      ),
+      ...this.rings.map(({ fd, name }) => [fd, `${this.#root}/${name}@${MAPS.events.layout}`] as const),
+    ];
+    const missing = paths.filter(([, path]) => !existsSync(path));
+    for (const [fd, path] of missing) objPin(fd, path);
+    return missing.length;
   }
 
   /** Pinned maps that are none of these: of another layout. */

@@ -9,6 +9,7 @@ export type Topic =
   | 'contents of the kernel'
   | 'contents of failsafe'
   | 'reading back'
+  | 'numbers of rules'
   | 'tidying up'
   | 'grace periods'
   | 'event thread'

@@ -52,6 +52,7 @@ export async function writeAtomically(path: string, text: string): Promise<void>
       await folder.close();
     }
   } catch (cause) {
+    await rm(temporary, { force: true }).catch(() => {}); // the error that counts is the first
     throw new MerlonError('STATE_WRITE', `cannot write ${path}: ${errorMessage(cause)}`, { cause });
   }
 }

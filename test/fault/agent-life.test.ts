@@ -2,7 +2,8 @@
  * Whatever befalls the agent, no verdict changes: traffic of every kind runs through the event. And when it
  * goes for good, nothing of it stays. The world is that of test/netns/proof/bed.ts.
  */
-import { existsSync, readdirSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, readdirSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
@@ -258,6 +259,47 @@ test('life – killed in the middle of changes, again and again', async (t) => {
     await all.through(`start ${round}`, () => b.start());
   }
   await all.judge(t);
+});
+
+test('life – a state directory without room costs memory: policies go on changing, and a start enforces', async (t) => {
+  await using b = await make('lifefull');
+  const all = await traffic(b, KINDS);
+  const { stateDir } = b.dirs;
+  await b.agent.stop();
+  using mounted = new DisposableStack();
+  cpSync(stateDir, `${stateDir}.kept`, { recursive: true });
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'none', stateDir]);
+  mounted.defer(() => execFileSync('umount', ['--lazy', stateDir]));
+  cpSync(`${stateDir}.kept`, stateDir, { recursive: true });
+  t.throws(() => writeFileSync(join(stateDir, 'room'), new Uint8Array(1 << 20)), { code: 'ENOSPC' });
+  await all.through('start', () => b.start());
+  const told = async () => (await b.status()).degraded.filter(({ code }) => code === 'STATE_WRITE').length;
+  t.true((await told()) > 0, 'status says so');
+  const more = hostPolicy('more', { ingress: [{ fromEntities: ['all'], toPorts: ports('82/TCP') }] });
+  await b.node.serveTcp(82);
+  await all.through('a policy is added', () => b.apply({ 'more.yaml': [more] }));
+  for (const family of FAMILIES) t.is(await b.peer.probeTcp(address('node', family), 82), 'open');
+  t.regex(b.agent.said, /No space left|no space left|ENOSPC/);
+  await all.judge(t);
+});
+
+test('life – a link that somebody took away is missed in `devices`, and back after a reload', async (t) => {
+  await using b = await make('lifelink');
+  const device = (await b.status()).devices.find(({ kind, selected }) => kind === 'external' && selected);
+  if (device === undefined) return t.fail('no device is selected');
+  const find = async () => (await b.status()).devices.find(({ ifindex }) => ifindex === device.ifindex);
+  t.is((await find())?.unprotected, false);
+  unlinkSync(join(b.dirs.bpfRoot, 'links', `ingress_${device.ifindex}`));
+  const without = await find();
+  t.is(without?.hooks.length, device.hooks.length - 1);
+  t.is(without?.unprotected, true);
+  const { code } = await b.agent.merlon(['reload']);
+  t.is(code, 0);
+  const back = await until(async () => ((await find())?.unprotected === false ? true : undefined), {
+    ...limits,
+    what: 'programs on the device again',
+  });
+  t.true(back);
 });
 
 /** What the node looks like to itself, its sysctls included. */

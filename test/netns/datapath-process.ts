@@ -6,6 +6,7 @@
  *        node datapath-process.ts --uninstall BPF_ROOT  takes everything off, prints how many filters
  *        node datapath-process.ts --hooks IFINDEX    prints the programs at the device's tcx hooks
  */
+import { readdirSync, unlinkSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { openDatapath, uninstall } from '#datapath';
 import { ATTACH, closeFd, fdById, mapDelete, mapUpdate, progInfo, progQuery } from '#native';
@@ -168,6 +169,10 @@ const tamper: Record<string, () => void> = {
   'the node’s address': () => {
     mapDelete(datapath.maps.fd('local_addrs4'), Uint8Array.of(192, 0, 2, 1));
     mapUpdate(datapath.maps.fd('local_addrs4'), Uint8Array.of(10, 9, 8, 7), new Uint8Array(LOCAL_ADDR_SIZE));
+  },
+  'the pins of maps': () => {
+    for (const name of readdirSync(`${bpfRoot}/maps`))
+      if (/^(arena|ipcache_host4|ring0)@/.test(name)) unlinkSync(`${bpfRoot}/maps/${name}`);
   },
   'the mode': () => {
     const word = new DataView(datapath.maps.view('hostfw_control'));

@@ -27,7 +27,7 @@ export function deviceViews({ tables, datapath, reconcilers }: ViewContext): rea
       })),
       dropped: drops.get(row.ifindex) ?? 0,
       unprotected: row.selected
-        ? hooks.length === 0
+        ? !['ingress', 'egress'].every((side) => hooks.some(({ hook }) => hook.endsWith(side)))
         : isForgotten(row, tables.netdev.addresses.by('device', row.ifindex)),
     };
   });

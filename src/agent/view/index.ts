@@ -96,6 +96,8 @@ export class AgentView implements Parts {
     setOne(db, tables.settings, 'config', { config: after });
     beginMode(this.#context.datapath, tables);
     manifests.configure(manifestSettings(after));
+    // Who reloads has seen something wrong: what hangs where is looked at now, not in a minute.
+    this.#context.reconcilers.devices.requestPrune();
     const signal = AbortSignal.timeout(ENFORCE_TIMEOUT_MS);
     const { problems, state, message } = await manifests.reload({ signal });
     const [first] = problems;

@@ -1,5 +1,6 @@
 /** Addresses and identities: what the kernel's maps hold, beside what they should hold. */
 import type { IpView } from '#api';
+import { type IpcacheRow, RESERVED_IDENTITY } from '#model';
 import type { ViewContext } from './context.ts';
 import type { NumberNames } from './names.ts';
 
@@ -14,7 +15,7 @@ export function ipViews({ loop, datapath }: ViewContext, names: NumberNames): re
       prefix: row.prefix,
       identity: row.identity,
       labels: names.labels(row.identity),
-      source: row.isEndpoint ? 'endpoint' : row.isNode ? 'node' : 'policy',
+      source: sourceOf(row),
       inKernel: kernel === row.identity,
       ...(kernel === undefined ? {} : { kernelIdentity: kernel }),
     };
@@ -27,4 +28,11 @@ export function ipViews({ loop, datapath }: ViewContext, names: NumberNames): re
       return { prefix, identity, labels, source: 'kernel', inKernel: true, kernelIdentity: identity };
     }),
   ];
+}
+
+/** Who put the prefix there. */
+function sourceOf({ isEndpoint, isNode, identity }: IpcacheRow): IpView['source'] {
+  if (isEndpoint) return 'endpoint';
+  if (isNode) return 'node';
+  return identity === RESERVED_IDENTITY.host ? 'local' : 'policy';
 }

@@ -154,6 +154,8 @@ function foreignPrograms(datapath: Datapath, ifindex: number): readonly string[]
   }
 }
 
+const isOfNode = ({ selected, kind }: StatusView['devices'][number]): boolean => selected && kind !== 'pod';
+
 /** What a person asked for, or would expect, that is not happening. */
 function notEnforced(context: ViewContext, devices: StatusView['devices']): StatusView['notEnforced'] {
   const { tables, loop, datapath } = context;
@@ -171,6 +173,10 @@ function notEnforced(context: ViewContext, devices: StatusView['devices']): Stat
   if (values['hostfw.enabled'] === false && hostPolicies(context) > 0) {
     rows.push({ what: 'host policies', why: 'hostfw.enabled is false' });
   }
+  if (values['hostfw.enabled'] !== false && hostPolicies(context) > 0 && !devices.some(isOfNode)) {
+    const why = 'no device of the node is selected; `devices.patterns` names those to protect';
+    rows.push({ what: 'host policies', why });
+  }
   for (const family of ['ipv4', 'ipv6'] as const) {
     if (values[`enable-${family}`] !== false || values['hostfw.enabled'] === false) continue;
     const spelled = family.replace('ip', 'IP');
@@ -183,7 +189,9 @@ function notEnforced(context: ViewContext, devices: StatusView['devices']): Stat
   for (const device of devices.filter((d) => d.unprotected)) {
     rows.push({
       what: `device ${device.name}`,
-      why: device.selected ? 'no program is attached' : device.reason,
+      why: device.selected
+        ? 'its programs are not attached; `merlon reload` attaches them, else the next minute does'
+        : device.reason,
     });
   }
   return rows;

@@ -51,6 +51,9 @@ function render(view: ManifestsView, output: Output): string {
 
 /** `kind/namespace/name` as people say it: `CCNP deny-metadata`, `CNP default/rule1`. */
 function objectName(object: string): string {
+  // What cannot be read has no name: it is known by its place in the file.
+  const place = /^\/.*#(\d+)$/.exec(object);
+  if (place !== null) return `document ${place[1]}`;
   const [kind = '', namespace = '', name = ''] = object.split('/');
   return `${SHORT_KINDS[kind] ?? kind} ${namespace === '' ? '' : `${namespace}/`}${name}`;
 }
