@@ -83,22 +83,29 @@ export function conflictAmong(rules: readonly ResolvedRule[]): readonly string[]
   return undefined;
 }
 
+/** Whether some two of these exclude each other where they meet: mostly all are of kinds that never do. */
+export function mayConflict(rules: Iterable<Asked>): boolean {
+  const kinds = new Map<string, Asked>();
+  for (const rule of rules) if (isAsking(rule)) kinds.set(kindOf(rule), rule);
+  const all = [...kinds.values()];
+  return all.some((a, i) => all.slice(i + 1).some((b) => areInConflict(a, b)));
+}
+
+/** What of a rule can contradict others. */
+type Asked = Pick<ResolvedRule, 'verdict' | 'proxy' | 'auth'>;
+
 /** Whether the rule says anything that another can contradict. */
-export function isAsking({
-  verdict,
-  proxy,
-  auth,
-}: Pick<ResolvedRule, 'verdict' | 'proxy' | 'auth'>): boolean {
+export function isAsking({ verdict, proxy, auth }: Asked): boolean {
   return verdict === 'allow' && (proxy !== undefined || auth !== undefined);
 }
 
-function areInConflict(a: ResolvedRule, b: ResolvedRule): boolean {
+function areInConflict(a: Asked, b: Asked): boolean {
   if (a.auth !== undefined && b.auth !== undefined && a.auth !== b.auth) return true;
   return a.proxy !== undefined && b.proxy !== undefined && cannotMerge(a.proxy, b.proxy);
 }
 
 /** Rules of one kind contradict the same others, and never one another. */
-function kindOf({ proxy, auth }: ResolvedRule): string {
+function kindOf({ proxy, auth }: Asked): string {
   if (proxy === undefined) return JSON.stringify([auth]);
   const { serverNames, l7, terminatingTLS, originatingTLS, listener } = proxy;
   const hasNames = serverNames.length > 0;

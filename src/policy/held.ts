@@ -4,7 +4,7 @@
  */
 import { compareText } from '#kit/order';
 import { NO_FACTS, type Policy, type Rule } from '#model';
-import { conflictAmong, isAsking } from './conflict.ts';
+import { conflictAmong, isAsking, mayConflict } from './conflict.ts';
 import { compareRules } from './decide.ts';
 import { expandPolicies } from './expand.ts';
 import { egressPorts, NO_NAMED_PORTS, portsOfSubject } from './named-ports.ts';
@@ -27,7 +27,7 @@ export function conflictsOf(input: SubjectInput): ReadonlyMap<SubjectId, readonl
   const { enforcement, hostFirewall } = input.config;
   if (enforcement === 'never') return found;
   const asking = input.policies.map(askingPart).filter((policy) => policy !== undefined);
-  if (asking.length === 0) return found;
+  if (!mayConflict(asking.flatMap(({ specs }) => specs.flatMap(({ rules }) => rules)))) return found;
   const policies = expandPolicies(asking, input.facts ?? NO_FACTS);
   const selected = selectedSpecs({ ...input, policies });
   const egress = egressPorts(input.endpoints);
