@@ -35,6 +35,13 @@ function memoryOf(pid: number, field: string): number {
   return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? Number.NaN) * 1024;
 }
 
+/** Processor time of all threads; the kernel counts in hundredths of a second. */
+function cpuMsOf(pid: number): number {
+  const [, user = 0, system = 0] =
+    /\) \S(?: \S+){10} (\d+) (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? [];
+  return 10 * (Number(user) + Number(system));
+}
+
 const policyOf = (port: number) => `apiVersion: cilium.io/v2
 kind: CiliumClusterwideNetworkPolicy
 metadata: { name: node }
@@ -76,6 +83,39 @@ async function timeToEnforce(agent: LabAgent): Promise<number[]> {
   return times;
 }
 
+/** So many policies of the host, each with a prefix and a port of its own. */
+const POLICIES = 250;
+
+const oneOfMany = (i: number, round: number) => `apiVersion: cilium.io/v2
+kind: CiliumClusterwideNetworkPolicy
+metadata: { name: many-${i} }
+spec:
+  nodeSelector: {}
+  ingress:
+  - fromCIDR: [10.${i}.${round}.0/24]
+    toPorts: [{ ports: [{ port: "${2000 + i}", protocol: TCP }] }]
+`;
+
+/** Milliseconds from the last of many files until the last switch, when all of them rule; quiet time off. */
+async function timeToEnforceMany(agent: LabAgent, round: number): Promise<number> {
+  const control = rulesetsOf(agent.host);
+  const files = Array.from({ length: POLICIES }, (_, i) => [`many-${i}.yaml`, oneOfMany(i, round)] as const);
+  let seen = control[0];
+  let switchedMs = Number.NaN;
+  await writeManifests(agent.host, Object.fromEntries(files));
+  const start = performance.now();
+  while (Number.isNaN(switchedMs) || performance.now() - start - switchedMs < 2 * QUIET_MS) {
+    if (performance.now() - start > PATIENCE_MS) throw new Error(`they were not enforced\n${agent.said}`);
+    if (control[0] !== seen) switchedMs = performance.now() - start;
+    seen = control[0];
+    await turn();
+  }
+  const { stdout } = await agent.merlon(['bpf', 'policy', 'get', 'host', '-o', 'json']);
+  const missing = files.findIndex((_, i) => !stdout.includes(`many-${i}/`));
+  if (missing >= 0) throw new Error(`many-${missing} does not rule\n${stdout.slice(0, 2000)}`);
+  return switchedMs - QUIET_MS;
+}
+
 async function startTimes(agent: LabAgent, args: readonly string[]): Promise<number> {
   const times: number[] = [];
   for (let i = 0; i <= STARTS; i++) {
@@ -108,6 +148,10 @@ await using agent = await startAgent(net.hosts.node, {
 });
 const begun = performance.now();
 const enforced = await timeToEnforce(agent);
+const many: number[] = [];
+const cpuBefore = cpuMsOf(agent.pid);
+for (let round = 0; round < STARTS; round++) many.push(await timeToEnforceMany(agent, round));
+const manyCpu = (cpuMsOf(agent.pid) - cpuBefore) / STARTS;
 await sleep(Math.max(0, IDLE_MS - (performance.now() - begun)));
 const p = (share: number) =>
   enforced.toSorted((a, b) => a - b)[Math.min(enforced.length - 1, Math.floor(share * enforced.length))] ??
@@ -130,6 +174,19 @@ const lines: Figure[] = [
   },
   { name: 'enforced_p50', value: p(0.5), unit: 'ms', target: 50, of },
   { name: 'enforced_max', value: p(1), unit: 'ms', of },
+  {
+    name: `enforced_${POLICIES}_policies`,
+    value: median(many),
+    unit: 'ms',
+    target: 600,
+    of: `all at once in files of their own, until the last rules; beyond the quiet time; slowest ${Math.max(...many).toFixed(0)} ms`,
+  },
+  {
+    name: `enforced_${POLICIES}_cpu`,
+    value: manyCpu,
+    unit: 'ms',
+    of: 'of the agent, all threads, what comes after included',
+  },
   { name: 'cli_version', value: await startTimes(agent, ['version']), unit: 'ms', of: 'merlon version' },
   {
     name: 'cli_status',
