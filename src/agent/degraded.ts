@@ -65,7 +65,9 @@ export class Degraded {
     else this.add(error, source);
   }
 
-  #set(topic: string, entry: DegradedEntry): void {
+  #set(topic: string, given: DegradedEntry): void {
+    // A parser quotes what it met, line breaks included; each entry is one line.
+    const entry = { ...given, message: given.message.replaceAll(/\s+/g, ' ') };
     if (this.#entries.get(topic)?.message !== entry.message) this.#logger.warn({ ...entry }, 'degraded');
     this.#entries.delete(topic);
     this.#entries.set(topic, entry);

@@ -38,7 +38,8 @@ export async function uninstall(options: UninstallOptions): Promise<UninstallRep
     endpoints = await removeEndpoints(stateDir);
     await restoreSysctls(stateDir, () => {});
   }
+  const stateRemoved = purge && existsSync(stateDir);
   if (purge) rmSync(stateDir, { recursive: true, force: true });
   rmSync(runDir, { recursive: true, force: true });
-  return { ...datapath, endpoints, stateRemoved: purge };
+  return { ...datapath, endpoints, stateRemoved };
 }

@@ -11,10 +11,13 @@ export const run: Run = async (context, _args, options) => {
     keepEnforcing: options['keepEnforcing'] === true,
     purge: options['purge'] === true,
   });
-  const { links, filters, pins, endpoints } = report;
-  await context.output.value(report, () =>
-    links + filters + pins + endpoints === 0
-      ? 'nothing of merlon was there\n'
-      : `removed ${links} links, ${filters} filters, ${pins} pins, ${endpoints} endpoint devices\n`,
-  );
+  const { links, filters, pins, endpoints, stateRemoved } = report;
+  await context.output.value(report, () => {
+    const state = stateRemoved ? ', and the state' : '';
+    if (links + filters + pins + endpoints > 0)
+      return `removed ${links} links, ${filters} filters, ${pins} pins, ${endpoints} endpoint devices${state}\n`;
+    return stateRemoved
+      ? 'nothing of merlon was in the kernel; removed the state\n'
+      : 'nothing of merlon was there\n';
+  });
 };

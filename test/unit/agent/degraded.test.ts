@@ -45,3 +45,11 @@ test('Degraded – what is said again is logged once, and of very much the lates
   t.is(degraded.list().length, 64);
   t.is(degraded.list().at(-1)?.message, 'number 99');
 });
+
+test('Degraded – an entry is one line, whatever a parser quotes', (t) => {
+  const { degraded } = bed();
+  degraded.problem('STATE_CORRUPT', 'a file is unreadable', new Error('"garbage\n  " is not JSON'));
+  t.deepEqual(degraded.list(), [
+    { code: 'STATE_CORRUPT', message: 'a file is unreadable: "garbage " is not JSON' },
+  ]);
+});
