@@ -7,6 +7,7 @@ import { parse, stringify } from 'yaml';
 import { type Label, labelSet } from '#kit/labels';
 import { type NodeRow, podLabels, type PolicyConfig, STANDALONE_POLICY_CONFIG } from '#model';
 import { parsePolicies } from '#model/parse';
+import type { World } from '#oracle';
 import {
   canonicalDump,
   compile,
@@ -36,23 +37,26 @@ interface GoldenWorld {
   readonly policies?: readonly unknown[];
 }
 
-/** The `.ok` of an `.in.yaml`. */
-export function policyGolden(text: string): string {
+/** What an `.in.yaml` describes. */
+export function goldenWorld(text: string): World {
   const world = parse(text) as GoldenWorld;
   const config = { ...STANDALONE_POLICY_CONFIG, ...world.config };
-  const policies = (world.policies ?? []).flatMap((object) => parsePolicies(stringify(object)));
   const [own, ...others] = world.nodes ?? [];
-  const endpoints = (world.endpoints ?? []).map((endpoint, i) => endpointOf(endpoint, i + 1, world, config));
-  const prefixes = prefixIdentities({
-    policies,
-    nodes: others.map(nodeRow),
-    endpoints,
-    localAddresses: own?.ips ?? [],
+  return {
     config,
-    numbering: EMPTY_NUMBERING,
-  });
-  const nodeLabels = labelSet(labelsOf('node', own?.labels));
-  const compiled = compile({ policies, identities: prefixes.identities, endpoints, nodeLabels, config });
+    policies: (world.policies ?? []).flatMap((object) => parsePolicies(stringify(object))),
+    nodes: others.map(nodeRow),
+    endpoints: (world.endpoints ?? []).map((endpoint, i) => endpointOf(endpoint, i + 1, world, config)),
+    localAddresses: own?.ips ?? [],
+    nodeLabels: labelSet(labelsOf('node', own?.labels)),
+  };
+}
+
+/** The `.ok` of an `.in.yaml`. */
+export function policyGolden(text: string): string {
+  const world = goldenWorld(text);
+  const prefixes = prefixIdentities({ ...world, numbering: EMPTY_NUMBERING });
+  const compiled = compile({ ...world, identities: prefixes.identities });
   const sets = new Map(prefixes.identities.map((row) => [row.id, row.labels]));
   const ipcache = prefixes.ipcache.map((row) => `  ${row.prefix} ${sets.get(row.identity)?.key ?? '?'}`);
   return `ipcache\n${ipcache.join('\n')}\n${canonicalDump(compiled, (id) => sets.get(id))}`;

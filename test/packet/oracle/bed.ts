@@ -10,7 +10,7 @@ import { type Datapath, EVENT_SLOT_BYTES, openDatapath, uninstall } from '#datap
 import { until } from '#kit/async';
 import { parseCidrOrIp } from '#kit/ip';
 import { type Host, topology } from '#lab';
-import { type DeviceRow, type EndpointRow, type Identity, RESERVED_IDENTITY } from '#model';
+import { type DeviceRow, type EndpointRow, type Identity, type IdentityRow, RESERVED_IDENTITY } from '#model';
 import type { Flow, World } from '#oracle';
 import {
   type CompiledPolicy,
@@ -82,6 +82,8 @@ export class Bed implements AsyncDisposable {
   /** What is enforced now. */
   compiled: CompiledPolicy | undefined;
   #cellOf: CompiledWorld['cellOf'] | undefined;
+  /** Of the world that is enforced. */
+  identities: readonly IdentityRow[] = [];
 
   private constructor(
     datapath: Datapath,
@@ -174,6 +176,7 @@ export class Bed implements AsyncDisposable {
     const { datapath } = this;
     const wanted = prefixIdentities({ ...world, numbering: this.#numbering });
     this.#numbering = wanted.numbering;
+    this.identities = wanted.identities;
     const { host = [], endpoints = [] } = world.audit ?? {};
     // Of both directions it is a mode of the node.
     const hostAudit = host.length === 2 ? [] : host;
