@@ -323,6 +323,17 @@ struct {
 	__type(value, struct flow_scratch);
 } flow_scratch SEC(".maps");
 
+/*
+ * Programs that go on where a hook's own ends, by enum stage. One a load, filled before the first program of
+ * that load hangs anywhere, never changed: old programs keep to their own until they are replaced.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, STAGES);
+	__type(key, __u32);
+	__type(value, __u32);
+} stages SEC(".maps");
+
 /* Whose pins these are. Agent. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

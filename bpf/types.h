@@ -370,6 +370,20 @@ struct failsafe_entry {
 	__u8 pad;
 };
 
+/* ---- Stages ---- */
+
+/*
+ * Programs that go on, by tail call, with what a hook's own program does not settle: `stage_<name>`, at this
+ * index of the map `stages`. What is known of the packet waits in this CPU's packet_scratch.
+ */
+enum stage {
+	STAGE_PARSE = 0,  /* frames of a rare kind */
+	STAGE_RELATE = 1, /* fragments and ICMP errors: what they belong to */
+	STAGE_DECIDE = 2, /* whose packet it is, its record, the judgement */
+	STAGE_REPORT = 3, /* events */
+};
+#define STAGES 4
+
 /* ---- Flow records ---- */
 
 /*

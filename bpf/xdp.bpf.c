@@ -19,9 +19,11 @@ __noinline int parse_xdp(struct xdp_md *ctx, struct packet *pkt)
 	return pkt ? parse_frame(ctx, pkt, true) : -DROP_INTERNAL;
 }
 
-static __always_inline int drop_early(const struct packet *pkt, int reason)
+__noinline int drop_early(const struct packet *pkt, int reason)
 {
-	drop(pkt, reason);
+	if (!pkt)
+		return XDP_DROP;
+	drop(pkt, SUBJECT_HOST, reason);
 	return XDP_DROP;
 }
 

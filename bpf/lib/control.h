@@ -77,6 +77,14 @@ static __always_inline void subject_host(struct subject *subject)
 	subject_take(subject, set, index, resolved % HOST_SLOTS, resolved >> 8);
 }
 
+/* The same, where a call does not count. */
+__noinline int subject_add_host(struct subject *subject)
+{
+	if (subject)
+		subject_host(subject);
+	return 0;
+}
+
 /* A pod as a subject: its rule set switches by a word of its own, unguarded. */
 static __always_inline void subject_pod(struct subject *subject, const struct endpoint *endpoint)
 {
@@ -108,7 +116,7 @@ static __always_inline bool subject_is_selected(const struct subject *subject, _
 /* The direction of a subject's judgement: the owner of the hook sees `dir`, the other one its reverse. */
 static __always_inline __u32 subject_dir(const struct packet *pkt, __u32 subject)
 {
-	return (subject == pkt->owner ? pkt->dir : !pkt->dir) & 1;
+	return (pkt->dir ^ pkt->owner ^ subject) & 1; /* no branch for the verifier to follow */
 }
 
 static __always_inline struct live_state *live_get(void)

@@ -40,6 +40,33 @@ static __always_inline bool end6_is_behind(const union address *a, __be16 a_port
 	return bpf_ntohs(a_port) > bpf_ntohs(b_port);
 }
 
+/*
+ * Keys are written in words of eight bytes: the lookup reads them so, and a processor that has to gather such a
+ * word from shorter stores waits for them.
+ */
+static __always_inline void key4_set(struct flow4_key *key, bool swapped, __be32 source,
+				     __be32 target, __u32 ports, __u8 proto)
+{
+	__u64 *word = (__u64 *)key;
+
+	word[0] = swapped ? target | (__u64)source << 32 : source | (__u64)target << 32;
+	word[1] = (swapped ? ports << 16 | ports >> 16 : ports) | (__u64)proto << 32;
+}
+
+static __always_inline void key6_set(struct flow6_key *key, bool swapped,
+				     const union address *source, const union address *target,
+				     __u32 ports, __u8 proto)
+{
+	union address *end = (union address *)key->addr;
+
+	end[0] = swapped ? *target : *source;
+	end[1] = swapped ? *source : *target;
+	*(__u64 *)key->port = (swapped ? ports << 16 | ports >> 16 : ports) | (__u64)proto << 32;
+}
+_Static_assert(FLOW_PLAIN == 0 && offsetof(struct flow4_key, port) == 8 &&
+		       offsetof(struct flow6_key, port) == 32,
+	       "kind and zone are zero, ports stand at a word");
+
 static __always_inline struct flow_scratch *scratch_get(void)
 {
 	__u32 zero = 0;
@@ -56,34 +83,19 @@ __noinline int key_make(const struct packet *pkt)
 	struct flow_scratch *scratch = scratch_get();
 	const union address *low, *high;
 	bool swapped;
+	__u32 ports;
 
 	if (!pkt || !scratch)
 		return 0;
 	low = &pkt->saddr;
 	high = &pkt->daddr;
+	ports = pkt->sport | (__u32)pkt->dport << 16;
 	if (pkt->family == 4) {
-		struct flow4_key *key = &scratch->key4;
-
 		swapped = end4_is_behind(low->w[3], pkt->sport, high->w[3], pkt->dport);
-		key->addr[0] = swapped ? high->w[3] : low->w[3];
-		key->addr[1] = swapped ? low->w[3] : high->w[3];
-		key->port[0] = swapped ? pkt->dport : pkt->sport;
-		key->port[1] = swapped ? pkt->sport : pkt->dport;
-		key->proto = pkt->proto;
-		key->kind = FLOW_PLAIN;
-		key->zone = 0;
+		key4_set(&scratch->key4, swapped, low->w[3], high->w[3], ports, pkt->proto);
 	} else {
-		struct flow6_key *key = &scratch->key6;
-		union address *end = (union address *)key->addr;
-
 		swapped = end6_is_behind(low, pkt->sport, high, pkt->dport);
-		end[0] = swapped ? *high : *low;
-		end[1] = swapped ? *low : *high;
-		key->port[0] = swapped ? pkt->dport : pkt->sport;
-		key->port[1] = swapped ? pkt->sport : pkt->dport;
-		key->proto = pkt->proto;
-		key->kind = FLOW_PLAIN;
-		key->zone = 0;
+		key6_set(&scratch->key6, swapped, low, high, ports, pkt->proto);
 	}
 	scratch->swapped = swapped;
 	return swapped;
@@ -169,9 +181,10 @@ static __always_inline bool stamp_is_current(const struct stamp *stamp, __u32 ge
 }
 
 /* Counts the packet; `is_reply` says for which side. */
-static __always_inline void flow_count(struct flow *flow, const struct packet *pkt, bool is_reply,
+static __always_inline void flow_count(struct flow *flow, const struct packet *pkt, __u32 is_reply,
 				       __u32 now)
 {
+	BOUND_TO_BIT(is_reply);
 	/* Plain adds: two CPUs on one flow may lose a packet of the count, never a verdict. */
 	flow->packets[is_reply] += pkt->segments;
 	flow->bytes[is_reply] += pkt->length;
@@ -221,21 +234,17 @@ static __always_inline void flow_store_verdict(struct flow *flow, const struct p
 __noinline int flow_write(struct flow *flow, const struct packet *pkt, __u32 is_reply)
 {
 	struct flow_scratch *scratch = scratch_get();
-	bool swapped;
 	__u32 now = now_seconds();
 	__u16 flags;
 
 	if (!flow || !pkt || !scratch)
 		return 0;
-	swapped = scratch->swapped;
-	flow->verdict[0] = VERDICT_NONE;
-	flow->verdict[1] = VERDICT_NONE;
-	flow->verdict[2] = VERDICT_NONE;
-	flow->stamp[0].generation = 0;
-	flow->stamp[1].generation = 0;
-	flow->stamp[2].generation = 0;
+	BOUND_TO_BIT(is_reply);
+	__builtin_memset(flow->verdict, 0, sizeof(flow->verdict));
+	__builtin_memset(flow->stamp, 0, sizeof(flow->stamp));
+	__builtin_memset(flow->last_report, 0, sizeof(*flow) - offsetof(struct flow, last_report));
 
-	flags = swapped != (is_reply != 0) ? FLOW_INITIATOR : 0;
+	flags = (scratch->swapped ^ is_reply) & FLOW_INITIATOR;
 	flags = flow_flags_next(flags, pkt, is_reply);
 	if (pkt->flags & PKT_SOCKET)
 		flags |= FLOW_SEEDED | FLOW_PROVEN;
@@ -246,31 +255,21 @@ __noinline int flow_write(struct flow *flow, const struct packet *pkt, __u32 is_
 	flow->flags = flags;
 	flow->last_seen = now;
 	flow->created = now;
-	flow->last_report[0] = 0;
-	flow->last_report[1] = 0;
-	flow->bytes[0] = 0;
-	flow->bytes[1] = 0;
-	flow->packets[0] = 0;
-	flow->packets[1] = 0;
-	flow->identity[0] = is_reply ? pkt->dst_identity : pkt->src_identity;
-	flow->identity[1] = is_reply ? pkt->src_identity : pkt->dst_identity;
-	flow->origin[0] = 0;
-	flow->origin[1] = 0;
-	flow->origin[2] = 0;
-	flow->rs_port[0] = 0;
-	flow->rs_port[1] = 0;
-	flow->svc_id = 0;
+	BOUND_TO_BIT(is_reply);
+	flow->identity[is_reply] = pkt->src_identity;
+	flow->identity[is_reply ^ 1] = pkt->dst_identity;
 	flow->number = pkt->flow;
 	flow_count(flow, pkt, is_reply, now);
 	for (__u32 i = 0; i < SUBJECTS; i++) {
 		if (pkt->subject[i].flags & SUBJECT_PRESENT)
-			flow_store_verdict(flow, pkt, i, subject_dir(pkt, i) ^ (is_reply & 1));
+			flow_store_verdict(flow, pkt, i, subject_dir(pkt, i) ^ is_reply);
 	}
 	return 0;
 }
 
 #define EEXIST 17
 #define EBUSY 16
+#define INSERT_TRIES 2 /* a bucket may be busy under another's hands (HF-3.9) */
 
 /* Says that a table has entries; the line stays clean where that is known. */
 #define TABLE_USE(use)                      \
@@ -279,57 +278,47 @@ __noinline int flow_write(struct flow *flow, const struct packet *pkt, __u32 is_
 			(use) = TABLE_USED; \
 	} while (0)
 
-/* Inserts the record in the scratch room; a table that is full or busy sends it to the overflow table.
- * 0, 1 = the key is taken, negative = nowhere. */
-#define FLOW_STORE(map, overflow, key, value, family_index)                        \
-	({                                                                         \
-		int __rc = bpf_map_update_elem(map, key, value, BPF_NOEXIST);      \
-		if (__rc == -EBUSY)                                                \
-			__rc = bpf_map_update_elem(map, key, value, BPF_NOEXIST);  \
-		if (__rc && __rc != -EEXIST) {                                     \
-			count(STAT_CT_INSERT_FAILED, 1);                           \
-			__rc = bpf_map_update_elem(overflow, key, value, BPF_ANY); \
-			if (!__rc)                                                 \
-				TABLE_USE(state->overflow_used[family_index]);     \
-		}                                                                  \
-		__rc == -EEXIST ? 1 : __rc;                                        \
-	})
-
-static __always_inline int flow_insert4(const struct packet *pkt, struct flow_scratch *scratch,
-					struct live_state *state, __u32 home)
+/*
+ * Puts the record in this CPU's room into a table; one that is full or busy sends it to the overflow table.
+ * 0, 1 = the key is taken, negative = nowhere.
+ */
+__noinline int flow_insert(const struct packet *pkt, __u32 home)
 {
-	struct flow4_key *key = &scratch->key4;
+	struct flow_scratch *scratch = scratch_get();
+	struct live_state *state = live_get();
+	bool is_tcp, is_v6;
+	int rc = -EBUSY;
+	void *map;
 
+	if (!pkt || !scratch || !state)
+		return -1;
+	is_tcp = pkt->proto == IPPROTO_TCP;
+	is_v6 = pkt->family != 4;
 	if (home == HOME_UNPROVEN) {
-		TABLE_USE(state->unproven_used[0]);
-		return bpf_map_update_elem(&unproven4, key, &scratch->unproven, BPF_ANY);
+		TABLE_USE(state->unproven_used[is_v6]);
+		if (is_v6)
+			return bpf_map_update_elem(&unproven6, &scratch->key6, &scratch->unproven,
+						   BPF_ANY);
+		return bpf_map_update_elem(&unproven4, &scratch->key4, &scratch->unproven, BPF_ANY);
 	}
 	__builtin_memset(&scratch->value4.extra, 0, sizeof(scratch->value4.extra));
-	if (home == HOME_OVERFLOW) {
-		TABLE_USE(state->overflow_used[0]);
-		return bpf_map_update_elem(&overflow4, key, &scratch->value4, BPF_ANY);
+	if (home == HOME_MAIN) {
+		map = is_v6    ? is_tcp ? (void *)&flow_tcp6 : (void *)&flow_any6
+		      : is_tcp ? (void *)&flow_tcp4
+			       : (void *)&flow_any4;
+#pragma clang loop unroll(disable)
+		for (int i = 0; i < INSERT_TRIES && rc == -EBUSY; i++)
+			rc = bpf_map_update_elem(map, &scratch->key4, &scratch->value4,
+						 BPF_NOEXIST);
+		if (!rc || rc == -EEXIST)
+			return rc != 0;
+		count(STAT_CT_INSERT_FAILED, 1);
 	}
-	if (pkt->proto == IPPROTO_TCP)
-		return FLOW_STORE(&flow_tcp4, &overflow4, key, &scratch->value4, 0);
-	return FLOW_STORE(&flow_any4, &overflow4, key, &scratch->value4, 0);
-}
-
-static __always_inline int flow_insert6(const struct packet *pkt, struct flow_scratch *scratch,
-					struct live_state *state, __u32 home)
-{
-	struct flow6_key *key = &scratch->key6;
-
-	if (home == HOME_UNPROVEN) {
-		TABLE_USE(state->unproven_used[1]);
-		return bpf_map_update_elem(&unproven6, key, &scratch->unproven, BPF_ANY);
-	}
-	if (home == HOME_OVERFLOW) {
-		TABLE_USE(state->overflow_used[1]);
-		return bpf_map_update_elem(&overflow6, key, &scratch->value4.flow, BPF_ANY);
-	}
-	if (pkt->proto == IPPROTO_TCP)
-		return FLOW_STORE(&flow_tcp6, &overflow6, key, &scratch->value4.flow, 1);
-	return FLOW_STORE(&flow_any6, &overflow6, key, &scratch->value4.flow, 1);
+	map = is_v6 ? (void *)&overflow6 : (void *)&overflow4;
+	rc = bpf_map_update_elem(map, &scratch->key4, &scratch->value4, BPF_ANY);
+	if (!rc)
+		TABLE_USE(state->overflow_used[is_v6]);
+	return rc;
 }
 
 /* A number for a record: of this CPU, then the CPU; never 0. */
@@ -339,13 +328,12 @@ static __always_inline __u32 flow_number(struct flow_scratch *scratch)
 	return (scratch->number << 8 | (bpf_get_smp_processor_id() & 0xff)) ?: 1;
 }
 
-/* A new record of this packet's connection in `home`; what does not fit overflows. Negative: nowhere. */
-__noinline int flow_create(struct packet *pkt, __u32 is_reply, __u32 home)
+/* A new record of this packet's connection in `home`. As flow_insert. */
+static __always_inline int flow_create(struct packet *pkt, __u32 is_reply, __u32 home)
 {
 	struct flow_scratch *scratch = scratch_get();
-	struct live_state *state = live_get();
 
-	if (!pkt || !scratch || !state)
+	if (!scratch)
 		return -1;
 	pkt->flow = flow_number(scratch);
 	flow_write(&scratch->value4.flow, pkt, is_reply);
@@ -353,9 +341,7 @@ __noinline int flow_create(struct packet *pkt, __u32 is_reply, __u32 home)
 		scratch->unproven.resp_first = pkt->resp_first;
 		scratch->unproven.resp_end = pkt->resp_end;
 	}
-	if (pkt->family == 4)
-		return flow_insert4(pkt, scratch, state, home);
-	return flow_insert6(pkt, scratch, state, home);
+	return flow_insert(pkt, home);
 }
 
 #endif

@@ -98,11 +98,13 @@ static __always_inline void event_withhold(struct event_limit *limit, __u32 reas
 }
 
 /* Does user space want it, and is there a token? If not, that is counted. */
-static __always_inline bool event_is_due(struct event_limit *limit, __u32 type, __u32 reason)
+static __always_inline bool event_is_due(__u32 type, __u32 reason)
 {
+	__u32 ring = event_ring();
+	struct event_limit *limit = bpf_map_lookup_elem(&event_limits, &ring);
 	struct live_state *state = live_get();
 
-	if (!state)
+	if (!state || !limit)
 		return false;
 	if (state->interest & 1U << (type & 0xf) &&
 	    bucket_take(&limit->full_at, cfg_event_rate, cfg_event_burst))
@@ -164,7 +166,7 @@ static __always_inline bool drop_is_repeated(const struct packet *pkt, struct ev
 }
 
 /* Writes the record, unless it would tell of a refusal what the last one told; `what` = event type << 8 | drop reason. */
-__noinline int event_write(const struct packet *pkt, __u32 subject, __u32 what)
+static __always_inline void event_write(const struct packet *pkt, __u32 subject, __u32 what)
 {
 	__u32 type = (what >> 8) & 0xf, reason = what & 0xff;
 	__u32 ring_index = event_ring(), sent_key = STAT_EVENT_SENT;
@@ -176,12 +178,12 @@ __noinline int event_write(const struct packet *pkt, __u32 subject, __u32 what)
 	__u32 generation;
 	__u8 flags;
 
-	if (!pkt || !limit || !sent || subject >= SUBJECTS)
-		return 0;
+	if (!limit || !sent)
+		return;
 	if (reason && cfg_drop_window && drop_is_repeated(pkt, limit, subject, type, reason)) {
 		limit->full_at -= cfg_hz; /* the token was not needed */
 		count(STAT_EVENT_SUPPRESSED, 1);
-		return 0;
+		return;
 	}
 	BOUND_TO_BIT(subject);
 	/* Read while the bound is fresh: verifiers before 6.3 forget it once the index is spilled. */
@@ -191,7 +193,7 @@ __noinline int event_write(const struct packet *pkt, __u32 subject, __u32 what)
 	event = ring ? event_reserve(ring, pkt) : NULL;
 	if (!event) {
 		count(STAT_EVENT_LOST, 1);
-		return 0;
+		return;
 	}
 	event->version = EVENT_VERSION | type << 4;
 	event->reason = reason;
@@ -206,17 +208,13 @@ __noinline int event_write(const struct packet *pkt, __u32 subject, __u32 what)
 	*sent += 1;
 	/* Readers also poll by a timer: one wake-up for many records. */
 	bpf_ringbuf_submit(event, *sent % EVENTS_A_WAKEUP ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP);
-	return 0;
 }
 
 /* Says of `subject` that something happened. Never fails the packet's path. */
 static __always_inline void event_emit(const struct packet *pkt, __u32 subject, __u32 type,
 				       __u32 reason)
 {
-	__u32 ring = event_ring();
-	struct event_limit *limit = bpf_map_lookup_elem(&event_limits, &ring);
-
-	if (limit && event_is_due(limit, type, reason))
+	if (event_is_due(type, reason))
 		event_write(pkt, subject, type << 8 | reason);
 }
 
@@ -232,40 +230,15 @@ static __always_inline void refusal_count(const struct packet *pkt, __u32 reason
 	counter->bytes += pkt->length;
 }
 
-/* Counts the packet for each subject whose audit let it pass. */
-__noinline int audited_count(const struct packet *pkt)
-{
-	if (!pkt)
-		return 0;
-	for (__u32 i = 0; i < SUBJECTS; i++) {
-		if (pkt->judged[i].audited)
-			refusal_count(pkt, pkt->judged[i].audited & 0x7f);
-	}
-	return 0;
-}
-
 /*
  * The only way to refuse a packet: counts the reason on its device and reports it, so that no drop is
  * silent. `subject` is whose judgement refused.
  */
-static __always_inline int drop_now(const struct packet *pkt, __u32 subject, __u32 reason)
+static __always_inline int drop(const struct packet *pkt, __u32 subject, __u32 reason)
 {
 	refusal_count(pkt, reason);
 	event_emit(pkt, subject, EVENT_DROP, reason & 0xff);
 	return TC_ACT_SHOT;
-}
-
-/* As drop_now, where a call does not count. */
-__noinline int drop_for(const struct packet *pkt, __u32 subject, __u32 reason)
-{
-	if (!pkt)
-		return TC_ACT_SHOT;
-	return drop_now(pkt, subject, reason);
-}
-
-static __always_inline int drop(const struct packet *pkt, enum drop_reason reason)
-{
-	return drop_for(pkt, pkt->owner, reason);
 }
 
 /* Lets the packet pass, by a path that is counted. */

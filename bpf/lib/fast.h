@@ -45,7 +45,7 @@ static __always_inline bool fast_l4(__u8 proto, void *l4, void *end, __u32 size)
 static __always_inline void fast_find4(struct fast *fast, void *l3, void *end, __u32 room,
 				       __u32 dir, const struct endpoint *sender)
 {
-	struct flow4_key key = {};
+	struct flow4_key key;
 	struct iphdr *ip = l3;
 	__be16 *port = (void *)(ip + 1);
 	__u32 total, source, target;
@@ -61,18 +61,7 @@ static __always_inline void fast_find4(struct fast *fast, void *l3, void *end, _
 	if (sender && ip->saddr != sender->addr4)
 		return;
 	swapped = end4_is_behind(ip->saddr, port[0], ip->daddr, port[1]);
-	if (swapped) {
-		key.addr[0] = ip->daddr;
-		key.addr[1] = ip->saddr;
-		key.port[0] = port[1];
-		key.port[1] = port[0];
-	} else {
-		key.addr[0] = ip->saddr;
-		key.addr[1] = ip->daddr;
-		key.port[0] = port[0];
-		key.port[1] = port[1];
-	}
-	key.proto = ip->protocol;
+	key4_set(&key, swapped, ip->saddr, ip->daddr, port[0] | (__u32)port[1] << 16, ip->protocol);
 	source = ip->saddr * EPOCH_MULTIPLIER3 >> EPOCH_SHIFT;
 	target = ip->daddr * EPOCH_MULTIPLIER3 >> EPOCH_SHIFT;
 	fast->bucket = dir == DIR_INGRESS ? source : target;
@@ -86,8 +75,7 @@ static __always_inline void fast_find4(struct fast *fast, void *l3, void *end, _
 static __always_inline void fast_find6(struct fast *fast, void *l3, void *end, __u32 room,
 				       __u32 dir, const struct endpoint *sender)
 {
-	struct flow6_key key = {};
-	union address *low = (union address *)key.addr;
+	struct flow6_key key;
 	struct ipv6hdr *ip = l3;
 	union address *source = (void *)&ip->saddr, *target = (void *)&ip->daddr;
 	__be16 *port = (void *)(ip + 1);
@@ -103,18 +91,7 @@ static __always_inline void fast_find6(struct fast *fast, void *l3, void *end, _
 	if (sender && !address_equal(source, (const union address *)sender->addr6))
 		return;
 	swapped = end6_is_behind(source, port[0], target, port[1]);
-	if (swapped) {
-		low[0] = *target;
-		low[1] = *source;
-		key.port[0] = port[1];
-		key.port[1] = port[0];
-	} else {
-		low[0] = *source;
-		low[1] = *target;
-		key.port[0] = port[0];
-		key.port[1] = port[1];
-	}
-	key.proto = ip->nexthdr;
+	key6_set(&key, swapped, source, target, port[0] | (__u32)port[1] << 16, ip->nexthdr);
 	fast->bucket = epoch_bucket(dir == DIR_INGRESS ? source : target, 6);
 	fast->own_bucket = epoch_bucket(dir == DIR_INGRESS ? target : source, 6);
 	fast->swapped = swapped;
@@ -150,13 +127,18 @@ static __always_inline void fast_find(struct __sk_buff *skb, struct fast *fast, 
 		fast_find6(fast, data, end, room, dir, sender);
 }
 
-static __always_inline bool fast_is_reply(const struct fast *fast)
+/* Without a branch: the verifier need not walk what follows for either way. */
+static __always_inline __u32 fast_is_reply(const struct fast *fast)
 {
-	return fast->swapped != !!(fast->flow->flags & FLOW_INITIATOR);
+	__u32 is_reply = fast->flow->flags ^ fast->swapped;
+
+	BOUND_TO_BIT(is_reply);
+	return is_reply;
 }
+_Static_assert(FLOW_INITIATOR == 1, "fast_is_reply takes bit 0");
 
 /* Live, past its beginning and before its end: this packet changes nothing of its state. */
-static __always_inline bool fast_is_steady(const struct fast *fast, bool is_reply, __u32 now)
+static __always_inline bool fast_is_steady(const struct fast *fast, __u32 is_reply, __u32 now)
 {
 	__u16 flags = fast->flow->flags;
 
@@ -175,13 +157,15 @@ static __always_inline bool fast_allows(const struct flow *flow, __u32 cell, __u
 	       stamp_is_current(&flow->stamp[cell], generation, state, bucket);
 }
 
-static __always_inline int fast_pass(struct __sk_buff *skb, struct flow *flow, bool is_reply,
+_Static_assert(STAT_PASS_REPLY == STAT_PASS_ESTABLISHED + 1, "fast_pass counts by addition");
+
+static __always_inline int fast_pass(struct __sk_buff *skb, struct flow *flow, __u32 is_reply,
 				     __u32 now)
 {
 	struct packet pkt = { .length = skb->len, .segments = skb->gso_segs ?: 1 };
 
 	flow_count(flow, &pkt, is_reply, now);
-	return pass(is_reply ? STAT_PASS_REPLY : STAT_PASS_ESTABLISHED);
+	return pass(STAT_PASS_ESTABLISHED + is_reply);
 }
 
 #endif

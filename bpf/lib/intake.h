@@ -104,16 +104,15 @@ static __always_inline void intake_begin(struct packet *pkt, struct __sk_buff *s
 {
 	pkt->dir = dir;
 	pkt->owner = owner;
+	pkt->refuser = owner;
 	pkt->ifindex = skb->ifindex;
 	pkt->length = skb->len;
 	pkt->segments = skb->gso_segs ?: 1;
 }
 
-/* Every other kind. */
-__noinline int intake_full(struct __sk_buff *skb, struct packet *pkt, bool has_ethernet)
+/* Every other kind. What the common kind left of a failed attempt is forgotten. */
+static __always_inline int intake_full(struct __sk_buff *skb, struct packet *pkt, bool has_ethernet)
 {
-	if (!pkt)
-		return -DROP_INTERNAL;
 	pkt->family = 0;
 	pkt->proto = 0;
 	pkt->tcp_flags = 0;
@@ -121,18 +120,6 @@ __noinline int intake_full(struct __sk_buff *skb, struct packet *pkt, bool has_e
 	pkt->dport = 0;
 	pkt->l3 = 0;
 	return parse_frame(skb, pkt, has_ethernet);
-}
-
-/* Fills in what the headers say: 0, PARSE_NON_IP, or a negative drop reason. */
-static __always_inline int intake(struct __sk_buff *skb, struct packet *pkt, bool has_ethernet)
-{
-	int rc = 0;
-
-	if (!intake_common(skb, pkt, has_ethernet))
-		rc = intake_full(skb, pkt, has_ethernet);
-	if (is_plain_syn(pkt))
-		pkt->flags |= PKT_SYN;
-	return rc;
 }
 
 #endif

@@ -5,23 +5,20 @@
 
 #include "packet.h"
 
-static __always_inline struct ipcache_entry *ipcache_find4(__be32 addr)
+static __always_inline struct ipcache_entry *ipcache_find4(const union address *addr)
 {
-	struct addr4_key host = { .addr = addr };
-	struct lpm4_key net = { .prefixlen = 32, .addr = addr };
-	struct ipcache_entry *entry = bpf_map_lookup_elem(&ipcache_host4, &host);
+	struct lpm4_key net = { .prefixlen = 32, .addr = addr->w[3] };
+	struct ipcache_entry *entry = bpf_map_lookup_elem(&ipcache_host4, &net.addr);
 
 	return entry ?: bpf_map_lookup_elem(&ipcache_net4, &net);
 }
 
 static __always_inline struct ipcache_entry *ipcache_find6(const union address *addr)
 {
-	struct addr6_key host;
 	struct lpm6_key net = { .prefixlen = 128 };
-	struct ipcache_entry *entry;
+	union address host = *addr; /* words: keys of bytes are copied byte by byte */
+	struct ipcache_entry *entry = bpf_map_lookup_elem(&ipcache_host6, &host);
 
-	__builtin_memcpy(host.addr, addr, sizeof(host.addr));
-	entry = bpf_map_lookup_elem(&ipcache_host6, &host);
 	if (entry)
 		return entry;
 	__builtin_memcpy(net.addr, addr, sizeof(net.addr));
@@ -31,7 +28,7 @@ static __always_inline struct ipcache_entry *ipcache_find6(const union address *
 /* Identity and flags (<< 32) of an address, as one word: they change by one store. */
 static __always_inline __u64 ipcache_lookup(const union address *addr, __u8 family)
 {
-	struct ipcache_entry *entry = family == 4 ? ipcache_find4(addr->w[3]) : ipcache_find6(addr);
+	struct ipcache_entry *entry = family == 4 ? ipcache_find4(addr) : ipcache_find6(addr);
 
 	if (entry)
 		return *(volatile __u64 *)entry;
@@ -67,13 +64,12 @@ __noinline int identity_resolve(struct packet *pkt, __u32 dir)
 static __always_inline bool address_is_local(const union address *addr, __u8 family)
 {
 	if (family == 4) {
-		struct addr4_key key = { .addr = addr->w[3] };
+		__be32 key = addr->w[3];
 
 		return bpf_map_lookup_elem(&local_addrs4, &key);
 	} else {
-		struct addr6_key key;
+		union address key = *addr;
 
-		__builtin_memcpy(key.addr, addr, sizeof(key.addr));
 		return bpf_map_lookup_elem(&local_addrs6, &key);
 	}
 }

@@ -79,6 +79,9 @@ struct judgement {
 
 #define JUDGED_NOW 0x01 /* in this packet */
 #define JUDGED_FAILSAFE 0x02
+#define JUDGED_NEW 0x04     /* allowed as new: people get to know */
+#define JUDGED_AUDITED 0x08 /* a live flow that audit lets pass from now on: they, too */
+#define JUDGED_TELL (JUDGED_NEW | JUDGED_AUDITED)
 
 struct packet {
 	union address saddr;
@@ -114,6 +117,12 @@ struct packet {
 	__u8 dir;             /* enum direction, as the owner of the hook sees it */
 	__u8 owner;           /* enum subject_index */
 	__u32 endpoint_index; /* of the pod behind the device */
+	__s16 way;            /* what became of it so far: stage.h */
+	__u8 refuser;         /* enum subject_index: whose judgement refuses */
+	__u8 has_ethernet;
+	__u16 event[SUBJECTS]; /* of what to tell: its type << 8 | drop reason, 0 = nothing */
+	__u8 is_related;       /* what it belongs to has been asked */
+	__u8 pad[3];
 };
 _Static_assert(sizeof(struct packet) % 8 == 0, "struct packet has hidden padding");
 _Static_assert(sizeof(struct packet) <= sizeof(struct packet_scratch),
@@ -136,6 +145,9 @@ _Static_assert(sizeof(struct packet) <= sizeof(struct packet_scratch),
 #define PKT_XDP 0x4000
 #define PKT_FROM_WIRE 0x8000 /* may not show a source of the node's (HF-1.5) */
 
+/* Parts of something else: of a datagram, of a connection that an error speaks of. */
+#define PKT_RELATED (PKT_FRAG_FIRST | PKT_FRAG_LATER | PKT_ICMP_ERROR)
+
 #define TCP_FIN 0x01
 #define TCP_SYN 0x02
 #define TCP_RST 0x04
@@ -147,11 +159,12 @@ _Static_assert(sizeof(struct packet) <= sizeof(struct packet_scratch),
 #define PROTO_VRRP 112
 #define PROTO_SCTP 132
 
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "words are put together so");
+
 static __always_inline void address_set4(union address *to, __be32 addr)
 {
 	to->d[0] = 0;
-	to->w[2] = bpf_htonl(0xffff);
-	to->w[3] = addr;
+	to->d[1] = bpf_htonl(0xffff) | (__u64)addr << 32; /* one store: it is read as one */
 }
 
 static __always_inline bool address_equal(const union address *a, const union address *b)
@@ -179,14 +192,21 @@ static __always_inline bool family_is_disabled(__u8 family)
 	return (cfg_no_ipv4 && family == 4) || (cfg_no_ipv6 && family == 6);
 }
 
+/* The packet at hand, as the program before left it. */
+static __always_inline struct packet *packet_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&packet_scratch, &zero);
+}
+
 /*
  * This CPU's room for the packet at hand, empty: the rare paths work there, since the stack is too small
  * for them and their functions. Nothing interrupts a program on its CPU by another that uses it.
  */
 static __always_inline struct packet *packet_room(void)
 {
-	__u32 zero = 0;
-	struct packet *pkt = bpf_map_lookup_elem(&packet_scratch, &zero);
+	struct packet *pkt = packet_get();
 
 	if (pkt)
 		__builtin_memset(pkt, 0, sizeof(*pkt));

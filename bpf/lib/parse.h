@@ -174,10 +174,13 @@ __noinline int parse_exthdr(frame_t *ctx, struct packet *pkt, __u8 type)
 	return part[0];
 }
 
+#define EXTHDRS                                                                   \
+	(1ULL << NEXT_HOP_BY_HOP | 1ULL << NEXT_ROUTING | 1ULL << NEXT_FRAGMENT | \
+	 1ULL << NEXT_AUTH | 1ULL << NEXT_DESTINATION)
+
 static __always_inline bool is_exthdr(__u8 type)
 {
-	return type == NEXT_HOP_BY_HOP || type == NEXT_DESTINATION || type == NEXT_ROUTING ||
-	       type == NEXT_FRAGMENT || type == NEXT_AUTH;
+	return type < 64 && EXTHDRS >> type & 1;
 }
 
 /* Walks the extension headers; what it stops at is the protocol. */

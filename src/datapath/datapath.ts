@@ -120,6 +120,7 @@ export class Datapath implements AsyncDisposable {
       maps: this.maps,
       attachments: this.attachments,
       programs: this.programs,
+      afterGrace: (then) => this.#afterGrace(then),
       endpoints: this.endpoints,
       xdpMode: opts.xdpMode ?? 'auto',
       counters: this.counters,

@@ -37,6 +37,8 @@ export interface DevicesDeps {
   readonly xdpMode: XdpMode;
   readonly counters: Counters;
   readonly upgrade: Upgrade;
+  /** Runs it once no packet is on its way that was when this was called. */
+  readonly afterGrace: (then: () => void) => void;
 }
 
 /** Interface numbers below this stand in an array. */
@@ -106,11 +108,7 @@ export class Devices {
       throw new MerlonError('ENDPOINT_NOT_FOUND', `device ${row.name} has no endpoint yet`);
     const xdp = row.kind === 'external' ? this.#xdpModeFor(row) : undefined;
     this.#record(row, endpoint, xdp !== undefined);
-    for (const [hook, name] of programsFor(row)) {
-      const program = programs.get(name);
-      if (program === undefined) throw new MerlonError('KERNEL_LOAD', `program ${name} is not loaded`);
-      attachments.attach(row.ifindex, hook, program);
-    }
+    for (const [hook, name] of programsFor(row)) attachments.attach(row.ifindex, hook, programs.need(name));
     this.#attachXdp(row.ifindex, xdp);
     this.#noteVlan(row);
     this.#finishUpgrade();
@@ -189,12 +187,14 @@ export class Devices {
     );
   }
 
-  /** The old release's pins go when none of our devices runs its programs. */
+  /** What earlier programs stand on goes when none of them is on a device any more. */
   #finishUpgrade(): void {
-    const { upgrade, attachments } = this.#deps;
-    if (!upgrade.isUnderWay) return;
+    const { upgrade, maps, afterGrace, attachments } = this.#deps;
+    if (!upgrade.isUnderWay && !maps.stages.hasEarlier) return;
     const devices = new Set([...attachments.pinned().map((p) => p.ifindex), ...this.#slotOf.keys()]);
-    upgrade.finish([...devices].flatMap((ifindex) => attachments.programsOn(ifindex)));
+    const attached = [...devices].flatMap((ifindex) => attachments.programsOn(ifindex));
+    maps.stages.release(attached, afterGrace);
+    upgrade.finish(attached);
   }
 
   #record(row: DeviceRow, endpoint: number, hasXdp: boolean): void {

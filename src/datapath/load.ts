@@ -37,9 +37,17 @@ export interface Program {
   readonly info: ProgInfo;
 }
 
+export interface LoadOptions {
+  readonly isOptional?: boolean;
+  readonly later?: readonly string[];
+  readonly folder?: string;
+}
+
 /** What was loaded. Owns the descriptors. */
 export class Programs implements Disposable {
   readonly #programs = new Map<string, Program>();
+  /** Loads what was left for later, by program. */
+  readonly #later = new Map<string, () => void>();
   /** Milliseconds that loading each object took. */
   readonly loadMs: Record<string, number> = {};
   /** Objects that this kernel refused, with its reason: absent features. */
@@ -49,11 +57,17 @@ export class Programs implements Disposable {
     return this.#programs.get(name);
   }
 
-  /** The program's descriptor. Errors: KERNEL_LOAD when the kernel refused its object. */
-  fd(name: string): Fd {
+  /** The program, loaded now if it was left for later. Errors: KERNEL_LOAD. */
+  need(name: string): Program {
+    this.#later.get(name)?.();
     const program = this.#programs.get(name);
     if (program === undefined) throw new MerlonError('KERNEL_LOAD', `program ${name} is not loaded`);
-    return program.fd;
+    return program;
+  }
+
+  /** The program's descriptor. Errors: KERNEL_LOAD when the kernel refused its object. */
+  fd(name: string): Fd {
+    return this.need(name).fd;
   }
 
   all(): Iterable<Program> {
@@ -61,25 +75,33 @@ export class Programs implements Disposable {
   }
 
   /**
-   * Loads `<object>.bpf.o`. `isOptional`: a refusal is noted as an absent feature. `without`: programs to
-   * leave out. Errors: KERNEL_LOAD with the verifier's last words.
+   * Loads `<object>.bpf.o`. `isOptional`: a refusal is noted as an absent feature. `later`: programs that are
+   * loaded when one of them is needed; they cost as much as the rest together, and few machines have a use for
+   * them. Errors: KERNEL_LOAD with the verifier's last words.
    */
-  load(
+  load(object: string, maps: DatapathMaps, settings: Settings, opts: LoadOptions = {}): void {
+    const { later = [] } = opts;
+    this.#load(object, maps, settings, opts, (name) => !later.includes(name));
+    const rest = () => {
+      for (const name of later) this.#later.delete(name);
+      this.#load(object, maps, settings, opts, (name) => later.includes(name));
+    };
+    for (const name of later) this.#later.set(name, rest);
+  }
+
+  #load(
     object: string,
     maps: DatapathMaps,
     settings: Settings,
-    opts: {
-      readonly isOptional?: boolean;
-      readonly without?: readonly string[];
-      readonly folder?: string;
-    } = {},
+    opts: LoadOptions,
+    isWanted: (program: string) => boolean,
   ): void {
     const path = `${opts.folder ?? OBJECTS}/${object}.bpf.o`;
     let obj: Obj | undefined;
     try {
       obj = openObject(path);
-      prepare(obj, maps, settings, opts.without ?? []);
-      this.loadMs[object] = loadObject(obj).durationMs;
+      prepare(obj, maps, settings, isWanted);
+      this.loadMs[object] = (this.loadMs[object] ?? 0) + loadObject(obj).durationMs;
       for (const { name, isAutoload } of objectPrograms(obj)) {
         if (!isAutoload) continue;
         const fd = dupFd(programFd(obj, name));
@@ -101,7 +123,12 @@ export class Programs implements Disposable {
   }
 }
 
-function prepare(obj: Obj, maps: DatapathMaps, settings: Settings, without: readonly string[]): void {
+function prepare(
+  obj: Obj,
+  maps: DatapathMaps,
+  settings: Settings,
+  isWanted: (program: string) => boolean,
+): void {
   for (const { name, isInternal } of objectMaps(obj))
     if (!isInternal && name in MAPS) reuseMap(obj, name, maps.fd(name as MapName));
   for (const { section, name, offset, size } of objectVariables(obj)) {
@@ -109,7 +136,7 @@ function prepare(obj: Obj, maps: DatapathMaps, settings: Settings, without: read
     if (value === undefined || !(name in SETTINGS)) continue;
     writeSetting(new DataView(mapInitialValue(obj, section)), offset, size, value);
   }
-  for (const name of without) setAutoload(obj, name, false);
+  for (const { name } of objectPrograms(obj)) if (!isWanted(name)) setAutoload(obj, name, false);
 }
 
 function writeSetting(view: DataView, offset: number, size: number, value: number | bigint): void {

@@ -20,9 +20,10 @@ import {
   viewRelease,
   type Fd,
 } from '#native';
-import { MAPS, type MapName, RULESET_SIZE } from '#wire/bpf';
+import { MAPS, type MapName, RULESET_SIZE, STAGES } from '#wire/bpf';
 import { getPin, type MapPin, mapPins, withPin } from './pins.ts';
 import type { MapSizes } from './sizes.ts';
+import { Stages } from './stages.ts';
 
 const RINGBUF = 27;
 const ARRAY_OF_MAPS = 12;
@@ -37,7 +38,8 @@ export interface OpenMap {
   readonly isAdopted: boolean;
 }
 
-const MAP_NAMES = Object.keys(MAPS) as MapName[];
+/** Pinned here; `stages` is each load's own (`stages.ts`). */
+const MAP_NAMES = (Object.keys(MAPS) as MapName[]).filter((name) => name !== 'stages');
 
 /** Maps whose entries refer to each other by number. */
 const TOGETHER: ReadonlySet<string> = new Set<MapName>([
@@ -70,6 +72,7 @@ function mapPin(name: MapName): string {
 export class DatapathMaps implements Disposable {
   readonly #maps = new Map<string, OpenMap>();
   readonly rings: OpenMap[] = [];
+  readonly stages: Stages;
   /** Maps whose size is not the wanted one, since they enforce; a sentence each. */
   readonly kept: string[] = [];
   readonly #bpfRoot: string;
@@ -80,6 +83,8 @@ export class DatapathMaps implements Disposable {
     this.#bpfRoot = bpfRoot;
     this.#root = `${bpfRoot}/maps`;
     mkdirSync(this.#root, { recursive: true, mode: 0o700 });
+    this.stages = new Stages(bpfRoot);
+    this.#maps.set('stages', { name: 'stages', fd: this.stages.fd, maxEntries: STAGES, isAdopted: false });
     try {
       this.#resize(sizes);
       for (const name of MAP_NAMES) if (name !== 'events') this.#open(name, sizes[name]);

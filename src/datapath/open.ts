@@ -27,6 +27,8 @@ const TIMEOUTS: FlowTimeouts = {
 const RING_BYTES = 1 << 20;
 /** CPUs per ring, as a power of two. */
 const RING_SHIFT = 3;
+/** For devices without Ethernet header: loaded when the first is selected. */
+const LAYER3_PROGRAMS = ['host_ingress_l3', 'host_egress_l3'];
 
 /** The parts that an open datapath is made of. */
 export interface Opened {
@@ -57,10 +59,12 @@ export async function openParts(opts: DatapathOptions, stack: AsyncDisposableSta
   const programs = stack.use(new Programs());
   const settings = { ...(await settingsFor(instance, timeouts)), ...opts.settings };
   const folder = opts.objects === undefined ? {} : { folder: opts.objects };
-  programs.load('host', maps, settings, folder);
+  programs.load('flow', maps, settings, folder);
+  programs.load('host', maps, settings, { ...folder, later: LAYER3_PROGRAMS });
   programs.load('pod', maps, settings, folder);
   if (opts.xdpMode !== 'off') programs.load('xdp', maps, settings, { ...folder, isOptional: true });
   programs.load('gc', maps, settings, { ...folder, isOptional: true });
+  maps.stages.fill((name) => programs.fd(name));
   const attachments = new Attachments(bpfRoot, instance.id, opts.attach !== 'clsact' && probeTcx());
   const grace = createGraceMap();
   const setup = { grace, rings: maps.rings.map(({ fd, maxEntries }) => ({ fd, bytes: maxEntries })) };

@@ -32,7 +32,7 @@ export function uninstall(opts: { readonly bpfRoot: string }): Uninstalled {
   if (id !== undefined) links += detachUnpinned(id);
   const filters = id === undefined ? 0 : detachFilters(bpfRoot, id);
   let pins = 0;
-  for (const folder of ['links', 'progs', 'maps']) pins += removePins(`${bpfRoot}/${folder}`);
+  for (const folder of ['links', 'progs', 'stages', 'maps']) pins += removePins(`${bpfRoot}/${folder}`);
   rmdirIfEmpty(bpfRoot);
   return { links, filters, pins };
 }

@@ -72,6 +72,7 @@ export const FAILSAFE_PORT_TCP = 0;
 export const FAILSAFE_PORT_UDP = 65536;
 export const FAILSAFE_PORT_PROTO = 131072;
 export const FAILSAFE_PORTS = 131328;
+export const STAGES = 4;
 export const FLOW_DEAD = 4294967295;
 export const FLOW_INITIATOR = 1;
 export const FLOW_SEEN_REPLY = 2;
@@ -347,6 +348,22 @@ export const DEVICE_KIND_NAMES: Readonly<Record<number, keyof typeof DEVICE_KIND
   0: 'NONE',
   1: 'EXTERNAL',
   2: 'POD',
+};
+
+/** `enum stage`; the names there begin with `STAGE_`. */
+export const STAGE = {
+  PARSE: 0,
+  RELATE: 1,
+  DECIDE: 2,
+  REPORT: 3,
+} as const;
+export type Stage = (typeof STAGE)[keyof typeof STAGE];
+/** Names of `enum stage` by number. */
+export const STAGE_NAMES: Readonly<Record<number, keyof typeof STAGE>> = {
+  0: 'PARSE',
+  1: 'RELATE',
+  2: 'DECIDE',
+  3: 'REPORT',
 };
 
 /** `enum flow_kind`; the names there begin with `FLOW_`. */
@@ -2015,6 +2032,7 @@ export const MAPS = {
   port_class: { type: 2, keySize: 4, valueSize: 8, maxEntries: 49344, flags: 1024, key: '', value: '', inner: undefined, layout: '3833a795' },
   rule_count: { type: 6, keySize: 4, valueSize: 32, maxEntries: 4096, flags: 0, key: '', value: 'rule_counter', inner: undefined, layout: '129478ca' },
   rulesets: { type: 2, keySize: 4, valueSize: 192, maxEntries: 64, flags: 1024, key: '', value: 'ruleset', inner: undefined, layout: '76175a85' },
+  stages: { type: 3, keySize: 4, valueSize: 4, maxEntries: 4, flags: 0, key: '', value: '', inner: undefined, layout: '57d0c931' },
   stat_count: { type: 6, keySize: 4, valueSize: 8, maxEntries: 32, flags: 0, key: '', value: '', inner: undefined, layout: 'e23fe7d6' },
   udp_servers: { type: 2, keySize: 4, valueSize: 8, maxEntries: 1024, flags: 1024, key: '', value: '', inner: undefined, layout: '3833a795' },
   unproven4: { type: 9, keySize: 16, valueSize: 112, maxEntries: 4096, flags: 2, key: 'flow4_key', value: 'unproven_value', inner: undefined, layout: '0bc7a0e3' },

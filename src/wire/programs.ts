@@ -2,6 +2,12 @@
 
 /** The programs of each object `build/bpf/<object>.bpf.o`, and their sections. */
 export const PROGRAMS = {
+  flow: {
+    stage_decide: { section: 'tc' },
+    stage_parse: { section: 'tc' },
+    stage_relate: { section: 'tc' },
+    stage_report: { section: 'tc' },
+  },
   gc: {
     clock_sample: { section: 'syscall' },
     flow_gc_any4: { section: 'iter/bpf_map_elem' },

@@ -84,7 +84,7 @@ async function finderOf(
   cpSync(SOURCES, sources, { recursive: true });
   if (mutation !== undefined) mutate(sources, mutation);
   try {
-    await Promise.all(['host', 'pod', 'xdp', 'gc'].map((name) => compile(sources, name, folder)));
+    await Promise.all(['flow', 'host', 'pod', 'xdp', 'gc'].map((name) => compile(sources, name, folder)));
   } catch {
     return 'the compiler';
   }

@@ -207,6 +207,20 @@ const calls: Record<string, (arg: never) => unknown> = {
       endpoint: 0,
       vlan: undefined,
     }),
+  /** A device without Ethernet header. */
+  layer3: (ifindex: number) =>
+    datapath.devices.update({
+      ifindex,
+      name: `if${ifindex}`,
+      kind: 'external',
+      selected: true,
+      reason: '',
+      isLayer3: true,
+      linkKind: 'tun',
+      allowSelfSource: false,
+      endpoint: 0,
+      vlan: undefined,
+    }),
   endpoints: (rows: never) => datapath.endpoints.prune(rows),
   pod: ([ifindex, endpoint]: readonly [number, number]) =>
     datapath.devices.update({

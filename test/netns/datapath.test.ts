@@ -52,10 +52,15 @@ test('datapath – judges, outlives SIGKILL, is taken over without a switch, goe
     ['tcx ingress', 'tcx egress'],
   );
 
+  const stages = () => readdirSync(`${b.bpfRoot}/stages`);
+  const [old] = stages();
+
   await first.kill();
   await judgesAsToldBy(t, b);
 
   const second = await opened(b.node);
+  t.is(stages().length, 2, 'the programs of before keep the stages that they go on to');
+  await judgesAsToldBy(t, b);
   const after = await second.call<{ generations: unknown[]; instance: string }>('status');
   t.is(after.instance, before.instance);
   const applied = await second.call<{ switched: string[]; kept: number }>('apply', WORLD);
@@ -71,6 +76,8 @@ test('datapath – judges, outlives SIGKILL, is taken over without a switch, goe
     newer.every((h, i) => h.programId !== hooks[i]?.programId),
     'with new programs in them',
   );
+  await until(async () => stages().length === 1, { signal, timeoutMs: 60_000, what: 'old stages to go' });
+  t.false(stages().includes(old ?? ''), 'then the old stages go');
   await judgesAsToldBy(t, b);
 
   t.throws(() => uninstall({ bpfRoot: b.bpfRoot }), { message: /another agent is at work/ });
@@ -84,6 +91,29 @@ test('datapath – judges, outlives SIGKILL, is taken over without a switch, goe
   t.deepEqual(await programsOn(b), []);
   t.is(await b.peer.probeTcp(NODE[4], 8081), 'open');
   t.deepEqual(uninstall({ bpfRoot: b.bpfRoot }), { links: 0, filters: 0, pins: 0 }, 'twice is harmless');
+});
+
+test('datapath – programs for devices without Ethernet header are loaded when there is one', async (t) => {
+  await using b = await bed();
+  const datapath = await opened(b.node);
+  await enforce(datapath, b.ifindex);
+  const loaded = async () => {
+    const { programs } = await datapath.call<{ programs: { name: string }[] }>('status');
+    return programs.map(({ name }) => name).filter((name) => name.startsWith('host_'));
+  };
+  t.deepEqual(await loaded(), ['host_ingress', 'host_egress']);
+  await b.node.mustExec('ip', ['tuntap', 'add', 'mode', 'tun', 'name', 'bare']);
+  const [link] = await b.node.ipJson<{ ifindex: number }>('link', 'show', 'dev', 'bare');
+  await datapath.call('layer3', link?.ifindex);
+  t.deepEqual(
+    (await datapath.call<{ program: string }[]>('hooks', link?.ifindex)).map(({ program }) => program),
+    ['host_ingress_l3', 'host_egress_l3'],
+  );
+  t.deepEqual(await loaded(), ['host_ingress', 'host_egress', 'host_ingress_l3', 'host_egress_l3']);
+  await judgesAsToldBy(t, b);
+  datapath.child.stdin?.end();
+  await once(datapath.child, 'exit');
+  uninstall({ bpfRoot: b.bpfRoot });
 });
 
 test('datapath – a second agent, and one of another namespace, are refused with a sentence', async (t) => {

@@ -61,9 +61,9 @@ for (const v of FAMILIES) {
         [refuse(syn(1)), refuse(syn(1)), refuse(syn(1)), refuse(syn(1))],
         [0, 'none', 'none', 'none'],
       );
-      age(WINDOW_SECONDS - 1);
+      age(WINDOW_SECONDS - 3);
       t.is(refuse(syn(1)), 'none');
-      age(1);
+      age(3);
       t.is(refuse(syn(1)), 4);
       t.is(refuse(syn(1)), 'none');
     },

@@ -1,10 +1,11 @@
 /** Before and beside the packet's main way: XDP, devices without Ethernet header, counts, limits, the ipcache feeder. */
 import test from 'ava';
-import { bootTimeNs, testRun } from '#native';
+import { bootTimeNs, mapDelete, testRun } from '#native';
 import * as wire from '#wire/bpf';
 import {
   address,
   ethernet,
+  fragment6,
   frame,
   icmp,
   ip,
@@ -136,6 +137,44 @@ for (const v of FAMILIES) {
       'pass',
     );
   });
+
+  test.serial(
+    `stages – ${v}: where one is missing the packet stops, or its event is lost, and that is counted`,
+    (t) => {
+      const syn = inbound(v, tcp({ src: 1, dst: 80, flags: 'S' }));
+      const datagram = udp({ src: 1, dst: 53, data: 24 });
+      const fragment =
+        v === 'v4'
+          ? frame(ethernet(), ipv4({ src: PEER.v4, dst: NODE.v4, more: true }), datagram)
+          : frame(ethernet(), ipv6({ src: PEER.v6, dst: NODE.v6 }), fragment6({ more: true }), datagram);
+      const drop = (name: keyof typeof wire.STAGE) =>
+        mapDelete(node.map('stages'), Uint32Array.of(wire.STAGE[name]));
+      const toPod = inbound(v, tcp({ src: 1, dst: 80 }), PEER[v], POD[v]);
+      const cases = [
+        ['DECIDE', 'host_ingress', syn],
+        ['DECIDE', 'pod_ingress', toPod],
+        ['PARSE', 'host_ingress', fragment],
+        ['RELATE', 'host_ingress', fragment],
+      ] as const;
+      for (const [stage, program, bytes] of cases) {
+        drop(stage);
+        const { verdict, drops, events } = node.run(program, bytes);
+        node.setStage(stage);
+        t.deepEqual(
+          { verdict, drops, events },
+          { verdict: 'drop', drops: { MISSED_TAIL_CALL: 1 }, events: [] },
+          stage,
+        );
+        node.reset();
+      }
+      drop('REPORT');
+      const untold = node.run('host_ingress', syn);
+      node.setStage('REPORT');
+      t.deepEqual([untold.verdict, untold.stats['EVENT_LOST'], untold.events], ['pass', 1, []]);
+      node.reset();
+      t.is(node.run('host_ingress', syn).verdict, 'pass');
+    },
+  );
 
   test.serial(`counts – ${v}: packets on the wire, bytes of the frame`, (t) => {
     const bytes = inbound(v, tcp({ src: 1000, dst: 80, data: 2000 }));

@@ -26,6 +26,7 @@ import {
   netnsCreate,
   type Obj,
   objectMaps,
+  objectPrograms,
   objectVariables,
   openObject,
   possibleCpus,
@@ -39,6 +40,7 @@ import {
   testRun,
 } from '#native';
 import * as wire from '#wire/bpf';
+import { PROGRAMS } from '#wire/programs';
 import { compileAddon, compileBpf } from '../../deploy/compile.ts';
 import { address } from './builder.ts';
 import { forgetDrops } from './memories.ts';
@@ -111,7 +113,8 @@ export class Fixture {
       valueSize: 0,
       maxEntries: RING_SIZE,
     });
-    for (const name of ['host', 'pod', 'xdp', 'gc']) this.#load(name, sizes);
+    for (const name of Object.keys(PROGRAMS)) this.#load(name, sizes);
+    for (const stage of Object.keys(wire.STAGE)) this.setStage(stage as keyof typeof wire.STAGE);
     mapUpdate(this.map('events'), u32(0), u32(this.#ring));
     this.#world();
   }
@@ -130,7 +133,8 @@ export class Fixture {
     loadObject(object);
     for (const map of objectMaps(object))
       if (!map.isInternal && !this.#maps.has(map.name)) this.#maps.set(map.name, mapFd(object, map.name));
-    for (const program of programsOf(name)) this.#programs.set(program, programFd(object, program));
+    for (const { name: program } of objectPrograms(object))
+      this.#programs.set(program, programFd(object, program));
   }
 
   #configure(object: Obj, values: Readonly<Record<string, number | bigint>>): void {
@@ -181,6 +185,10 @@ export class Fixture {
     const fd = this.#programs.get(name);
     if (fd === undefined) throw new Error(`no program ${name}`);
     return fd;
+  }
+
+  setStage(name: keyof typeof wire.STAGE): void {
+    mapUpdate(this.map('stages'), u32(wire.STAGE[name]), u32(this.program(`stage_${name.toLowerCase()}`)));
   }
 
   programInfo(name: string): ReturnType<typeof progInfo> {
@@ -487,11 +495,3 @@ export class Fixture {
 
 /** Enough for the rule sets of a whole test file: nothing is freed. */
 const SIZES: Readonly<Record<string, number>> = { arena: ARENA_WORDS };
-
-const PROGRAMS_OF: Readonly<Record<string, readonly string[]>> = {
-  host: ['host_ingress', 'host_egress', 'host_ingress_l3', 'host_egress_l3'],
-  pod: ['pod_ingress', 'pod_egress'],
-  xdp: ['xdp_host'],
-  gc: ['flow_gc_tcp4', 'flow_gc_tcp6', 'flow_gc_any4', 'flow_gc_any6', 'ipcache_feed', 'clock_sample'],
-};
-const programsOf = (object: string): readonly string[] => PROGRAMS_OF[object] ?? [];

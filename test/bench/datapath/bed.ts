@@ -13,6 +13,8 @@ import {
   batchCursor,
   type Fd,
   mapDrainBatch,
+  mapInfo,
+  mapLookup,
   mapLookupBatch,
   mapUpdate,
   progInfo,
@@ -20,7 +22,7 @@ import {
   fdById,
   closeFd,
 } from '#native';
-import { EVENT_LIMIT_SIZE } from '#wire/bpf';
+import { EVENT_LIMIT_SIZE, MAPS, STAGES } from '#wire/bpf';
 import type { Place } from './packets.ts';
 import { NODE, POD_ENDPOINT, type World } from './world.ts';
 
@@ -57,6 +59,20 @@ function makeDevices(): { readonly near: Place; readonly pod: Place } {
     return { ifindex: link.ifindex, ingressIfindex: link.ifindex, mac };
   };
   return { near: place('near'), pod: place('pod') };
+}
+
+/** Ids of the programs in an array of programs; none of another map. */
+function stagesOf(mapId: number): readonly number[] {
+  const fd = fdById('map', mapId);
+  try {
+    if (mapInfo(fd).type !== MAPS.stages.type) return [];
+    const id = new Uint32Array(1);
+    return Array.from({ length: STAGES }, (_, i) =>
+      mapLookup(fd, Uint32Array.of(i), id) ? (id[0] ?? 0) : 0,
+    );
+  } finally {
+    closeFd(fd);
+  }
 }
 
 export class Bed implements AsyncDisposable {
@@ -138,17 +154,23 @@ export class Bed implements AsyncDisposable {
     return this.datapath.programs.fd(name);
   }
 
-  /** Program name → tag of what hangs at the devices' hooks right now, as the kernel tells it. */
+  /**
+   * Program name → tag of what hangs at the devices' hooks right now, as the kernel tells it, and of what those
+   * go on to by tail call.
+   */
   attachedTags(): ReadonlyMap<string, string> {
     const tags = new Map<string, string>();
+    const note = (progId: number): void => {
+      const fd = fdById('prog', progId);
+      const { name, tag, mapIds } = progInfo(fd);
+      closeFd(fd);
+      if (tags.has(name)) return;
+      tags.set(name, tag);
+      for (const id of mapIds) stagesOf(id).forEach(note);
+    };
     for (const { ifindex } of [this.near, this.pod])
       for (const type of [ATTACH.tcxIngress, ATTACH.tcxEgress])
-        for (const { progId } of progQuery(ifindex, type).programs) {
-          const fd = fdById('prog', progId);
-          const { name, tag } = progInfo(fd);
-          closeFd(fd);
-          tags.set(name, tag);
-        }
+        for (const { progId } of progQuery(ifindex, type).programs) note(progId);
     return tags;
   }
 

@@ -27,7 +27,7 @@ export interface Golden {
 /** Golden file → the objects that it is about. */
 export const GOLDENS: Readonly<Record<string, readonly string[]>> = {
   floors: ['build/bench/floors.bpf.o'],
-  datapath: ['host', 'pod', 'xdp', 'gc'].map((name) => `build/bpf/${name}.bpf.o`),
+  datapath: ['flow', 'host', 'pod', 'xdp', 'gc'].map((name) => `build/bpf/${name}.bpf.o`),
 };
 
 const SMALL = 64;

@@ -46,11 +46,12 @@ async function bed() {
   const deps = {
     maps,
     attachments,
-    programs: { get: (name: string) => (name === 'xdp_host' ? undefined : {}) },
+    programs: { get: () => undefined, need: () => ({}) },
     endpoints: { indexOf: () => 0 },
     xdpMode: 'off',
     counters: { clearDrops: () => undefined },
     upgrade: { isUnderWay: false },
+    afterGrace: (then: () => void) => then(),
   } as unknown as DevicesDeps;
   return {
     attached,

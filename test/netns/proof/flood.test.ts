@@ -159,7 +159,8 @@ test('SYN cookies – who connects is answered under egress default deny', async
   using wire = await Wire.open(b.host('router'));
   const proven = mapCount(b.dirs.bpfRoot, 'flow_tcp4') + mapCount(b.dirs.bpfRoot, 'flow_tcp6');
   await flood(b, wire, ['syn']);
-  t.is(mapCount(b.dirs.bpfRoot, 'flow_tcp4') + mapCount(b.dirs.bpfRoot, 'flow_tcp6'), proven);
+  // Those that closed may have gone meanwhile.
+  t.true(mapCount(b.dirs.bpfRoot, 'flow_tcp4') + mapCount(b.dirs.bpfRoot, 'flow_tcp6') <= proven);
 });
 
 /** Connections that a cookie brought about. */
