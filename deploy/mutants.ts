@@ -55,13 +55,15 @@ if (isWanted('policy')) {
 if (isWanted('c')) {
   const stale = staleMutations();
   for (const name of stale) console.log(`  no such place: ${name}`);
-  const { made, survivors } = await cMutants({
+  const { made, survivors, unclear } = await cMutants({
     count: count ?? C_MUTANTS,
     seed,
     ...(values.named === undefined ? {} : { only: values.named }),
     onResult: (line) => console.log(`  ${line}`),
   });
-  tell('the C', made, survivors);
+  tell('the C', made - unclear.length, survivors);
+  for (const name of unclear) console.log(`  nothing can be said of: ${name}`);
+  if (unclear.length > 0) process.exitCode = 1;
   if (stale.length > 0) process.exitCode = 1;
 }
 

@@ -1,6 +1,6 @@
 /** Mutants of the C: the table fits the sources, and a sample of it is noticed (`npm run mutants`: sixty). */
 import test from 'ava';
-import { cMutants, staleMutations } from '../mutants/c.ts';
+import { cMutants, readFailure, staleMutations } from '../mutants/c.ts';
 
 const seed = Number(process.env['MERLON_SEED'] ?? Date.now() % 2 ** 31);
 
@@ -15,5 +15,31 @@ test(`mutants – five faults in the checks of packets are noticed (seed ${seed}
   const report = await cMutants({ count: 5, seed, only: 'lib/sanity.h', isSample: true, onResult });
   for (const line of lines) t.log(line.slice(0, 160));
   t.is(report.made, 5);
-  t.deepEqual(report.survivors, []);
+  t.deepEqual([report.survivors, report.unclear], [[], []]);
 });
+
+const OUTPUTS: readonly [what: string, output: string, want: string][] = [
+  [
+    'a case that fails',
+    '  ✘ [fail]: host › host – v4: TTL 0 it passes',
+    'noticed “host › host – v4: TTL 0 it passes”',
+  ],
+  ['a program the kernel refuses', "✘ [fail]: before hook\nprog 'stage_decide': -13", 'noticed the verifier'],
+  ['a case that runs out of time', '✘ [fail]: oracle Test timeout exceeded', 'unclear out of time'],
+  ['a file that runs out of time', '✘ Timed out while running tests', 'unclear out of time'],
+  [
+    'a hook that fails',
+    '✘ [fail]: host › before hook no bpffs',
+    'unclear before any case: host › before hook no bpffs',
+  ],
+  [
+    'a process that dies',
+    '✘ test/packet/host.test.ts exited with a non-zero exit code: 1',
+    'unclear no test failed, yet the run did',
+  ],
+];
+for (const [what, output, want] of OUTPUTS)
+  test(`mutants – what a failed run says: ${what}`, (t) => {
+    const said = readFailure(output);
+    t.is(`${said.kind} ${said.kind === 'noticed' ? said.by : said.why}`, want);
+  });
