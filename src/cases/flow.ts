@@ -5,6 +5,7 @@
 import { assertNever, MerlonError } from '#kit/errors';
 import { formatIp, type Ip, parseCidrOrIp, parseIp } from '#kit/ip';
 import {
+  type CidrGroupRow,
   isRefusal,
   type Direction,
   hasPorts,
@@ -92,8 +93,8 @@ export interface FlowWorld {
   party(text: string): CaseParty;
   /** One result a backend for a flow to a service, else one. Throws `CASE_REFERENCE`. */
   results(flow: CaseFlow): readonly FlowResult[];
-  /** The same world with other policies. */
-  with(policies: readonly Policy[]): FlowWorld;
+  /** The same world with other policies, and with these groups of prefixes added or replaced. */
+  with(policies: readonly Policy[], cidrGroups?: readonly CidrGroupRow[]): FlowWorld;
   /** Every node's view. */
   views(): readonly NodeView[];
 }
@@ -127,8 +128,9 @@ export class CaseRun implements FlowWorld {
     return endpoint === undefined ? party : { kind: 'endpoint', name: endpoint.name };
   }
 
-  with(policies: readonly Policy[]): CaseRun {
-    return new CaseRun(this.world, policies);
+  with(policies: readonly Policy[], cidrGroups: readonly CidrGroupRow[] = []): CaseRun {
+    const groups = new Map([...this.world.cidrGroups, ...cidrGroups].map((group) => [group.name, group]));
+    return new CaseRun({ ...this.world, cidrGroups: [...groups.values()] }, policies);
   }
 
   views(): readonly NodeView[] {

@@ -131,10 +131,7 @@ export interface PolicyChanges {
 }
 
 /** What became of each policy, by kind and name. */
-export function policyChanges(
-  before: GenerationHead['policies'],
-  after: GenerationHead['policies'],
-): PolicyChanges {
+function policyChanges(before: GenerationHead['policies'], after: GenerationHead['policies']): PolicyChanges {
   const hashes = (list: GenerationHead['policies']) => new Map(list.map(([key, , hash]) => [key, hash]));
   const [old, now] = [hashes(before), hashes(after)];
   const titles = (list: GenerationHead['policies']) => list.map(([, title]) => title).sort();
@@ -143,4 +140,30 @@ export function policyChanges(
     changed: titles(after.filter(([key, , hash]) => old.has(key) && old.get(key) !== hash)),
     removed: titles(before.filter(([key]) => !now.has(key))),
   };
+}
+
+/** One line of a history. */
+export interface GenerationLine {
+  readonly generation: number;
+  readonly enforcedAt: string;
+  readonly active: boolean;
+  readonly policies: number;
+  /** Against the one before; absent for the oldest. */
+  readonly changes?: PolicyChanges;
+}
+
+/** What changed from one generation to the next, the newest first; `heads`: the oldest first. */
+export function historyOf(heads: readonly GenerationHead[], active: number): readonly GenerationLine[] {
+  return heads
+    .map(({ generation, enforcedAt, policies }, i) => {
+      const before = heads[i - 1]?.policies;
+      return {
+        generation,
+        enforcedAt,
+        active: generation === active,
+        policies: policies.length,
+        ...(before === undefined ? {} : { changes: policyChanges(before, policies) }),
+      };
+    })
+    .toReversed();
 }

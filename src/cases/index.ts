@@ -22,7 +22,7 @@ export {
   type GenerationHead,
   generationHead,
   generationToText,
-  policyChanges,
+  historyOf,
   policyToText,
 } from './generation.ts';
 export { representativeWorlds } from './representatives.ts';

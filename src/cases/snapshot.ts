@@ -3,8 +3,9 @@ import { assertNever, MerlonError } from '#kit/errors';
 import { cidrContainsIp, formatIp, parseIp, type Ip, parseCidrOrIp } from '#kit/ip';
 import { formatLabel } from '#kit/labels';
 import { nearest } from '#kit/nearest';
-import { PROTOCOL_ICMP6, RESERVED_IDENTITY, type Policy } from '#model';
+import { type CidrGroupRow, NO_FACTS, PROTOCOL_ICMP6, RESERVED_IDENTITY, type Policy } from '#model';
 import type { ParseOptions } from '#model/parse';
+import { appliedFacts } from './candidate.ts';
 import { CASE_ENTITIES, type CaseFlow, type CaseParty } from './case.ts';
 import { combined, proxied, type FlowResult, type FlowWorld, type Side } from './flow.ts';
 import { type Documents, worldWith } from './generation.ts';
@@ -72,8 +73,10 @@ export class SnapshotRun implements FlowWorld {
     return this.#snapshot.parse;
   }
 
-  with(policies: readonly Policy[]): SnapshotRun {
-    return new SnapshotRun({ ...this.#snapshot, world: { ...this.#snapshot.world, policies } });
+  with(policies: readonly Policy[], cidrGroups: readonly CidrGroupRow[] = []): SnapshotRun {
+    const { world } = this.#snapshot;
+    const facts = appliedFacts(world.facts ?? NO_FACTS, { ...NO_FACTS, cidrGroups });
+    return new SnapshotRun({ ...this.#snapshot, world: { ...world, policies, facts } });
   }
 
   /** The same node with the documents of another time. */

@@ -174,5 +174,5 @@ function policyThen(
   if (now === undefined)
     return `policy is still what it was (generation ${kept.generation}, since ${kept.enforcedAt})`;
   const diff = `merlon policy diff --from gen:${kept.generation} gen:${active.generation}`;
-  return `policy has changed since (generation ${active.generation}, ${active.enforcedAt}): such a packet would now get ${now.verdict}; \`${diff}\` shows what changed`;
+  return `policy has changed since (generation ${active.generation}, ${active.enforcedAt}): such a packet would now get ${now.verdict}\n\`${diff}\` shows what changed`;
 }

@@ -2,8 +2,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { call, type GenerationView } from '#api/client';
-import { type Generation, generationFromText } from '#cases';
-import { MerlonError } from '#kit/errors';
+import { type Generation, generationFromText, generationHead, historyOf } from '#cases';
+import { errorMessage, MerlonError } from '#kit/errors';
 import { type Context, type Options, text } from './verb.ts';
 
 /** Where an agent that was not told otherwise keeps them. */
@@ -17,8 +17,10 @@ export function isGeneration(name: string): boolean {
 
 /** Where generations are read. */
 export interface Keeper {
-  /** Undefined: no agent runs, the files are read. */
+  /** False: no agent runs, the files are read. */
   readonly agent: boolean;
+  /** The newest first. */
+  readonly list: () => readonly GenerationView[];
   readonly active: () => Promise<Generation>;
   /** Of `gen:NUMBER` or `gen:previous`. Throws `NOT_FOUND`, `USAGE`. */
   readonly named: (name: string) => Promise<Generation>;
@@ -27,12 +29,12 @@ export interface Keeper {
 /** The agent, or the files that the last one left. */
 export async function keeperOf(context: Context, options: Options): Promise<Keeper> {
   const stateDir = text(options, 'stateDir');
-  if (stateDir !== undefined) return files(join(stateDir, 'generations'));
+  if (stateDir !== undefined) return files(context, join(stateDir, 'generations'));
   try {
     return agent(context, await call<readonly GenerationView[]>('/v1/generations', context));
   } catch (error) {
     if (!(error instanceof MerlonError) || error.code !== 'AGENT_UNREACHABLE') throw error;
-    const keeper = files(join(STATE_DIR, 'generations'), error);
+    const keeper = files(context, join(STATE_DIR, 'generations'), error);
     context.output.message(`no agent answers; generations are read from ${STATE_DIR}`);
     return keeper;
   }
@@ -44,13 +46,14 @@ function agent(context: Context, list: readonly GenerationView[]): Keeper {
   const numbers = list.map((row) => row.generation);
   return {
     agent: true,
+    list: () => list,
     active: () => get(list.find((row) => row.active)?.generation ?? 0),
     named: async (name) => get(numberOf(name, numbers)),
   };
 }
 
 /** `cause`: why there is no agent; it is thrown where there are no files either. */
-function files(folder: string, cause?: MerlonError): Keeper {
+function files(context: Context, folder: string, cause?: MerlonError): Keeper {
   const numbers = listed(folder).sort((a, b) => b - a);
   const [newest] = numbers;
   if (newest === undefined) {
@@ -62,6 +65,18 @@ function files(folder: string, cause?: MerlonError): Keeper {
   };
   return {
     agent: false,
+    list: () => {
+      const heads = numbers.toReversed().flatMap((number) => {
+        const file = join(folder, `${number}.json`);
+        try {
+          return [generationHead(readFileSync(file, 'utf8'), file)];
+        } catch (error) {
+          context.output.message(errorMessage(error)); // the others can be listed all the same
+          return [];
+        }
+      });
+      return historyOf(heads, newest);
+    },
     active: async () => read(newest),
     named: async (name) => {
       const wanted = numberOf(name, numbers);

@@ -3,8 +3,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { MerlonError } from '#kit/errors';
 import { decodeUtf8 } from '#kit/utf8';
-import { documentsOf, type WorldEndpoint } from '#cases';
-import type { Policy } from '#model';
+import type { WorldEndpoint } from '#cases';
 import { errorFromProblem, type ManifestObject, type ParseOptions, parseManifest } from '#model/parse';
 
 /** Text of a file; `-` is standard input. Throws `USAGE`, and `MANIFEST_SYNTAX` for what is no text. */
@@ -75,10 +74,6 @@ export function readObjects(paths: readonly string[], options: ParseOptions): re
   const [problem] = objects.flatMap((object) => object.problems);
   if (problem !== undefined) throw errorFromProblem(problem);
   return objects;
-}
-
-export function readPolicies(paths: readonly string[], options: ParseOptions): readonly Policy[] {
-  return documentsOf(readObjects(paths, options)).policies;
 }
 
 /** The workloads among manifests, as endpoints. */

@@ -1,20 +1,10 @@
 /** The generations that are kept, as `merlon policy history` shows them. */
 import type { GenerationView } from '#api';
-import { type GenerationHead, policyChanges } from '#cases';
+import { type GenerationHead, historyOf } from '#cases';
 import type { ViewContext } from './context.ts';
 
 export async function generationViews({ generations }: ViewContext): Promise<readonly GenerationView[]> {
-  const views: GenerationView[] = [];
-  let before: GenerationHead['policies'] | undefined;
-  for await (const { generation, enforcedAt, policies } of generations.all()) {
-    views.push({
-      generation,
-      enforcedAt,
-      active: generation === generations.active,
-      policies: policies.length,
-      ...(before === undefined ? {} : { changes: policyChanges(before, policies) }),
-    });
-    before = policies;
-  }
-  return views.toReversed();
+  const heads: GenerationHead[] = [];
+  for await (const head of generations.all()) heads.push(head);
+  return historyOf(heads, generations.active);
 }

@@ -1,5 +1,14 @@
 /** `merlon explain`: why a flow gets its verdict, on both sides, in a world on paper or on this node; or why an event did. */
-import { applied, type CaseFlow, flowText, type FlowResult, type Generation, SnapshotRun } from '#cases';
+import {
+  applied,
+  type CaseFlow,
+  documentsOf,
+  flowText,
+  type FlowResult,
+  type FlowWorld,
+  type Generation,
+  SnapshotRun,
+} from '#cases';
 import { call, type EventView, type FlowView, stream } from '#api/client';
 import { MerlonError } from '#kit/errors';
 import { protocolName } from '#model';
@@ -7,7 +16,7 @@ import { explainEvent } from '../explain-event.ts';
 import { flowOf, sourcePortOf } from '../explain-question.ts';
 import { fitting, resultText, resultView, verdictsText } from '../explain-text.ts';
 import { generationAt } from '../generations.ts';
-import { readPolicies } from '../policy-files.ts';
+import { readObjects } from '../policy-files.ts';
 import { type Context, list, type Options, type Run, text } from '../verb.ts';
 import { worldOf } from '../world.ts';
 
@@ -47,8 +56,7 @@ export async function explainFlow(
     one instanceof SnapshotRun ? one.results(flow, details) : one.results(flow);
   const now = judge(world).map(resultView);
   const files = list(options, 'candidate');
-  const candidate =
-    files.length === 0 ? undefined : world.with(applied(world.policies, readPolicies(files, world.parse)));
+  const candidate = files.length === 0 ? undefined : withFiles(world, files);
   const after = candidate && judge(candidate).map(resultView);
   const title = flowText(flow);
   const answer = {
@@ -75,6 +83,12 @@ export async function explainFlow(
     );
   });
   return (after ?? now).some((result) => result.verdict === 'deny') ? 1 : 0;
+}
+
+/** The world with the objects of files added, or in the place of those of their names. */
+function withFiles(world: FlowWorld, files: readonly string[]): FlowWorld {
+  const { policies, facts } = documentsOf(readObjects(files, world.parse));
+  return world.with(applied(world.policies, policies), facts.cidrGroups);
 }
 
 /** Of the time that `--at` names only documents are kept. */

@@ -23,8 +23,17 @@ export const run: Run = async (context, [wanted]) => {
   if (wanted === undefined) return context.output.rows(all, columns, 'no identities');
   const found = all.find((i) => String(i.id) === wanted);
   if (found === undefined) throw new MerlonError('IDENTITY_NOT_FOUND', `no identity ${wanted}`);
-  await context.output.value(
-    found,
-    () => `${found.id}\n${[...found.labels, ...found.prefixes].map((l) => `  ${l}`).join('\n')}\n`,
-  );
+  await context.output.value(found, () => render(found));
 };
+
+function render({ id, labels, prefixes }: IdentityView): string {
+  const rows: readonly (readonly [string, readonly string[]])[] = [
+    ['Identity', [String(id)]],
+    ['Labels', labels],
+    ['Prefixes', prefixes],
+  ];
+  return rows
+    .filter(([, values]) => values.length > 0)
+    .map(([name, values]) => `${`${name}:`.padEnd(10)}${values.join(`\n${' '.repeat(10)}`)}\n`)
+    .join('');
+}

@@ -1,5 +1,6 @@
 /** `merlon policy history`: the generations that are kept, and what changed from one to the next. */
-import { call, type GenerationView } from '#api/client';
+import type { GenerationView } from '#api/client';
+import { keeperOf } from '../generations.ts';
 import type { Column } from '../output.ts';
 import type { Run } from '../verb.ts';
 
@@ -24,7 +25,7 @@ function changesText({ changes }: GenerationView): string {
   return more > 0 ? `${all.slice(0, 6).join(' ')} and ${more} more` : all.join(' ');
 }
 
-export const run: Run = async (context) => {
-  const rows = await call<readonly GenerationView[]>('/v1/generations', context);
+export const run: Run = async (context, _args, options) => {
+  const rows = (await keeperOf(context, options)).list();
   await context.output.rows(rows, columns, 'nothing was enforced yet');
 };

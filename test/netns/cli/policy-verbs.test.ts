@@ -270,7 +270,7 @@ test.serial(
     t.is(later?.now?.verdict, 'allow');
     t.regex(
       later?.policy ?? '',
-      /^policy has changed since .* such a packet would now get allow; `merlon policy diff --from gen:\d+ gen:\d+`/,
+      /^policy has changed since .* such a packet would now get allow\n`merlon policy diff --from gen:\d+ gen:\d+`/,
     );
     const then = await merlon(
       'explain',
@@ -399,6 +399,11 @@ test.serial(
       /^merlon: generation 1 is not kept: the oldest is \d+, the active one \d+ \(.*history.*\)\n$/,
     );
     // Without an agent the files answer.
+    const history = await run([PROGRAM, 'policy', 'history', '--state-dir', stateDir, '-o', 'json']);
+    t.deepEqual(
+      (JSON.parse(history.stdout) as { generation: number }[]).map((g) => g.generation),
+      await numbers(),
+    );
     const offline = [PROGRAM, 'policy', 'diff', 'gen:previous', '--state-dir', stateDir];
     const { code, stdout, stderr } = await run(offline);
     t.is(code, 1, stderr);

@@ -174,6 +174,30 @@ test('explain – 0 allowed, 1 denied, with the field that failed', async (t) =>
   t.is((JSON.parse(json.out) as { results: readonly { verdict: string }[] }).results[0]?.verdict, 'deny');
 });
 
+test('explain – a candidate may bring the group of prefixes that a policy names', async (t) => {
+  const yaml = `name: groups
+endpoints: [{name: shop/web, labels: {app: web}, ips: [10.0.0.1]}]
+cidrGroups: [{name: office, cidrs: [192.0.2.0/24]}]
+policies:
+  - apiVersion: cilium.io/v2
+    kind: CiliumNetworkPolicy
+    metadata: {name: p, namespace: shop}
+    spec: {endpointSelector: {}, ingress: [{fromCIDRSet: [{cidrGroupRef: office}]}]}
+expect: []
+`;
+  const group =
+    'apiVersion: cilium.io/v2alpha1\nkind: CiliumCIDRGroup\nmetadata: {name: office}\nspec: {externalCIDRs: [203.0.113.0/24]}\n';
+  await withFile(yaml, (world) =>
+    withFile(group, async (candidate) => {
+      const flow = ['explain', '--from', '203.0.113.9', '--to', 'shop/web:80', '--world', world];
+      t.is((await merlon(...flow)).code, 1);
+      const then = await merlon(...flow, '--candidate', candidate);
+      t.is(then.code, 0, then.err);
+      t.regex(then.out, /^deny → allow$/m);
+    }),
+  );
+});
+
 const traced: readonly [flags: readonly string[], code: number, title: string][] = [
   [
     ['--src-k8s-pod', 'shop/web', '--dst-k8s-pod', 'shop:db', '--dport', '5432/tcp'],
