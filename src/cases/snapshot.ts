@@ -207,7 +207,9 @@ export class SnapshotRun implements FlowWorld {
     const isAudited = isAuditedBy(node, own.subject, direction);
     if (reason !== undefined) return { ...side, verdict: isAudited ? 'audit' : 'deny', reason };
     const verdict = proxied(cell, flow);
-    if (verdict === 'audit') return { ...side, verdict, ...reasonOf(cell.staged?.verdict ?? 'deny') };
+    const staged = stagedReason(cell, node);
+    if (verdict === 'audit' || (verdict === 'allow' && staged !== undefined))
+      return { ...side, verdict: 'audit', ...(staged === undefined ? {} : { reason: staged }) };
     if (cell.verdict !== 'redirect' || node.hasProxy) return { ...side, verdict };
     // Audit forgives only what policy itself refuses.
     return { ...side, verdict: 'deny', reason: 'L7_PROXY_UNAVAILABLE', withProxy: verdict };
@@ -303,9 +305,10 @@ const REASONS: Readonly<Partial<Record<Side['cell']['verdict'], string>>> = {
   auth: 'AUTH_REQUIRED',
 };
 
-function reasonOf(verdict: Side['cell']['verdict']): { readonly reason?: string } {
-  const reason = REASONS[verdict];
-  return reason === undefined ? {} : { reason };
+/** Why staged policies would refuse what passes. */
+function stagedReason({ staged }: Side['cell'], { hasProxy }: NodeFacts): string | undefined {
+  if (staged?.verdict === 'redirect') return hasProxy ? undefined : 'L7_PROXY_UNAVAILABLE';
+  return staged && REASONS[staged.verdict];
 }
 
 /** The endpoint that has the address, or the longest prefix around it; never a node's address. */

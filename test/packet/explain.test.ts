@@ -9,7 +9,7 @@ import { formatIp } from '#kit/ip';
 import type { FailsafeRow } from '#model';
 import { DEFAULT_PARSE_OPTIONS } from '#model/parse';
 import { EMPTY_NUMBERING } from '#policy';
-import { DROP_REASON_NAMES, EVENT_TYPE, type Event } from '#wire/bpf';
+import { DROP_REASON_NAMES, EVENT_F_AUDIT, EVENT_TYPE, type Event } from '#wire/bpf';
 import { randomWorld } from '../unit/policy/generate.ts';
 import { flowText } from '../unit/policy/compiled-world.ts';
 import { Random } from '../unit/policy/random.ts';
@@ -42,12 +42,14 @@ function randomFailsafe(random: Random): readonly FailsafeRow[] {
 /** What the programs did, in one line: of a refusal its reason, of what passed whether failsafe did it. */
 function happened(verdict: 'pass' | 'drop', events: readonly Event[]): string {
   if (verdict === 'drop') return `drop ${DROP_REASON_NAMES[events.at(-1)?.reason ?? 0]}`;
+  if (events.some(({ flags }) => (flags & EVENT_F_AUDIT) !== 0)) return 'pass audit';
   return events.some(({ version }) => version >> 4 === EVENT_TYPE.FAILSAFE) ? 'pass failsafe' : 'pass';
 }
 
 function explained(hook: Hook | undefined): string {
   const last = hook?.stages.at(-1);
   if (last?.outcome === 'dropped') return `drop ${last.reason}`;
+  if (hook?.verdict === 'audit') return 'pass audit';
   return last?.outcome === 'passes' && last.stage === 'failsafe' ? 'pass failsafe' : 'pass';
 }
 
@@ -135,6 +137,7 @@ test(`explain – names the stage that decides in the datapath (seed ${seed})`, 
     ['pass failsafe', 4],
     ['drop POLICY_DENIED', 200],
     ['drop POLICY_DENY', 100],
+    ['pass audit', 20],
     ['drop L7_PROXY_UNAVAILABLE', 20],
   ] as const) {
     t.true((counts.get(kind) ?? 0) >= least, `${kind}: ${counts.get(kind)}`);
