@@ -67,7 +67,7 @@ const VARIANTS: readonly Variant[] = [
 
 /** Demos that run at the same time: each is a node, nine hosts and their servers. */
 const AT_ONCE = 2;
-const TIMEOUT_MS = 120_000;
+const TIMEOUT_MS = 600_000;
 
 async function demoWith({ file, from, to, scenes }: Variant): Promise<Finished> {
   const folder = await mkdtemp(join(tmpdir(), 'merlon-demo-'));
