@@ -18,8 +18,10 @@ const OPEN: Evaluation = { verdict: 'allow', rules: [], enforced: false };
 /** What must come of the flow: what is enforced decides, what is staged is asked beside it, audit comes last (HF-5.4). */
 export function evaluate(world: World, flow: Flow): Evaluation {
   const { audit } = world;
-  const all = decide(world, flow, () => true);
   const live = decide(world, flow, (spec) => spec.staged !== true);
+  const policies = world.held?.get(flow.subject) ?? world.policies;
+  const isAnyStaged = policies.some(({ specs }) => specs.some((spec) => spec.staged));
+  const all = isAnyStaged ? decide(world, flow, () => true) : live;
   const isRefused = isOneOf('deny', 'default-deny', 'auth');
   const isInAudit =
     flow.subject === 'host' ? audit?.host.includes(flow.direction) : audit?.endpoints.includes(flow.subject);

@@ -122,8 +122,13 @@ function probeOf(world: World, flow: AddressFlow, random: Random): Probe | undef
     to,
     protocol,
     port,
-    allowed: words.every(({ verdict }) => verdict === 'allow'),
-    why: words.map(({ who, verdict, rules }) => `${who}: ${verdict} (${rules.join()})`).join(', '),
+    allowed: words.every(({ verdict, audited }) => verdict === 'allow' || audited === true),
+    why: words
+      .map(
+        ({ who, verdict, rules, audited }) =>
+          `${who}: ${verdict}${audited ? ' audited' : ''} (${rules.join()})`,
+      )
+      .join(', '),
   };
 }
 
