@@ -372,7 +372,8 @@ export function combined(sides: readonly Pick<Side, 'verdict'>[]): CaseVerdict {
 
 /** What comes of what the cell lets through: a proxy answers for requests, in audit mode too (policy.md §14.3). */
 export function proxied({ proxy, staged }: Cell, { request }: CaseFlow): CaseVerdict {
-  if (proxy === undefined) return isRefusal(staged?.verdict ?? '') ? 'audit' : 'allow';
+  const then = staged?.verdict ?? 'allow';
+  if (proxy === undefined) return isRefusal(then) || then === 'auth' ? 'audit' : 'allow';
   if (request === undefined) return 'redirect';
   return permits(proxy, l7Request(request)) ? 'allow' : 'deny';
 }
