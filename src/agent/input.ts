@@ -34,9 +34,9 @@ function controlInput(tables: AgentTables, subjects: Subjects): ControlInput | u
   return {
     policies: [...tables.manifests.policies.all()],
     nodes: peerNodes(config),
-    endpoints: [...tables.endpoints.all()].map((row) =>
-      asSubject(row, tables, subjects, row.audit ?? isAudited),
-    ),
+    endpoints: [...tables.endpoints.all()]
+      .filter((row) => row.state !== 'kept')
+      .map((row) => asSubject(row, tables, subjects, row.audit ?? isAudited)),
     localAddresses: [...tables.localAddresses.all()].map((row) => row.address),
     nodeLabels: nodeLabels(config),
     config: policyConfig(config),

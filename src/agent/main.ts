@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { serveApi } from '#api';
 import { Datapath, UdpServers } from '#datapath';
-import { Endpoints } from '#endpoint';
+import { Endpoints, type InForce } from '#endpoint';
 import { ManifestSource } from '#files';
 import { EventLog } from '#flow';
 import { systemClock } from '#kit/clock';
@@ -26,7 +26,7 @@ import { RunDirLock } from './lock.ts';
 import { agentLogger } from './logger.ts';
 import { ManifestReport } from './manifest-report.ts';
 import { applyMode, beginMode, ModeControl } from './mode-control.ts';
-import { modesFile, NO_MODES } from './modes.ts';
+import { isAuditEverywhere, modesFile, NO_MODES } from './modes.ts';
 import { PolicyLoop } from './policy-loop.ts';
 import type { AgentOptions } from './options.ts';
 import { untilJudged } from './protect.ts';
@@ -37,7 +37,7 @@ import { reserveSequence } from './sequence.ts';
 import { checkPatterns, manifestSettings } from './settings.ts';
 import { datapathSettings } from './datapath-settings.ts';
 import { datapathSink } from './sink.ts';
-import { type AgentTables, agentTables, configOf, setOne } from './tables.ts';
+import { type AgentTables, agentTables, configOf, modesOf, setOne } from './tables.ts';
 import { AgentView } from './view/index.ts';
 
 /** Events that are kept in memory; the older ones are gone. */
@@ -88,8 +88,10 @@ export async function runAgent(options: AgentOptions): Promise<number> {
   const started = Promise.withResolvers<PolicyLoop>();
   const beforeUp = async (row: EndpointRow, ending: AbortSignal): Promise<void> =>
     untilJudged(row, { db, datapath, loop: await started.promise }, ending);
+  const remembered = await Remembered.open(stateDir, (problem) => degraded.add(problem));
+  const inForce = inForceBefore(datapath, tables, remembered);
   const endpoints = stack.use(
-    await openEndpoints(options, db, tables, beforeUp, degraded, () => report.write()),
+    await openEndpoints(options, db, tables, inForce, beforeUp, degraded, () => report.write()),
   );
   // What the kernel enforced before this start it enforces now; its devices keep their programs.
   const known = new Set(datapath.endpoints.ids());
@@ -111,12 +113,11 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     now: Date.now,
     onProblem: (problem) => degraded.add(problem),
   });
-  const remembered = await Remembered.open(stateDir, (problem) => degraded.add(problem));
   const loop = new PolicyLoop({
     tables: inputTables(tables),
     input: controlInputs(tables),
     revision: () => db.revision,
-    sink: datapathSink(datapath, db, tables.enforced),
+    sink: datapathSink(datapath, db, tables),
     inherited: remembered.inherited,
     onEnforced: (enforced) => {
       applyMode(datapath, tables);
@@ -212,10 +213,25 @@ async function openDatapath(
   });
 }
 
+/** What the kernel holds of endpoints; audit is an endpoint's own where the node's is another. */
+function inForceBefore(datapath: Datapath, tables: AgentTables, { inherited }: Remembered): InForce {
+  const isAudited = isAuditEverywhere(configOf(tables), modesOf(tables));
+  const given = Object.values(inherited.numbering).flatMap((scope) => scope.given);
+  const labels = new Map(given.map((row) => [row.id, row.labels]));
+  return {
+    endpoints: datapath.endpoints.records().map(({ audit, ...rest }) => ({
+      ...rest,
+      ...(audit === undefined || audit === isAudited ? {} : { audit }),
+    })),
+    labelsOf: (identity) => labels.get(identity),
+  };
+}
+
 function openEndpoints(
   options: AgentOptions,
   db: Database,
   tables: AgentTables,
+  inForce: InForce,
   beforeUp: (row: EndpointRow, signal: AbortSignal) => Promise<void>,
   degraded: Degraded,
   onWorkloads: () => void,
@@ -227,6 +243,7 @@ function openEndpoints(
     links: tables.netdev.links,
     addresses: tables.netdev.addresses,
     workloads: tables.manifests.workloads,
+    inForce,
     stateDir: options.stateDir,
     clock: systemClock,
     // The policy loop numbers identities, all of them together.

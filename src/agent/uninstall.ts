@@ -3,7 +3,7 @@
  * the devices it made, then the settings it changed. Running it twice does no harm.
  */
 import { rmSync } from 'node:fs';
-import { uninstall as uninstallDatapath } from '#datapath';
+import { judgedDevices, uninstall as uninstallDatapath } from '#datapath';
 import { removeEndpoints, restoreSysctls } from '#endpoint';
 import { RunDirLock } from './lock.ts';
 import { existsSync } from 'node:fs';
@@ -32,10 +32,11 @@ export async function uninstall(options: UninstallOptions): Promise<UninstallRep
   const { stateDir, runDir, bpfRoot, keepEnforcing, purge } = options;
   using _lock = existsSync(runDir) ? new RunDirLock(runDir) : undefined;
   const nothing = { links: 0, filters: 0, pins: 0 };
+  const judged = keepEnforcing ? [] : judgedDevices(bpfRoot);
   const datapath = keepEnforcing ? nothing : uninstallDatapath({ bpfRoot });
   let endpoints = 0;
   if (!keepEnforcing) {
-    endpoints = await removeEndpoints(stateDir);
+    endpoints = await removeEndpoints(stateDir, judged);
     await restoreSysctls(stateDir, () => {});
   }
   const stateRemoved = purge && existsSync(stateDir);

@@ -3,9 +3,9 @@
  * address and a rule set; until then the datapath refuses its packets. Index 0 is the host endpoint.
  */
 import { MerlonError } from '#kit/errors';
-import { formatHex, parseMac } from '#kit/bytes';
-import type { Cidr } from '#kit/ip';
-import type { EndpointRow } from '#model';
+import { formatHex, formatMac, parseMac } from '#kit/bytes';
+import { type Cidr, formatCidrOrIp } from '#kit/ip';
+import type { EndpointRow, Identity, KernelEndpoint } from '#model';
 import { mapDelete, mapUpdate } from '#native';
 import {
   ENDPOINT,
@@ -22,11 +22,13 @@ import {
 import { cidrOf, ipOfBytes, isHost, mappedBytes, mappedLength } from './keys.ts';
 import type { DatapathMaps } from './maps.ts';
 import { Numbers } from './numbers.ts';
-import type { EndpointRulesets } from './policy.ts';
+import type { EndpointRulesets } from './rulesets.ts';
 import { keysOf } from './addrs.ts';
 
 const RULESET = ENDPOINT.ruleset / 4;
 const FLAGS = ENDPOINT.flags / 4;
+/** What stands before an IPv4 address that is mapped. */
+const MAPPED = formatHex(mappedBytes({ family: 4, bytes: new Uint8Array(4) }).subarray(0, 12));
 
 export class Endpoints implements EndpointRulesets {
   readonly #maps: DatapathMaps;
@@ -38,6 +40,8 @@ export class Endpoints implements EndpointRulesets {
   readonly #rulesets = new Map<number, number>();
   readonly #rows = new Map<number, EndpointRow>();
   readonly #prefixes = new Map<number, readonly Cidr[]>();
+  /** Ids whose records stay as they are, though no row names them. */
+  #kept: ReadonlySet<number> = new Set();
   /** Indexes of removed endpoints may be used again after a grace period. */
   readonly #afterGrace: (then: () => void) => void;
 
@@ -61,7 +65,7 @@ export class Endpoints implements EndpointRulesets {
     this.#indexes.reserve(this.#index.values());
     for (const key of keysOf(this.#maps.fd('endpoint_prefix'), ENDPOINT_PREFIX_KEY_SIZE)) {
       const { prefixlen, endpoint, addr } = readEndpointPrefixKey(new DataView(key.buffer));
-      const cidr = { ip: ipOfBytes(addr), length: prefixlen - 32 };
+      const cidr = unmapped({ ip: ipOfBytes(addr), length: prefixlen - 32 });
       this.#prefixes.set(endpoint, [...(this.#prefixes.get(endpoint) ?? []), cidr]);
     }
   }
@@ -104,6 +108,30 @@ export class Endpoints implements EndpointRulesets {
   /** Ids with a record. */
   ids(): Iterable<number> {
     return this.#index.keys();
+  }
+
+  /** Every record as it stands in memory. */
+  records(): readonly KernelEndpoint[] {
+    return [...this.#index].map(([id, index]) => {
+      const record = readEndpoint(this.#view, index * ENDPOINT_SIZE);
+      const addr4 = new Uint8Array(4);
+      new DataView(addr4.buffer).setUint32(0, record.addr4);
+      const hosts = [addr4, record.addr6].filter((bytes) => bytes.some((byte) => byte !== 0));
+      const cidrs = hosts.map((bytes) => ({ ip: ipOfBytes(bytes), length: bytes.length * 8 }));
+      return {
+        id,
+        identity: record.identity as Identity,
+        ifindex: record.ifindex,
+        addresses: [...cidrs, ...(this.#prefixes.get(index) ?? [])].map(formatCidrOrIp),
+        mac: formatMac(record.mac),
+        audit: (record.flags & ENDPOINT_AUDIT) !== 0,
+      };
+    });
+  }
+
+  /** Rule sets that stay because records that are kept name them. */
+  keptRulesets(): ReadonlySet<number> {
+    return new Set([...this.#kept].flatMap((id) => this.#rulesets.get(id) ?? []));
   }
 
   /** Errors: ENDPOINT_LIMIT. */
@@ -200,9 +228,10 @@ export class Endpoints implements EndpointRulesets {
     });
   }
 
-  /** Removes records that no row names. */
-  prune(rows: readonly EndpointRow[]): void {
-    const wanted = new Set(rows.map((row) => row.id));
+  /** Removes records that no row names, but for those to be kept. */
+  prune(rows: readonly EndpointRow[], kept: ReadonlySet<number> = new Set()): void {
+    this.#kept = kept;
+    const wanted = new Set([...kept, ...rows.map((row) => row.id)]);
     for (const id of [...this.#index.keys()]) if (!wanted.has(id)) this.delete({ id });
     for (const row of rows) this.update(row);
   }
@@ -226,6 +255,13 @@ function partsOf(cidrs: readonly Cidr[]) {
   const first4 = cidrs.find((c) => c.ip.family === 4 && isHost(c));
   const first6 = cidrs.find((c) => c.ip.family === 6 && isHost(c));
   return { first4, first6, more: cidrs.filter((c) => c !== first4 && c !== first6) };
+}
+
+/** The prefix that `mappedBytes` and `mappedLength` were made of. */
+function unmapped(cidr: Cidr): Cidr {
+  const { bytes } = cidr.ip;
+  const isMapped = cidr.length >= 96 && formatHex(bytes.subarray(0, 12)) === MAPPED;
+  return isMapped ? { ip: ipOfBytes(bytes.subarray(12)), length: cidr.length - 96 } : cidr;
 }
 
 function prefixKey(endpoint: number, cidr: Cidr): Uint8Array {

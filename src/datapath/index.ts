@@ -31,7 +31,7 @@ export type { Applied, PolicyReading } from './policy.ts';
 export type { CellReading, DirectionReading, PortRuns, RulesetReading } from './reading.ts';
 export { SLOT_BYTES as EVENT_SLOT_BYTES } from './ring.ts';
 export { UdpServers } from './udp-servers.ts';
-export { type Uninstalled, uninstall } from './uninstall.ts';
+export { judgedDevices, type Uninstalled, uninstall } from './uninstall.ts';
 
 /** Opens the datapath of this network namespace; see {@link Datapath.open}. */
 export function openDatapath(opts: DatapathOptions): Promise<Datapath> {

@@ -66,6 +66,8 @@ export interface Present {
   readonly base: Base | undefined;
   /** Endpoint id → index of its rule set. */
   readonly endpoints: ReadonlyMap<number, number>;
+  /** Indexes that nobody takes over. */
+  readonly kept: ReadonlySet<number>;
 }
 
 export function planPolicy(compiled: CompiledPolicy, present: Present): Plan {
@@ -157,12 +159,12 @@ interface TakenOver {
 }
 
 /** Which present index each compiled rule set may take over: by its key, else from all its endpoints. */
-function takenOver(compiled: CompiledPolicy, { rulesets, endpoints }: Present): Map<string, TakenOver> {
+function takenOver(compiled: CompiledPolicy, { rulesets, endpoints, kept }: Present): Map<string, TakenOver> {
   /** The one key that all endpoints of an index go to; undefined when they part. */
   const keyOf = new Map<number, string | undefined>();
   for (const [id, index] of endpoints) {
     const key = compiled.endpoints.get(id);
-    if (key === undefined || index === RULESET_HOST) continue;
+    if (key === undefined || index === RULESET_HOST || kept.has(index)) continue;
     keyOf.set(index, keyOf.has(index) && keyOf.get(index) !== key ? undefined : key);
   }
   const taken = new Map<string, TakenOver>();
@@ -173,7 +175,7 @@ function takenOver(compiled: CompiledPolicy, { rulesets, endpoints }: Present): 
     used.add(index);
   };
   for (const { index, key } of rulesets.live.values())
-    if (index !== RULESET_HOST && wanted.has(key) && !taken.has(key)) take(key, index);
+    if (index !== RULESET_HOST && !kept.has(index) && wanted.has(key) && !taken.has(key)) take(key, index);
   for (const [index, key] of keyOf) {
     if (used.has(index) || !rulesets.live.has(index)) continue;
     if (key !== undefined && wanted.has(key) && !taken.has(key)) take(key, index);

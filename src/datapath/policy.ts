@@ -32,7 +32,7 @@ import {
   type RulesetReading,
 } from './reading.ts';
 import { encodeSlot, headerOf, slotWords, type SlotView } from './ruleset.ts';
-import { RuleSets, type SlotPlace } from './rulesets.ts';
+import { type EndpointRulesets, RuleSets, type SlotPlace } from './rulesets.ts';
 import { Unchanged } from './unchanged.ts';
 import {
   areRowsIntact,
@@ -48,14 +48,6 @@ import { isShort, longerCopy, originsOfSlot, positionTable, type Reach, room } f
 /** Waits until no program still reads what was visible when it was called. */
 export interface Grace {
   wait(): Promise<void>;
-}
-
-/** Which rule set each endpoint's record names. */
-export interface EndpointRulesets {
-  /** Endpoint id → index. */
-  rulesets(): ReadonlyMap<number, number>;
-  /** One store, or a note for when the endpoint's record is made. */
-  setRuleset(id: number, index: number): void;
 }
 
 export interface PolicyDeps {
@@ -258,6 +250,7 @@ export class PolicyTables {
           unchanged: this.#unchanged,
           base: this.#base && { classes: this.#base, gone: this.#classes.gone },
           endpoints: endpoints.rulesets(),
+          kept: endpoints.keptRulesets(),
         });
         const places = this.#grow(plan) ? undefined : this.#takePlaces(plan);
         if (places !== undefined) {
@@ -452,7 +445,7 @@ export class PolicyTables {
       if (before !== undefined) this.#stray();
       this.#deps.endpoints.setRuleset(id, index);
     }
-    const used = new Set(indexOf.values());
+    const used = new Set([...indexOf.values(), ...this.#deps.endpoints.keptRulesets()]);
     for (const index of [...this.rulesets.live.keys()])
       if (index !== RULESET_HOST && !used.has(index)) {
         this.#leave(this.rulesets.abandon(index));
@@ -470,6 +463,10 @@ export class PolicyTables {
   /** Where the rows of newcomers go: their own into active slots, the unknown class's into what is left. */
   *#rowsFor(plan: Plan, built: ReadonlyMap<PlannedRuleset, SlotView>): Iterable<NewRows> {
     for (const view of this.rulesets.left) yield { view };
+    for (const index of this.#deps.endpoints.keptRulesets()) {
+      const live = this.rulesets.live.get(index);
+      if (live !== undefined) yield { view: live.active };
+    }
     for (const planned of plan.rulesets) {
       const index = built.get(planned)?.ruleset ?? planned.index;
       const live = index === undefined ? undefined : this.rulesets.live.get(index);

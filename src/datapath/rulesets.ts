@@ -33,6 +33,16 @@ export interface SlotPlace {
   readonly span: Span;
 }
 
+/** Which rule set each endpoint's record names. */
+export interface EndpointRulesets {
+  /** Endpoint id → index. */
+  rulesets(): ReadonlyMap<number, number>;
+  /** One store, or a note for when the endpoint's record is made. */
+  setRuleset(id: number, index: number): void;
+  /** Indexes that stay as they are: endpoints name them of whom no policy is known. */
+  keptRulesets(): ReadonlySet<number>;
+}
+
 export class RuleSets {
   readonly arena: Arena;
   readonly indexes: Numbers;

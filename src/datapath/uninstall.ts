@@ -18,6 +18,13 @@ export interface Uninstalled {
   readonly pins: number;
 }
 
+/** Devices that carry programs of ours, by pin or by record. */
+export function judgedDevices(bpfRoot: string): readonly number[] {
+  if (!existsSync(bpfRoot)) return [];
+  const pinned = linkPins(`${bpfRoot}/links`).map(({ ifindex }) => ifindex);
+  return [...new Set([...pinned, ...recordedDevices(bpfRoot)])];
+}
+
 const LINK_TYPES_OF_DEVICES = new Set([6, 11]);
 
 /** Errors: INSTANCE_LOCKED (an agent is running), KERNEL_*. */

@@ -42,6 +42,11 @@ export function deviceName(prefix: string, namespace: string, name: string): str
   return prefix + digest.slice(0, CHARACTERS);
 }
 
+/** Whether a device of this name was made for an endpoint. */
+export function isDeviceName(prefix: string, name: string): boolean {
+  return name.startsWith(prefix) && /^[0-9a-f]{11}$/.test(name.slice(prefix.length));
+}
+
 interface Split {
   /** Host addresses. */
   readonly hosts: readonly { readonly text: string; readonly family: 4 | 6 }[];

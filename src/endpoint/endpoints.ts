@@ -8,40 +8,30 @@
  * leaves half done is finished or cleared at the next start.
  */
 import { Mutex } from '#kit/async';
-import { errorMessage, MerlonError } from '#kit/errors';
-import { endpointNamed, type EndpointRow, type LinkRow, type WorkloadRow } from '#model';
+import { MerlonError } from '#kit/errors';
+import { endpointNamed, type EndpointRow, type Identity, type LinkRow, type WorkloadRow } from '#model';
 import { type Netlink, openNetlink } from '#netlink';
 import { netnsCookie } from '#native';
 import { deviceName, makeDevice, type PlumbedDevice, plumb, unplumb } from './device.ts';
+import { lostEndpoints, lostProblem } from './lost.ts';
 import { type OpenNetns, openNetns } from './netns.ts';
-import { ENDPOINT_SOURCE, type EndpointOptions } from './options.ts';
-import { type EndpointRecord, isOther, nextId, Records, withAudit } from './record.ts';
-import { type EndpointRequest, type EndpointSpec, endpointSpec } from './spec.ts';
+import { DEVICE_PREFIX, ENDPOINT_SOURCE, type EndpointOptions } from './options.ts';
+import { differenceOf, type EndpointRecord, isOther, nextId, Records, withAudit } from './record.ts';
+import { type EndpointRequest, type EndpointSpec, endpointSpec, mtuFor } from './spec.ts';
 import { enableForwarding } from './sysctl.ts';
+import { asProblem, LOOK, nameOf, topicOf } from './telling.ts';
 
 /** How long an endpoint whose device is gone keeps its row (HF-11.7). */
 export const GRACE_MS = 30_000;
-/** Smallest MTU with which IPv6 works (RFC 8200 §5). */
-const MTU_MIN = 1280;
 const PEER = 'eth0';
-
-const nameOf = (of: { readonly namespace: string; readonly name: string }) => `${of.namespace}/${of.name}`;
-
-/** What a problem is told under: of one endpoint, and of following links and workloads. */
-const topicOf = (record: EndpointRecord): string => `endpoint ${nameOf(record)}`;
-const LOOK = 'following links and workloads';
-
-function asProblem(e: unknown, what: string): MerlonError {
-  return new MerlonError(e instanceof MerlonError ? e.code : 'INTERNAL', `${what}: ${errorMessage(e)}`, {
-    cause: e,
-  });
-}
 
 export class Endpoints implements AsyncDisposable {
   readonly #options: EndpointOptions;
   readonly #netlink: Netlink;
   readonly #records: Records;
   readonly #byName = new Map<string, EndpointRecord>();
+  /** Of these, by id, something stands in for the record on disk. */
+  readonly #lost = new Map<number, EndpointRecord>();
   readonly #mutex = new Mutex();
   readonly #ending = new AbortController();
   readonly #graces = new Map<number, AbortController>();
@@ -59,20 +49,23 @@ export class Endpoints implements AsyncDisposable {
 
   /**
    * Restores what the state folder remembers, marks the table synced and goes on watching links and workloads.
-   * A record that is unreadable, or whose namespace is another one now, is told and passed over.
+   * A record whose namespace is another one now is told and passed over; so is one that is unreadable, unless the
+   * kernel enforces the endpoint: then it goes on being enforced.
    */
   static async open(options: EndpointOptions): Promise<Endpoints> {
     const self = new Endpoints(options);
     const { onProblem, db, endpoints, links, workloads } = options;
     self.#lastId = await self.#records.lastId(onProblem);
     const anew: EndpointRecord[] = [];
-    for (const record of await self.#records.read(onProblem)) {
+    const bad = new Map<number, MerlonError>();
+    for (const record of await self.#records.read((problem, id) => void bad.set(id, problem))) {
       self.#byName.set(nameOf(record), record);
       if (record.kind === 'workload') await self.#restoreWorkload(record);
       else if (options.beforeUp !== undefined && self.#deviceNamed(record.device) === undefined)
         anew.push(record);
       else await self.#restore(record);
     }
+    await self.#keepLost(bad);
     if (workloads?.isSynced === true) await self.#syncWorkloads();
     db.write((txn) => endpoints.source(ENDPOINT_SOURCE).markSynced(txn));
     self.#listeners.use(links.onChange(() => self.#lookSoon()));
@@ -112,20 +105,27 @@ export class Endpoints implements AsyncDisposable {
       this.#checkSame(known, spec, netns);
       return await this.#plumbed(known, netns); // the namespace is open until it is done
     }
-    await this.#checkAddresses(spec);
-    const record = await this.#newRecord({
+    const device = deviceName(this.#devicePrefix, spec.namespace, spec.name);
+    const lost = this.#lostOn(device);
+    await this.#checkAddresses(spec, lost);
+    const fields = {
       ...spec,
-      kind: 'made',
-      device: deviceName(this.#options.devicePrefix ?? 'lxc', spec.namespace, spec.name),
+      kind: 'made' as const,
+      device,
       netns: netns.path,
       netnsCookie: netns.cookie,
       peer: PEER,
-      mtu: this.#mtu(spec),
-    });
+      mtu: mtuFor(spec, this.#options.mtu ?? 1500),
+    };
+    const record = await this.#newRecord(fields, lost);
     try {
-      return await this.#plumbed(record, netns);
+      const row = await this.#plumbed(record, netns);
+      this.#isFound(lost);
+      return row;
     } catch (e) {
-      await this.#forget(record);
+      if (lost === undefined) await this.#forget(record);
+      else await this.#records.remove(record.id);
+      this.#byName.delete(nameOf(record));
       throw e;
     }
   }
@@ -148,10 +148,15 @@ export class Endpoints implements AsyncDisposable {
     using _ = await this.#mutex.lock(this.#ending.signal);
     const { db, endpoints } = this.#options;
     for (const record of name === undefined ? this.#byName.values() : [this.#find(name)]) {
-      const after = withAudit(record, audit);
-      if (record.audit !== audit) await this.#records.write(after);
-      this.#byName.set(nameOf(after), after);
       const row = endpoints.get(record.id);
+      if (row?.state === 'kept') {
+        if (name === undefined) continue;
+        throw new MerlonError('FAILED', `${nameOf(record)} is kept as it is: its record is lost`);
+      }
+      const after = withAudit(record, audit);
+      if (this.#lost.has(record.id)) this.#lost.set(record.id, after);
+      else if (record.audit !== audit) await this.#records.write(after);
+      this.#byName.set(nameOf(after), after);
       if (row !== undefined) db.write((txn) => endpoints.putIfChanged(txn, withAudit(row, audit)));
     }
   }
@@ -160,15 +165,39 @@ export class Endpoints implements AsyncDisposable {
     return endpointNamed([...this.#byName.values()], name);
   }
 
-  #mtu({ addresses, ...spec }: EndpointSpec): number {
-    const mtu = this.#options.mtu ?? 1500;
-    if (mtu < MTU_MIN && addresses.some((address) => address.includes(':'))) {
-      throw new MerlonError(
-        'ENDPOINT_DEVICE',
-        `${nameOf(spec)} has IPv6, which needs an MTU of ${MTU_MIN}, not ${mtu}`,
-      );
+  get #devicePrefix(): string {
+    return this.#options.devicePrefix ?? DEVICE_PREFIX;
+  }
+
+  /** What the kernel enforces goes on being enforced, whatever became of its record; `bad`: what was unreadable. */
+  async #keepLost(bad: ReadonlyMap<number, MerlonError>): Promise<void> {
+    const { inForce, links, onProblem } = this.#options;
+    const known = [...this.#byName.values()];
+    for (const lost of inForce === undefined
+      ? []
+      : lostEndpoints(inForce, known, links, this.#devicePrefix)) {
+      const { record, kernel, isKept } = lost;
+      const problem = lostProblem(record, this.#records.pathOf(record.id), bad.get(record.id), isKept);
+      this.#byName.set(nameOf(record), record);
+      this.#lost.set(record.id, record);
+      this.#problems.set(nameOf(record), problem);
+      onProblem(problem, topicOf(record));
+      const { ifindex, mac } = kernel;
+      await this.#putRow(record, isKept ? 'kept' : 'ready', isKept ? kernel : { ifindex, mac });
     }
-    return mtu;
+    for (const [id, problem] of bad) if (!this.#lost.has(id)) onProblem(problem);
+  }
+
+  #lostOn(device: string): EndpointRecord | undefined {
+    return [...this.#lost.values()].find((record) => record.device === device);
+  }
+
+  /** It has a record of its own again. */
+  #isFound(lost: EndpointRecord | undefined): void {
+    if (lost === undefined) return;
+    this.#lost.delete(lost.id);
+    this.#byName.delete(nameOf(lost));
+    this.#isWell(lost);
   }
 
   #checkNetns(spec: EndpointSpec, netns: OpenNetns): void {
@@ -189,16 +218,7 @@ export class Endpoints implements AsyncDisposable {
   }
 
   #checkSame(known: EndpointRecord, spec: EndpointSpec, netns: OpenNetns): void {
-    const differs =
-      known.kind === 'workload'
-        ? 'which a manifest describes'
-        : known.netnsCookie !== netns.cookie
-          ? `in namespace ${known.netns}`
-          : known.labels.key !== spec.labels.key
-            ? 'with other labels'
-            : [...known.addresses].sort().join() !== [...spec.addresses].sort().join()
-              ? `with the addresses ${known.addresses.join(', ')}`
-              : undefined;
+    const differs = differenceOf(known, spec, netns.cookie);
     if (differs === undefined) return;
     throw new MerlonError('ENDPOINT_EXISTS', `there is an endpoint ${nameOf(spec)} already, ${differs}`, {
       hint: `remove it first: \`merlon endpoint remove ${nameOf(spec)}\``,
@@ -206,14 +226,17 @@ export class Endpoints implements AsyncDisposable {
   }
 
   /** An address has one owner. One whose device is gone makes way at once. */
-  async #checkAddresses(spec: Pick<EndpointSpec, 'addresses' | 'namespace' | 'name'>): Promise<void> {
+  async #checkAddresses(
+    spec: Pick<EndpointSpec, 'addresses' | 'namespace' | 'name'>,
+    lost: EndpointRecord | undefined,
+  ): Promise<void> {
     const { endpoints, addresses } = this.#options;
     const own = new Set([...(addresses?.all() ?? [])].map(({ address }) => address));
     for (const address of spec.addresses) {
       if (own.has(address))
         throw new MerlonError('ENDPOINT_ADDRESS', `${address} is an address of this node`);
       for (const other of [...endpoints.by('address', address)]) {
-        if (nameOf(other) === nameOf(spec)) continue;
+        if (nameOf(other) === nameOf(spec) || other.id === lost?.id) continue;
         if (other.state !== 'disconnected') {
           throw new MerlonError('ENDPOINT_ADDRESS', `${address} belongs to endpoint ${nameOf(other)}`);
         }
@@ -224,15 +247,18 @@ export class Endpoints implements AsyncDisposable {
     }
   }
 
-  /** Gives it an id and writes it down. */
-  async #newRecord(fields: Omit<EndpointRecord, 'id'>): Promise<EndpointRecord> {
+  /** Gives it an id, that of the one that was lost if it is that one, and writes it down. */
+  async #newRecord(
+    fields: Omit<EndpointRecord, 'id'>,
+    lost: EndpointRecord | undefined,
+  ): Promise<EndpointRecord> {
     const taken = new Set([...this.#byName.values()].map(({ id }) => id));
-    const id = nextId(this.#lastId, (candidate) => taken.has(candidate));
+    const id = lost?.id ?? nextId(this.#lastId, (candidate) => taken.has(candidate));
     if (id === undefined) throw new MerlonError('ENDPOINT_LIMIT', 'all 65,535 endpoint numbers are in use');
     const record = { id, ...fields };
     await this.#records.write(record);
-    await this.#records.writeLastId(id);
-    this.#lastId = id;
+    if (lost === undefined) await this.#records.writeLastId(id);
+    if (lost === undefined) this.#lastId = id;
     this.#byName.set(nameOf(record), record);
     return record;
   }
@@ -259,7 +285,7 @@ export class Endpoints implements AsyncDisposable {
   async #putRow(
     record: EndpointRecord,
     state: EndpointRow['state'],
-    device: Partial<PlumbedDevice>,
+    device: Partial<PlumbedDevice> & { readonly identity?: Identity },
   ): Promise<EndpointRow> {
     const { db, endpoints, identityOf } = this.#options;
     const row: EndpointRow = {
@@ -270,9 +296,9 @@ export class Endpoints implements AsyncDisposable {
       device: record.device,
       addresses: record.addresses,
       labels: record.labels,
-      identity: await identityOf(record.labels),
+      identity: device.identity ?? (await identityOf(record.labels)),
       mac: device.mac ?? '',
-      netns: record.kind === 'made' ? record.netns : undefined,
+      netns: record.netns === '' ? undefined : record.netns,
       netnsCookie: record.netnsCookie,
       state,
       ...(record.audit === undefined ? {} : { audit: record.audit }),
@@ -289,6 +315,7 @@ export class Endpoints implements AsyncDisposable {
 
   async #forget(record: EndpointRecord): Promise<void> {
     this.#byName.delete(nameOf(record));
+    this.#lost.delete(record.id);
     this.#isWell(record);
     this.#dropRow(record.id);
     await this.#records.remove(record.id);
@@ -409,8 +436,10 @@ export class Endpoints implements AsyncDisposable {
 
   async #followWorkloads(): Promise<void> {
     const wanted = new Map([...(this.#options.workloads?.all() ?? [])].map((row) => [row.key, row]));
+    const devices = new Set([...wanted.values()].map(({ hostDevice }) => hostDevice));
     for (const [name, record] of [...this.#byName]) {
-      if (record.kind === 'workload' && !wanted.has(name)) await this.#forget(record);
+      const isWanted = this.#lost.has(record.id) ? devices.has(record.device) : wanted.has(name);
+      if (record.kind === 'workload' && !isWanted) await this.#forget(record);
     }
     for (const [name, workload] of wanted) {
       try {
@@ -434,10 +463,12 @@ export class Endpoints implements AsyncDisposable {
     if (known?.kind === 'made') {
       throw new MerlonError('ENDPOINT_EXISTS', `endpoint ${workload.key} was added by hand`);
     }
-    await this.#checkAddresses(workload);
+    const lost = known === undefined ? this.#lostOn(hostDevice) : undefined;
+    await this.#checkAddresses(workload, lost);
     const fields = { name, namespace, labels, addresses, device: hostDevice };
     const rest = { kind: 'workload' as const, netns: '', netnsCookie: 0n, peer: '', mtu: 0 };
-    let record = known ?? (await this.#newRecord({ ...fields, ...rest }));
+    let record = known ?? (await this.#newRecord({ ...fields, ...rest }, lost));
+    this.#isFound(lost);
     if (isOther(record, fields)) {
       record = { ...record, ...fields };
       await this.#records.write(record);

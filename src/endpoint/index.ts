@@ -4,11 +4,11 @@
  * Rows in: links, the node's addresses, workloads. Rows out: EndpointRow. Kept on disk: a record an endpoint
  * under `<state-dir>/endpoints/`, the node's settings before ours in `<state-dir>/sysctls.json`. Invariants: an id
  * means the same endpoint for as long as it lives; an address has one owner; a record precedes its device; a
- * damaged file costs that file's memory. Identity numbers come from a function handed in.
+ * damaged file costs that file's memory, and never what the kernel enforces. Identity numbers come from a function handed in.
  */
 export { deviceName } from './device.ts';
 export { Endpoints, GRACE_MS } from './endpoints.ts';
-export { ENDPOINT_SOURCE, type EndpointOptions, endpointTable } from './options.ts';
+export { ENDPOINT_SOURCE, type EndpointOptions, endpointTable, type InForce } from './options.ts';
 export { netnsPath, type OpenNetns, openNetns } from './netns.ts';
 export { isEndpointId, nextId } from './record.ts';
 export { removeEndpoints } from './remove-all.ts';

@@ -1,11 +1,19 @@
 /** What endpoints are opened with, and the table that they fill. */
 import type { MerlonError } from '#kit/errors';
 import type { LabelSet } from '#kit/labels';
-import type { AddressRow, EndpointRow, Identity, LinkRow, WorkloadRow } from '#model';
+import type { AddressRow, EndpointRow, Identity, KernelEndpoint, LinkRow, WorkloadRow } from '#model';
 import type { Clock, Database, Table } from '#table';
 
+/** What names of the devices that are made begin with. */
+export const DEVICE_PREFIX = 'lxc';
 /** Name under which the table is marked synced. */
 export const ENDPOINT_SOURCE = 'endpoints';
+
+/** What the kernel has enforced since before this start, and the labels of its identities as far as known. */
+export interface InForce {
+  readonly endpoints: readonly KernelEndpoint[];
+  readonly labelsOf: (identity: Identity) => LabelSet | undefined;
+}
 
 export interface EndpointOptions {
   readonly db: Database;
@@ -15,6 +23,7 @@ export interface EndpointOptions {
   /** The node's own addresses: no endpoint may have one of them. */
   readonly addresses?: Table<AddressRow>;
   readonly workloads?: Table<WorkloadRow>;
+  readonly inForce?: InForce;
   readonly stateDir: string;
   readonly clock: Clock;
   /** The number of a label set; called inside no transaction, once or more for the same set. */

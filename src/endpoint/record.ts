@@ -85,16 +85,27 @@ export class Records {
     this.#last = stateFile(join(this.#dir, 'last-id'), VERSION, isId);
   }
 
+  /** Where the record of an endpoint lies. */
+  pathOf(id: number): string {
+    return join(this.#dir, `${id}.json`);
+  }
+
   #file(id: number): StateFile<EndpointRecord> {
-    return stateFile(join(this.#dir, `${id}.json`), VERSION, recordOf);
+    const ofId = (content: unknown) => {
+      const record = recordOf(content);
+      return record?.id === id ? record : undefined;
+    };
+    return stateFile(this.pathOf(id), VERSION, ofId);
   }
 
   /** All that can be read, by id; the faults of the others go to `onBad`. */
-  async read(onBad: (problem: MerlonError) => void): Promise<readonly EndpointRecord[]> {
+  async read(onBad: (problem: MerlonError, id: number) => void): Promise<readonly EndpointRecord[]> {
     const names = await readdir(this.#dir).catch(() => []);
     const ids = names.map((name) => Number(FILE.exec(name)?.[1])).filter(isEndpointId);
-    const records = await Promise.all(ids.sort((a, b) => a - b).map((id) => this.#file(id).read(onBad)));
-    return records.filter((record, at) => record !== undefined && record.id === ids[at]) as EndpointRecord[];
+    const records = await Promise.all(
+      ids.sort((a, b) => a - b).map((id) => this.#file(id).read((problem) => onBad(problem, id))),
+    );
+    return records.filter((record) => record !== undefined);
   }
 
   async lastId(onBad: (problem: MerlonError) => void): Promise<number> {
@@ -131,4 +142,17 @@ export function isOther(
     record.device !== fields.device ||
     record.addresses.join() !== fields.addresses.join()
   );
+}
+
+/** What a request says otherwise than the record of the endpoint that has its name; undefined: nothing. */
+export function differenceOf(
+  known: EndpointRecord,
+  spec: Pick<EndpointRecord, 'labels' | 'addresses'>,
+  netnsCookie: bigint,
+): string | undefined {
+  if (known.kind === 'workload') return 'which a manifest describes';
+  if (known.netnsCookie !== netnsCookie) return `in namespace ${known.netns}`;
+  if (known.labels.key !== spec.labels.key) return 'with other labels';
+  const isSame = [...known.addresses].sort().join() === [...spec.addresses].sort().join();
+  return isSame ? undefined : `with the addresses ${known.addresses.join(', ')}`;
 }

@@ -114,3 +114,17 @@ export function endpointSpec(request: EndpointRequest, cluster: string): Endpoin
   const labels = endpointLabels(request.labels, { namespace, cluster });
   return { name, namespace, netns, labels, addresses };
 }
+
+/** Smallest MTU with which IPv6 works (RFC 8200 §5). */
+const MTU_MIN = 1280;
+
+/** The MTU of an endpoint's device. Error: ENDPOINT_DEVICE, when its addresses cannot do with it. */
+export function mtuFor({ addresses, namespace, name }: EndpointSpec, mtu: number): number {
+  if (mtu < MTU_MIN && addresses.some((address) => address.includes(':'))) {
+    throw new MerlonError(
+      'ENDPOINT_DEVICE',
+      `${namespace}/${name} has IPv6, which needs an MTU of ${MTU_MIN}, not ${mtu}`,
+    );
+  }
+  return mtu;
+}

@@ -38,6 +38,11 @@ export function parseMac(text: string): Uint8Array | undefined {
   return parseHex(text.replaceAll(/[:-]/g, ''));
 }
 
+/** Hardware address as `parseMac` reads it. */
+export function formatMac(bytes: Uint8Array): string {
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join(':');
+}
+
 /** Big-endian 16 bits at `offset`. */
 export function readU16(bytes: Uint8Array, offset: number): number {
   return ((bytes[offset] as number) << 8) | (bytes[offset + 1] as number);

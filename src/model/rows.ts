@@ -98,12 +98,17 @@ export interface EndpointRow {
   /** Path of the network namespace, when we made the device. */
   readonly netns: string | undefined;
   readonly netnsCookie: bigint;
-  readonly state: 'ready' | 'waiting' | 'disconnected';
+  /** `kept`: who it is has been lost; its programs, record and rule set stay in the kernel as they are. */
+  readonly state: 'ready' | 'waiting' | 'disconnected' | 'kept';
   /** Its ports that have names. */
   readonly namedPorts?: readonly NamedPort[];
   /** `PolicyAuditMode` as set for it: what policy refuses is reported and passes. Absent: not set. */
   readonly audit?: boolean;
 }
+
+/** What the kernel holds of an endpoint. */
+export interface KernelEndpoint
+  extends Pick<EndpointRow, 'id' | 'identity' | 'ifindex' | 'addresses' | 'mac' | 'audit'> {}
 
 /** A workload that a manifest describes: an endpoint to be made behind `hostDevice` (HF-11.7). Key: `key`. */
 export interface WorkloadRow {

@@ -28,7 +28,7 @@ import { Database, type FakeClock, fakeClock, systemClock, type Table } from '#t
 
 type Name = 'node' | 'outside' | 'blue' | 'red';
 
-interface Restart extends Pick<EndpointOptions, 'beforeUp'> {
+interface Restart extends Pick<EndpointOptions, 'beforeUp' | 'inForce'> {
   /** Default true. */
   readonly manifestsRead?: boolean;
 }
@@ -91,6 +91,7 @@ async function begin(
     },
     onOver: (topic) => void told.delete(topic),
     ...(how.beforeUp === undefined ? {} : { beforeUp: how.beforeUp }),
+    ...(how.inForce === undefined ? {} : { inForce: how.inForce }),
   };
   const endpoints = await Endpoints.open(options);
   running.use(endpoints);
@@ -411,20 +412,54 @@ test.serial('device deleted – made again while the namespace is there', async 
   t.is(await node.probeTcp('10.0.0.5', 80), 'open');
 });
 
+const WORKLOAD: WorkloadRow = {
+  key: 'prod/vm',
+  namespace: 'prod',
+  name: 'vm',
+  hostDevice: 'tap0',
+  addresses: ['10.1.0.1', '10.1.1.0/24'],
+  labels: labelSet([]),
+  at: { file: 'vm.yaml', line: 1 },
+  source: 'test',
+  contentHash: '',
+};
+
+test.serial(
+  'workload – its record lost, it is in force until its manifest restores or ends it',
+  async (t) => {
+    await using w = await world();
+    await w.net.hosts.node.ip('link add tap0 type veth peer name tap1');
+    w.db.write((txn) => w.workloads.put(txn, WORKLOAD));
+    const { ifindex } = await soon('it is ready', () => w.table.get(1));
+    const kernel = { id: 1, identity: 256 as Identity, ifindex, addresses: WORKLOAD.addresses, mac: '' };
+    for (const labels of [WORKLOAD.labels, undefined])
+      for (const isDescribed of [true, false]) {
+        await rm(join(w.stateDir, 'endpoints', '1.json'), { force: true });
+        const inForce = { endpoints: [kernel], labelsOf: () => labels };
+        const after = await w.restart({ manifestsRead: false, inForce });
+        t.like(after.table.get(1), {
+          name: 'lost-1',
+          ifindex,
+          state: labels === undefined ? 'kept' : 'ready',
+        });
+        t.regex(after.told.get('endpoint default/lost-1') ?? '', /its Workload restores it/);
+        await t.throwsAsync(after.endpoints.remove('1'), { message: /described by a manifest/ });
+        after.db.write((txn) => {
+          if (isDescribed) after.workloads.put(txn, WORKLOAD);
+          after.workloads.source('files').markSynced(txn);
+        });
+        await soon('it is what the manifests say', () =>
+          isDescribed ? after.table.get(1)?.name === 'vm' : after.table.size === 0,
+        );
+        t.is(after.told.size, 0);
+      }
+  },
+);
+
 test.serial('workload – an endpoint while its device is there, with one id', async (t) => {
   await using w = await world();
   const { node } = w.net.hosts;
-  const row: WorkloadRow = {
-    key: 'prod/vm',
-    namespace: 'prod',
-    name: 'vm',
-    hostDevice: 'tap0',
-    addresses: ['10.1.0.1', '10.1.1.0/24'],
-    labels: labelSet([]),
-    at: { file: 'vm.yaml', line: 1 },
-    source: 'test',
-    contentHash: '',
-  };
+  const row = WORKLOAD;
   w.db.write((txn) => w.workloads.put(txn, row));
   const problem = await soon('it waits', () => w.endpoints.problemOf('prod/vm'));
   t.is(problem.message, 'the node has no device tap0');

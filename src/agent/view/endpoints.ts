@@ -15,10 +15,16 @@ export function endpointViews(context: ViewContext): readonly EndpointView[] {
 export function endpointView({ loop, datapath }: ViewContext, row: EndpointRow): EndpointView {
   const enforced = loop.enforced;
   const key = enforced?.compiled.endpoints.get(row.id) ?? '';
-  const { identity = 0, audit: isAudited = false } = enforced?.endpoints.find((e) => e.id === row.id) ?? {};
+  const isKept = row.state === 'kept';
+  const judged = isKept ? row : enforced?.endpoints.find((e) => e.id === row.id);
+  const { identity = 0 } = judged ?? {};
+  const isAudited = isKept ? datapath.endpoints.isAuditedInMemory(row.id) : (judged?.audit ?? false);
   const generation = [...datapath.policy.generations()].find(([name]) => name === key)?.[2] ?? 0;
-  const state = (direction: Direction): DirectionState =>
-    enforced === undefined ? 'disabled' : directionState(enforced.compiled, key, direction, isAudited);
+  const state = (direction: Direction): DirectionState => {
+    // The rule set of one that is kept stands in memory alone; it is not known what it was made of.
+    if (isKept) return isAudited ? 'audit' : 'enforce';
+    return enforced === undefined ? 'disabled' : directionState(enforced.compiled, key, direction, isAudited);
+  };
   return {
     id: row.id,
     name: row.name,

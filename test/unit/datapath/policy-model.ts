@@ -14,7 +14,8 @@ import {
   RULESET_WORDS,
 } from '../../../src/datapath/layout.ts';
 import { slotHeaderWord } from '../../../src/datapath/memory.ts';
-import type { EndpointRulesets, Grace } from '../../../src/datapath/policy.ts';
+import type { Grace } from '../../../src/datapath/policy.ts';
+import type { EndpointRulesets } from '../../../src/datapath/rulesets.ts';
 import type { Origins } from '../../../src/datapath/origins.ts';
 
 /** A rule of the twin: labels it selects, ports, verdict. Later rules win. */
@@ -238,6 +239,10 @@ export function lookup(
 /** Endpoint records of the twin. */
 export class TwinEndpoints implements EndpointRulesets {
   readonly map = new Map<number, number>();
+  readonly kept = new Set<number>();
+  keptRulesets(): ReadonlySet<number> {
+    return this.kept;
+  }
   observe: () => void = () => {};
   rulesets(): ReadonlyMap<number, number> {
     return this.map;

@@ -359,3 +359,40 @@ test('policy – the fallback slot goes on saying what it said, whatever is swit
   );
   t.pass();
 });
+
+test('policy – a rule set that is kept goes on saying what it said, whatever changes and merges beside it', async (t) => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(rule, { maxLength: 4 }),
+      fc.array(fc.array(rule, { maxLength: 4 }), { maxLength: 4 }),
+      async (old, others) => {
+        const b = bench();
+        const first = {
+          ...WORLD,
+          rules: WORLD.rules.with(1, old),
+          endpoints: new Map([1, 2].map((id) => [id, 1] as const)),
+        };
+        await enter(b, first);
+        await quiet(b);
+        const index = b.endpoints.map.get(1) as number;
+        b.endpoints.kept.add(index);
+        b.endpoints.map.delete(1);
+        for (const rules of others) {
+          await enter(b, { ...first, rules: first.rules.with(1, rules), endpoints: new Map([[2, 1]]) });
+          await quiet(b);
+        }
+        const { active } = b.tables.rulesets.control(index);
+        for (const identity of WORLD.identities)
+          for (const p of PORTS) {
+            const numbers = [classOf(b.mem, identity), b.mem.portClass.u16[p] as number] as const;
+            const seen = lookup(b.mem, index, active, 1, ...numbers);
+            const right = b.readers.text(judge(old, labelOf(identity), p));
+            if (seen !== right)
+              throw new Error(`identity ${identity} port ${p} reads ${seen} instead of ${right}`);
+          }
+      },
+    ),
+    { numRuns: 40, includeErrorInReport: true },
+  );
+  t.pass();
+});

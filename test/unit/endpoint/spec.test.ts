@@ -139,12 +139,6 @@ test('Records – come back as written; temporary and foreign files are passed o
   const bad = (e: MerlonError) => t.fail(e.message);
   t.deepEqual(await records.read(bad), [record]);
   t.is(await records.lastId(bad), 12);
-  await writeFile(join(folder, '14.json'), await readFile(join(folder, '12.json')));
-  t.deepEqual(
-    (await records.read(bad)).map(({ id }) => id),
-    [12],
-    'a copy under another number is no record',
-  );
 });
 
 test('stateFile – no bytes make reading throw; the file is put aside', async (t) => {
