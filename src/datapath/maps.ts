@@ -125,9 +125,10 @@ export class DatapathMaps implements Disposable {
   /** Pins maps again whose pin is gone: without it the next start would begin with an empty one. How many. */
   repair(): number {
     const paths = [
-      ...[...this.#maps.values()].map(
-        (map) => [map.fd, `${this.#root}/${mapPin(map.name as MapName)}`] as const,
+      ...MAP_NAMES.filter((name) => name !== 'events').map(
+        (name) => [this.fd(name), `${this.#root}/${mapPin(name)}`] as const,
       ),
+      [this.stages.fd, this.stages.path] as const,
       ...this.rings.map(({ fd, name }) => [fd, `${this.#root}/${name}@${MAPS.events.layout}`] as const),
     ];
     const missing = paths.filter(([, path]) => !existsSync(path));

@@ -19,6 +19,8 @@ interface Earlier {
 export class Stages {
   /** Whoever made this closes it. */
   readonly fd: Fd;
+  /** Its pin. */
+  readonly path: string;
   #earlier: readonly Earlier[];
 
   /** Errors: KERNEL_NO_BPFFS. */
@@ -32,12 +34,12 @@ export class Stages {
     });
     const { type, keySize, valueSize, maxEntries } = MAPS.stages;
     this.fd = mapCreate({ type, name: 'stages', keySize, valueSize, maxEntries });
-    const path = `${folder}/${mapInfo(this.fd).id}`;
+    this.path = `${folder}/${mapInfo(this.fd).id}`;
     try {
-      objPin(this.fd, path);
+      objPin(this.fd, this.path);
     } catch (cause) {
       closeFd(this.fd);
-      throw new MerlonError('KERNEL_NO_BPFFS', `map stages cannot be pinned as ${path}`, { cause });
+      throw new MerlonError('KERNEL_NO_BPFFS', `map stages cannot be pinned as ${this.path}`, { cause });
     }
   }
 

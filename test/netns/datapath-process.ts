@@ -173,6 +173,7 @@ const tamper: Record<string, () => void> = {
   'the pins of maps': () => {
     for (const name of readdirSync(`${bpfRoot}/maps`))
       if (/^(arena|ipcache_host4|ring0)@/.test(name)) unlinkSync(`${bpfRoot}/maps/${name}`);
+    for (const name of readdirSync(`${bpfRoot}/stages`)) unlinkSync(`${bpfRoot}/stages/${name}`);
   },
   'the mode': () => {
     const word = new DataView(datapath.maps.view('hostfw_control'));

@@ -296,7 +296,7 @@ const TAMPERINGS: readonly (readonly [what: string, found: RegExp])[] = [
   ['an endpoint', /^1 endpoints$/],
   ['an endpoint’s prefix', /^1 endpoints$/],
   ['the node’s address', /^2 addresses of the node$/],
-  ['the pins of maps', /^3 pins of maps$/],
+  ['the pins of maps', /^4 pins of maps$/],
   ['the mode', /^the mode of the host$/],
   ['an address', /^1 entries of the ipcache$/],
   ['a stranger', /^2 entries of the ipcache$/],
