@@ -60,7 +60,7 @@ export function datapathSink(
     },
     async updateEndpoints(endpoints) {
       // One that waits is down until its device has programs, which needs its record.
-      const present = endpoints.filter((row) => row.state !== 'disconnected');
+      const present = endpoints.filter(({ state, ifindex }) => state !== 'disconnected' || ifindex !== 0);
       const others = kept();
       datapath.endpoints.prune(present, new Set(others.map(({ id }) => id)));
       db.write((txn) => {

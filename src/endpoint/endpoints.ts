@@ -13,7 +13,7 @@ import { endpointNamed, type EndpointRow, type Identity, type LinkRow, type Work
 import { type Netlink, openNetlink } from '#netlink';
 import { netnsCookie } from '#native';
 import { deviceName, makeDevice, type PlumbedDevice, plumb, unplumb } from './device.ts';
-import { lostEndpoints, lostProblem } from './lost.ts';
+import { leftOf, lostEndpoints, lostProblem } from './lost.ts';
 import { type OpenNetns, openNetns } from './netns.ts';
 import { DEVICE_PREFIX, ENDPOINT_SOURCE, type EndpointOptions } from './options.ts';
 import { differenceOf, type EndpointRecord, isOther, nextId, Records, withAudit } from './record.ts';
@@ -347,7 +347,8 @@ export class Endpoints implements AsyncDisposable {
       const problem = asProblem(e, `endpoint ${nameOf(record)} is disconnected`);
       this.#problems.set(nameOf(record), problem);
       this.#options.onProblem(problem, topicOf(record));
-      await this.#putRow(record, 'disconnected', {});
+      const link = this.#deviceNamed(record.device);
+      await this.#putRow(record, 'disconnected', leftOf(record, link, this.#options.inForce));
       this.#beginGrace(record);
     }
   }

@@ -82,3 +82,16 @@ export function lostProblem(
     { cause: unreadable },
   );
 }
+
+/**
+ * What there still is of an endpoint whose namespace is gone. The namespace may live on without its name: as long
+ * as the node's end of the device (`link`) is there, it has to be judged.
+ */
+export function leftOf(
+  { id }: EndpointRecord,
+  link: LinkRow | undefined,
+  inForce: InForce | undefined,
+): { readonly ifindex?: number; readonly mac?: string } {
+  if (link === undefined) return {};
+  return { ifindex: link.ifindex, mac: inForce?.endpoints.find((one) => one.id === id)?.mac ?? '' };
+}

@@ -1,5 +1,5 @@
 /**
- * The record of an endpoint is unreadable, or gone, when the agent starts: what the kernel enforces for it stays
+ * The record of an endpoint, or the name of its namespace, is unreadable or gone when the agent starts: what the kernel enforces for it stays
  * in force, says so, and can be taken away. The world is that of test/netns/proof/bed.ts.
  */
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -87,6 +87,19 @@ for (const [how, damage] of Object.entries(spoil))
     t.false(await hasDevice(b, before.device));
     t.deepEqual(await told(b), []);
   });
+
+test('namespace – nameless at a start, and alive: it is judged as long as its device is there', async (t) => {
+  await using b = await make('nameless');
+  const before = await redOf(b);
+  const all = await traffic(b, KINDS);
+  await all.through('SIGKILL', () => b.agent.kill('SIGKILL'));
+  await b.node.mustExec('ip', ['netns', 'del', b.host('red').netnsName]);
+  await all.through('start', () => b.start());
+  const { degraded } = await b.status();
+  t.true(degraded.some(({ message }) => message.includes('no network namespace')));
+  t.true(isPinned(b, before), 'its device has programs');
+  await all.judge(t);
+});
 
 test('record – unreadable: what was in it stays beside it', async (t) => {
   await using b = await make('lostbad');

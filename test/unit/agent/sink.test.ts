@@ -101,3 +101,10 @@ test('sink – a kept endpoint that is one like others again gets the identity t
   await sink.removeIpcache([]);
   t.is(ipcache.get(OWN), 500);
 });
+
+test('sink – an endpoint without a namespace is judged as long as it has a device', async (t) => {
+  const { sink, present } = bench();
+  const gone = { ...endpoint(8, 'disconnected', '10.0.0.8'), ifindex: 0 };
+  await sink.updateEndpoints([endpoint(7, 'disconnected', '10.0.0.7'), gone]);
+  t.deepEqual(present(), [7]);
+});
