@@ -331,7 +331,10 @@ const present: readonly Verb[] = [
       { flags: '--step', what: 'wait for Enter before each step' },
       { flags: '--keep', what: 'leave it standing at the end, with instructions to play' },
       { flags: '--examples <dir>', what: 'take the manifests from here' },
-      { flags: '--scenes <list>', what: 'play only these, in their order, for example 2,4' },
+      {
+        flags: '--scenes <list>',
+        what: 'play only these, over the policies of those before, for example 2,4',
+      },
     ],
     example: 'merlon demo --step',
     exits: '0 every probe came out as expected, 1 not',

@@ -68,7 +68,7 @@ export const run: Run = async (context, _args, options) => {
   return wrong === 0 ? 0 : 1;
 };
 
-/** Numbers of the scenes to play. A scene's probes count on the policies of those before it. */
+/** Numbers of the scenes to play. */
 function scenesOf(given: string | undefined): readonly number[] {
   const all = SCENES.map((_, i) => i + 1);
   if (given === undefined) return all;
@@ -137,26 +137,35 @@ async function mustMerlon(stage: Stage, args: readonly string[]): Promise<string
 /** Plays one scene; how many things came out otherwise than expected. */
 async function play(stage: Stage, scene: Scene): Promise<number> {
   let wrong = 0;
+  await apply(stage, before(scene));
   if (scene.event === 'audit') wrong += await auditScene(stage, scene);
   else if (scene.event === 'kill') wrong += await killScene(stage);
   else if (scene.event === 'invalid') wrong += await refusedScene(stage, scene);
-  else if (scene.manifests.length > 0) await apply(stage, scene);
+  else await apply(stage, scene.manifests);
   if (scene.probes.length === 0) return wrong;
   const rows = await observe(stage.world, scene.probes, stage.watcher);
   await stage.context.output.write(probeTable(stage.context.output, rows));
   return wrong + rows.filter((r) => r.mismatch !== '').length;
 }
 
-function copyIn(stage: Stage, scene: Scene): readonly string[] {
-  return scene.manifests.map((name) => {
-    const to = join(stage.manifests, basename(name));
-    copyFileSync(join(stage.examples, name), to);
+/** A scene counts on the policies of those before it, whether they are played or not. */
+function before(scene: Scene): readonly string[] {
+  const earlier = SCENES.slice(0, SCENES.indexOf(scene)).filter(({ event }) => event === undefined);
+  return earlier.flatMap(({ manifests }) => manifests);
+}
+
+/** Puts examples that are not there yet into the manifest directory; the paths of all. */
+function copyIn({ manifests, examples }: Stage, names: readonly string[]): readonly string[] {
+  return names.map((name) => {
+    const to = join(manifests, basename(name));
+    if (!existsSync(to)) copyFileSync(join(examples, name), to);
     return to;
   });
 }
 
-async function apply(stage: Stage, scene: Scene): Promise<void> {
-  copyIn(stage, scene);
+async function apply(stage: Stage, names: readonly string[]): Promise<void> {
+  if (names.length === 0) return;
+  copyIn(stage, names);
   await mustMerlon(stage, ['reload']);
   await mustMerlon(stage, ['manifests', 'status', '--wait', '--timeout', '10']);
 }
@@ -164,7 +173,7 @@ async function apply(stage: Stage, scene: Scene): Promise<void> {
 /** The manifest has to be refused with its place; the probes after it show that the old policies hold. */
 async function refusedScene(stage: Stage, scene: Scene): Promise<number> {
   const { output } = stage.context;
-  const [file = ''] = copyIn(stage, scene);
+  const [file = ''] = copyIn(stage, scene.manifests);
   const node = stage.world.host('node');
   const reload = await merlon(node, stage.program, ['reload']);
   const status = await merlon(node, stage.program, ['manifests', 'status', '--wait', '--timeout', '10']);
@@ -183,7 +192,7 @@ async function refusedScene(stage: Stage, scene: Scene): Promise<number> {
 /** What one manifest and one verb put into audit, and take out of it again; the manifest goes with the scene. */
 async function auditScene(stage: Stage, scene: Scene): Promise<number> {
   const { output } = stage.context;
-  const [file = ''] = copyIn(stage, scene);
+  const [file = ''] = copyIn(stage, scene.manifests);
   const staged = readFileSync(file, 'utf8');
   await mustMerlon(stage, ['reload']);
   await mustMerlon(stage, ['hostfw', 'mode', 'audit']);
