@@ -185,11 +185,3 @@ export interface ObjectStatus {
   readonly conditions?: readonly Condition[];
   readonly warnings: readonly string[];
 }
-
-/** Rule id → where it was written; for events, counters and explanations. */
-export interface RuleOrigin {
-  readonly id: string;
-  readonly direction: Direction;
-  readonly file: string | undefined;
-  readonly line: number | undefined;
-}

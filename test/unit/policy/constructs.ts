@@ -4,23 +4,10 @@
  * shows with them that it drew from the whole language.
  */
 import { cidrContainsIp, formatIp } from '#kit/ip';
-import type { Entity, PeerSelector, PolicySpec, PortMatch, Requirement, Rule } from '#model';
+import type { PeerSelector, PolicySpec, PortMatch, Requirement, Rule } from '#model';
+import { ENTITIES } from '#model/parse';
 import type { Evaluation, World } from '#oracle';
 import { type AddressFlow, involvedSpecs } from './flows.ts';
-
-const ENTITIES: readonly Entity[] = [
-  ...([
-    'all',
-    'world',
-    'world-ipv4',
-    'world-ipv6',
-    'host',
-    'remote-node',
-    'cluster',
-    'kube-apiserver',
-  ] as const),
-  ...(['ingress', 'health', 'init', 'unmanaged', 'none'] as const),
-];
 
 /** Every construct, by what it belongs to. */
 export const CONSTRUCTS = {
