@@ -4,7 +4,7 @@ import { type PolicySpec, policyTitle, type Rule } from '#model';
 import { peerOf, peersInclude } from './peer.ts';
 import { authOf, proxyAnswer } from './proxy.ts';
 import { selects } from './select.ts';
-import { portsInclude } from './port.ts';
+import { portsInclude, withNumbers } from './port.ts';
 import type { Evaluation, Flow, World } from './world.ts';
 
 /** A spec that selects the subject, with the name people know it by. */
@@ -66,7 +66,8 @@ function decide(world: World, flow: Flow, counts: (spec: PolicySpec) => boolean)
   const decided = byTier(matching);
   if (Array.isArray(decided)) {
     const isOpen = (!forced && denying.length === 0) || isLocalhost;
-    return allowed(decided, flow, isOpen, isLocalhost);
+    const rules = decided.map((rule) => withNumbers(rule, flow, world));
+    return allowed(rules, flow, isOpen, isLocalhost);
   }
   if (decided !== undefined) return decided;
   if (isLocalhost) {

@@ -1,6 +1,6 @@
 /** Whether a rule's ports include a packet's. */
 import { assertNever } from '#kit/errors';
-import type { PortMatch, Ports } from '#model';
+import type { PortMatch, Ports, Rule } from '#model';
 import type { Flow, World } from './world.ts';
 
 /** Whether one of the alternatives means the packet; no list at all means every protocol. */
@@ -25,6 +25,20 @@ function matchIncludes(match: PortMatch, flow: Flow, world: World): boolean {
     default:
       return assertNever(match);
   }
+}
+
+/** The rule with numbers for the names that have some here. */
+export function withNumbers(rule: Rule, flow: Flow, world: World): Rule {
+  const { ports } = rule;
+  if (ports.kind === 'any') return rule;
+  const matches = ports.matches.flatMap((match): readonly PortMatch[] => {
+    if (match.kind !== 'name') return [match];
+    const { protocol } = match;
+    const numbers = numbersOf(match.name, protocol, flow, world);
+    if (numbers.length === 0) return [match];
+    return numbers.map((port) => ({ kind: 'ports', protocol, first: port, last: port }));
+  });
+  return { ...rule, ports: { ...ports, matches } };
 }
 
 /** At ingress the subject's own ports; at egress the one number that all endpoints mean, if it is one. */

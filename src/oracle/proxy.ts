@@ -50,24 +50,23 @@ export function proxyAnswer(
   if (asking.length === 0) return undefined;
   for (const a of asking) {
     for (const b of asking) {
-      if (a !== b && cannotStandTogether(a, b, flow)) return { parser: 'conflict', permitted: false };
+      if (a !== b && cannotStandTogether(a, b)) return { parser: 'conflict', permitted: false };
     }
   }
   const best = Math.min(...asking.map((rule) => rank(rule.proxy)));
   const parser = kindOf(asking.find((rule) => rank(rule.proxy) === best)?.proxy);
   if (flow.request === undefined) return { parser };
-  return { parser, permitted: isOpen || isPermitted(rules, parser, flow, flow.request) };
+  return { parser, permitted: isOpen || isPermitted(rules, parser, flow.request) };
 }
 
 const isDns = ({ proxy }: Rule): boolean => proxy?.l7?.kind === 'dns';
 
-function isPermitted(rules: readonly Rule[], parser: string, flow: Flow, request: L7Request): boolean {
+function isPermitted(rules: readonly Rule[], parser: string, request: L7Request): boolean {
   if (parser === 'crd') return true;
   return rules.some((rule) => {
     const { proxy } = rule;
     // Who may use more than the one port may not ask for every name.
-    if (proxy === undefined)
-      return parser !== 'dns' || rules.some((r) => isDns(r) && haveOnePort(r, rule, flow));
+    if (proxy === undefined) return parser !== 'dns' || rules.some((r) => isDns(r) && haveOnePort(r, rule));
     const kind = kindOf(proxy);
     if (kind !== parser && (kind !== 'tls' || parser === 'dns')) return false;
     const { serverNames, l7 } = proxy;
@@ -140,7 +139,7 @@ function rank(proxy: ProxyRules | undefined): number {
 }
 
 /** policy.md §9.6; contexts of TLS and proxies of one rank cannot be told apart whoever the peers are. */
-function cannotStandTogether(a: Rule, b: Rule, flow: Flow): boolean {
+function cannotStandTogether(a: Rule, b: Rule): boolean {
   const [one, other] = [a.proxy, b.proxy];
   if (one === undefined || other === undefined) return false;
   const kinds = [kindOf(one), kindOf(other)];
@@ -152,7 +151,7 @@ function cannotStandTogether(a: Rule, b: Rule, flow: Flow): boolean {
     return isSameRank && JSON.stringify(one.listener) !== JSON.stringify(other.listener);
   }
   if (kinds[0] !== kinds[1] && isSameRank) return true;
-  if (!haveOnePeer(a, b) || !haveOnePort(a, b, flow)) return false;
+  if (!haveOnePeer(a, b) || !haveOnePort(a, b)) return false;
   const mayJoin = kinds.includes('tls') && !kinds.includes('dns') && !kinds.includes('crd');
   if (kinds[0] !== kinds[1] && !mayJoin) return true;
   const names = one.serverNames.length + other.serverNames.length;
@@ -182,19 +181,18 @@ function canonical(selector: PeerSelector): string {
   return JSON.stringify(sorted(selector));
 }
 
-/** One range is in both; a name stands for its number. */
-function haveOnePort(a: Rule, b: Rule, flow: Flow): boolean {
-  const texts = (rule: Rule) =>
-    rule.ports.kind === 'any' ? [] : rule.ports.matches.map((m) => rangeText(m, flow));
-  return texts(a).some((text) => texts(b).includes(text));
+/** One range is in both; a name that has no number here is in none. */
+function haveOnePort(a: Rule, b: Rule): boolean {
+  const texts = (rule: Rule) => (rule.ports.kind === 'any' ? [] : rule.ports.matches.map(rangeText));
+  return texts(a).some((text) => text !== undefined && texts(b).includes(text));
 }
 
-function rangeText(match: PortMatch, { port }: Flow): string {
+function rangeText(match: PortMatch): string | undefined {
   switch (match.kind) {
     case 'ports':
       return `${match.protocol} ${Math.max(match.first, 1)} ${match.last}`;
     case 'name':
-      return `${match.protocol} ${port} ${port}`;
+      return undefined;
     case 'protocol':
       return String(match.protocol);
     case 'icmp':
