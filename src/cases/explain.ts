@@ -3,18 +3,13 @@
  * that failed, the default and who made it. Whether a rule matches is asked of the compiler: each rule is
  * compiled alone, for a subject of its own that is otherwise like the real one.
  */
-import { assertNever, formatAt } from '#kit/errors';
-import { formatCidr } from '#kit/ip';
+import { formatAt } from '#kit/errors';
 import { formatLabel, type LabelSet, labelSet } from '#kit/labels';
 import {
   type Direction,
-  formatRequirement,
-  matchesRequirement,
-  type PeerSelector,
   type Policy,
   type PolicySpec,
   policyTitle,
-  protocolName,
   type Requirement,
   type Rule,
 } from '#model';
@@ -25,8 +20,11 @@ import {
   ORIGIN_ALWAYS,
   ORIGIN_INIT,
   ORIGIN_LOCALHOST,
+  type NamedPorts,
+  portsOfSubject,
   selectionsOf,
 } from '#policy';
+import { type Failure, peerFailure, portFailure } from './failure.ts';
 import type { Known, NodeView, Subject } from './view.ts';
 
 /** What is asked: one side of a flow. */
@@ -48,7 +46,7 @@ export interface RuleStep {
   readonly priority: number;
   readonly matches: boolean;
   /** The first field that failed and why; absent when the rule matches. */
-  readonly failed?: { readonly field: string; readonly why: string };
+  readonly failed?: Failure;
 }
 
 export interface SpecStep {
@@ -275,71 +273,15 @@ function ruleStep(rule: Rule, match: Match, question: SideQuestion): RuleStep {
   const { id, verdict, tier, priority } = rule;
   const step = { id, at: formatAt(rule.at), verdict, tier, priority, matches: match.all };
   if (match.all) return step;
-  return { ...step, failed: match.peers ? portFailure(rule, question) : peerFailure(rule, question) };
+  const failed = match.peers
+    ? portFailure(rule, question, namedPorts(question))
+    : peerFailure(rule, question.peer.labels, question.view.world.facts);
+  return { ...step, failed };
 }
 
-/** Names of the fields that peers of a kind stand in, without `from` or `to`. */
-const PEER_FIELDS: Readonly<Record<string, string>> = {
-  labels: 'Endpoints',
-  entity: 'Entities',
-  cidr: 'CIDR',
-  cidrGroup: 'CIDRSet',
-  fqdn: 'FQDNs',
-  service: 'Services',
-  cloudGroup: 'Groups',
-};
-
-function peerFailure(rule: Rule, { peer }: SideQuestion): { field: string; why: string } {
-  const prefix = rule.direction === 'ingress' ? 'from' : 'to';
-  const selectors = rule.peers.kind === 'any' ? [] : rule.peers.selectors;
-  const [first] = selectors;
-  if (first === undefined) return { field: `${prefix}Endpoints`, why: 'an empty list means nobody' };
-  const shown = selectors.slice(0, 3).map((selector) => selectorFailure(selector, peer.labels));
-  const more = selectors.length - shown.length;
-  const why = [...shown, ...(more > 0 ? [`${more} more do not either`] : [])].join('; ');
-  return { field: `${prefix}${PEER_FIELDS[first.kind] ?? 'Endpoints'}`, why };
-}
-
-function selectorFailure(selector: PeerSelector, labels: LabelSet): string {
-  switch (selector.kind) {
-    case 'labels': {
-      const failed = selector.selector.requirements.find((r) => !matchesRequirement(r, labels));
-      if (failed === undefined) return 'the labels do not match';
-      const own = labels.labels.filter((label) => label.key === failed.key).map(formatLabel);
-      return `needs ${formatRequirement(failed)}, the peer has ${own.join(', ') || 'no such label'}`;
-    }
-    case 'entity':
-      return `${selector.entity} does not mean the peer`;
-    case 'cidr': {
-      const except = selector.except.map(formatCidr).join(', ');
-      return `${formatCidr(selector.cidr)}${except === '' ? '' : ` except ${except}`} does not mean the peer`;
-    }
-    default:
-      return 'nothing that it stands for means the peer';
-  }
-}
-
-function portFailure(rule: Rule, { protocol, port }: SideQuestion): { field: string; why: string } {
-  const matches = rule.ports.kind === 'any' ? [] : rule.ports.matches;
-  const field = matches.some((match) => match.kind === 'icmp') ? 'icmps' : 'toPorts';
-  if (matches.length === 0) return { field, why: 'a port rule without ports allows nothing' };
-  const packet = port === undefined ? protocolName(protocol) : `${protocolName(protocol)}/${port}`;
-  const shown = matches.slice(0, 8).map((match) => {
-    switch (match.kind) {
-      case 'ports': {
-        const range = match.first === match.last ? match.first : `${match.first}-${match.last}`;
-        return `${protocolName(match.protocol)}/${range}`;
-      }
-      case 'name':
-        return `${protocolName(match.protocol)}/${match.name}`;
-      case 'protocol':
-        return protocolName(match.protocol);
-      case 'icmp':
-        return `ICMP${match.family === 6 ? 'v6' : ''} type ${match.type}`;
-      default:
-        return assertNever(match);
-    }
-  });
-  const more = matches.length > shown.length ? ` and ${matches.length - shown.length} more` : '';
-  return { field, why: `${packet} is not ${shown.join(', ')}${more}` };
+/** Ports by name: at ingress the subject's own, at egress everybody's (policy.md §5.2). */
+function namedPorts({ view, subject, direction }: SideQuestion): NamedPorts {
+  const { endpoints } = view.world;
+  const owners = direction === 'egress' ? endpoints : endpoints.filter(({ id }) => id === subject);
+  return portsOfSubject(owners.flatMap((row) => row.namedPorts ?? []));
 }
