@@ -1,15 +1,12 @@
 /** SARIF 2.1.0, which code review tools read: what was found in manifests, with a rule for every code. */
 import { createHash } from 'node:crypto';
-import { isAbsolute, sep } from 'node:path';
+import { isAbsolute, relative, sep } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { formatAt } from '#kit/errors';
 import { VERSION } from '#kit/version';
 import { FINDINGS, PROBLEM_KINDS } from '#model';
 import type { Level, Told } from './told.ts';
 
 const SCHEMA = 'https://json.schemastore.org/sarif-2.1.0.json';
-/** Where packages put the page that lists every code. */
-const HELP = 'file:///usr/share/doc/merlon/findings.md';
 
 interface SarifRule {
   readonly id: string;
@@ -65,16 +62,13 @@ function ruleView({ id, level, what, mend }: SarifRule): unknown {
     id,
     shortDescription: { text: what },
     fullDescription: { text: `${what} ${mend}` },
-    help: { text: mend },
-    helpUri: `${HELP}#${id.toLowerCase()}`,
+    help: { text: `${what} ${mend}`, markdown: `${what}\n\n**To mend it:** ${mend}` },
     defaultConfiguration: { level },
   };
 }
 
-function resultView(
-  { code, level, object, message, hint, at }: Told,
-  ruleIndex: number | undefined,
-): unknown {
+function resultView(told: Told, ruleIndex: number | undefined): unknown {
+  const { code, level, object, message, hint, at } = told;
   const region = { startLine: at.line ?? 1, startColumn: at.column ?? 1 };
   const about = object === '' ? '' : `${object}: `;
   return {
@@ -88,26 +82,22 @@ function resultView(
         ...(object === '' ? {} : { logicalLocations: [{ fullyQualifiedName: object, kind: 'object' }] }),
       },
     ],
-    partialFingerprints: { 'merlon/v1': fingerprint({ code, object, message, at }) },
+    partialFingerprints: { 'merlon/v1': fingerprint(told) },
   };
 }
 
-/** Relative files are found from the root of the source tree. */
-function artifact(file: string): unknown {
-  if (isAbsolute(file)) return { uri: pathToFileURL(file).href };
-  return { uri: encodeURI(file.split(sep).join('/')), uriBaseId: '%SRCROOT%' };
+/** Files below the working directory are found from the root of the source tree; others are on this machine only. */
+function artifact(file: string): { readonly uri: string; readonly uriBaseId?: string } {
+  const inside = relative('', file);
+  if (isAbsolute(inside) || inside.split(sep)[0] === '..') return { uri: pathToFileURL(file).href };
+  return { uri: inside.split(sep).map(encodeURIComponent).join('/'), uriBaseId: '%SRCROOT%' };
 }
 
-/** The same after lines were added above: from the file, the object and what is said, never from line numbers. */
-function fingerprint({
-  code,
-  object,
-  message,
-  at,
-}: Pick<Told, 'code' | 'object' | 'message' | 'at'>): string {
-  const where = formatAt({
-    ...(at.file === undefined ? {} : { file: at.file }),
-    ...(at.path === undefined ? {} : { path: at.path }),
-  });
+/**
+ * The same after lines were added above, and on every machine: from the file, the object and what is said, never
+ * from line numbers.
+ */
+function fingerprint({ code, object, message, at }: Told): string {
+  const where = `${artifact(at.file ?? '').uri} ${at.path ?? ''}`;
   return createHash('sha256').update([code, object, where, message].join('\n')).digest('hex').slice(0, 32);
 }

@@ -190,6 +190,10 @@ const catalogue = {
     'A path pattern admits no query string: it must match the whole path, the query included.',
     'End it in (\\?.*)? where queries are fine.',
   ),
+  'http-unescaped-query': warning(
+    'A ? stands where a query would begin, but in a pattern it makes what is before it optional.',
+    'Write \\? for a question mark.',
+  ),
   'http-unescaped-dot': note('A dot in an HTTP pattern means any character.', 'Write \\. for a dot.'),
   'http-anchor': note(
     'Patterns always match the whole value, so ^ at the front and $ at the end say nothing.',

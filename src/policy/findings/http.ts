@@ -62,19 +62,29 @@ function dots(rule: HttpRule, at: At): readonly Warning[] {
     }));
 }
 
-/** A pattern that ends in plain text admits no `?` behind it. */
+/** A pattern that ends in plain text admits no query behind it, unless it speaks of a question mark itself. */
 function queries({ path, method }: HttpRule, at: At): readonly Warning[] {
-  if (path === undefined || !/[\w/-]\$?$/.test(path) || path.includes('\\?')) return [];
+  if (path === undefined) return [];
+  const plain = path.replaceAll(/\[\^?[^\]]+\]/g, (set) => (set.includes('?') ? '\\?' : '[]'));
+  if (LIKE_QUERY.test(plain)) return [quantifier(path, at)];
+  if (!/[\w/-]\$?$/.test(plain) || plain.includes('\\?')) return [];
   // A method of gRPC is called by POST, and never with a query.
   const isGrpc = method === 'POST' && /^\/[^/]*\.[^/]*\/\w+$/.test(path);
   if (isGrpc) return [];
-  const message = `path ${JSON.stringify(path)} matches no request with a query string`;
-  return [
-    {
-      code: 'http-path-query',
-      message,
-      at,
-      hint: `write ${path.replace(/\$$/, '')}(\\?.*)? if queries are fine`,
-    },
-  ];
+  const message = `path ${JSON.stringify(path)} admits no query string behind it`;
+  const hint = `write ${path.replace(/\$$/, '')}(\\?.*)? if queries are fine`;
+  return [{ code: 'http-path-query', message, at, hint }];
+}
+
+/** A bare `?` behind a plain sign, and then `key=`: a query as addresses have it, which a pattern writes `\\?`. */
+const LIKE_QUERY = /(?<!\\)([\w/~-])\?(?=[\w.~%-]+=)/;
+
+function quantifier(path: string, at: At): Warning {
+  const [, before = ''] = LIKE_QUERY.exec(path) ?? [];
+  return {
+    code: 'http-unescaped-query',
+    message: `in path ${JSON.stringify(path)} the ? makes the ${before} before it optional, and is no question mark`,
+    at,
+    hint: `write ${path.replace(LIKE_QUERY, '$1\\?')}`,
+  };
 }

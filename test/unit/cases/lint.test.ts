@@ -215,6 +215,14 @@ const cases: readonly [text: string, want: readonly string[]][] = [
     [],
   ],
   [
+    `${head}spec: {${web}, ingress: [{${open}}, {fromEndpoints: [{}], ${http('{path: "/list?page=.*"}')}}]}`,
+    ['http-unescaped-query'],
+  ],
+  [
+    `${head}spec: {${web}, ingress: [{${open}}, {fromEndpoints: [{}], ${http('{path: "/colou?r/.*"}, {path: "/items/?"}, {path: "/a[?]b=1"}, {path: "/a\\\\?b=1"}, {path: "/\\\\d?b=.*"}')}}]}`,
+    [],
+  ],
+  [
     `${head}spec: {${web}, ingress: [{${open}}, {fromEndpoints: [{}], ${http('{method: POST, path: "/pkg[.]Cars/Open"}')}}]}`,
     [],
   ],

@@ -151,6 +151,10 @@ const rows: readonly (readonly [row: number, ...Row[]])[] = [
   [
     18,
     { code: 'http-path-query', text: `${head}spec: {${web}, ingress: [{${open}, ${http('{path: /a}')}}]}` },
+    {
+      code: 'http-unescaped-query',
+      text: `${head}spec: {${web}, ingress: [{${open}, ${http('{path: "/a?b=.*"}')}}]}`,
+    },
     { code: 'http-anchor', text: `${head}spec: {${web}, ingress: [{${open}, ${http('{path: ^/a.*}')}}]}` },
     {
       code: 'http-unescaped-dot',
