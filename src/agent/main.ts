@@ -21,6 +21,7 @@ import { ConfigFiles } from './config-files.ts';
 import { Degraded } from './degraded.ts';
 import { deriveTables } from './derive.ts';
 import { Generations } from './generations.ts';
+import { Grace } from './grace.ts';
 import { controlInputs, inputTables } from './input.ts';
 import { RunDirLock } from './lock.ts';
 import { agentLogger } from './logger.ts';
@@ -157,6 +158,7 @@ export async function runAgent(options: AgentOptions): Promise<number> {
     degraded,
     files,
     generations,
+    grace: new Grace(systemClock),
   });
   const api = stack.use(await serveApi({ path: join(runDir, 'merlon.sock'), parts: view, logger }));
   if (!api.groupCanRead) logger.info({}, 'there is no group merlon: only root may use the socket');

@@ -41,6 +41,7 @@ export class PolicyLoop {
   readonly #waiting = new Set<() => void>();
   readonly #memo = new ControlMemo();
   #enforced: Enforced | undefined;
+  #enforcedMs = 0;
   #revision = 0;
   #error: Error | undefined;
   #dirtySinceMs: number | undefined;
@@ -53,6 +54,11 @@ export class PolicyLoop {
   /** What the kernel enforces; undefined before the first pass has succeeded. */
   get enforced(): Enforced | undefined {
     return this.#enforced;
+  }
+
+  /** When that was reached, of the clock. */
+  get enforcedMs(): number {
+    return this.#enforcedMs;
   }
 
   /** Why the last pass failed; undefined when it did not. */
@@ -114,6 +120,7 @@ export class PolicyLoop {
       const { sink, inherited } = this.#options;
       const done = await enforce(input, this.#enforced, inherited, sink, this.#memo, isRepair);
       this.#enforced = done;
+      this.#enforcedMs = clock.nowMs();
       this.#revision = revision;
       this.#error = undefined;
       this.times.add(clock.nowMs() - sinceMs);

@@ -16,15 +16,19 @@ export interface FindingKind {
   readonly mend: string;
   /** Type of the object's condition that says it, too (HF-10.8). */
   readonly condition?: string;
+  /** Somebody is missing who may still come: an agent gives them time before it counts. */
+  readonly mayPass?: true;
 }
 
 const warning = (what: string, mend: string, condition?: string) =>
   ({ severity: 'warning', what, mend, ...(condition === undefined ? {} : { condition }) }) as const;
+const missing = (what: string, mend: string, condition?: string) =>
+  ({ ...warning(what, mend, condition), mayPass: true }) as const;
 const note = (what: string, mend: string) => ({ severity: 'note', what, mend }) as const;
 
 const catalogue = {
   // Who is selected
-  'selects-nothing': warning(
+  'selects-nothing': missing(
     'The subject selector selects no endpoint or node, so the policy protects nobody.',
     'Correct the label; the nearest one that somebody has is named.',
     'merlon.io/NoSubjectsSelected',
@@ -78,12 +82,12 @@ const catalogue = {
     'A peer field with an empty list names nobody: its rule matches nothing, whatever its ports.',
     'Leave the field out to mean any peer, or name the peers.',
   ),
-  'peers-select-nothing': warning(
+  'peers-select-nothing': missing(
     'A peer means nobody: no identity has its labels, or the Service or group that it names is not there.',
     'Correct the label or the name; the nearest one is named.',
     'merlon.io/NoPeersSelected',
   ),
-  'only-remote-cluster': warning(
+  'only-remote-cluster': missing(
     'A peer selector means pods of other clusters only, but selectors mean the local cluster unless they name one.',
     'Name the cluster: io.cilium.k8s.policy.cluster.',
     'merlon.io/NoPeersSelected',
@@ -130,7 +134,7 @@ const catalogue = {
     'endPort is below its port or stands beside a port name, and means nothing.',
     'Write the first port as port and the last as endPort.',
   ),
-  'named-port-unknown': warning(
+  'named-port-unknown': missing(
     'A port name stands for nothing: no endpoint has a port of that name.',
     'Correct the name, or write the number.',
   ),

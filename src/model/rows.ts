@@ -155,6 +155,8 @@ export interface FailsafeRow {
 export interface StatusFinding extends Warning {
   readonly severity: Severity;
   readonly hint: string;
+  /** Who is missing may still come: neither a condition nor a warning yet. */
+  readonly settling?: true;
 }
 
 /** As Kubernetes has them; type `Valid` or one of ours (HF-10.8). */

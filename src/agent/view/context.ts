@@ -8,6 +8,7 @@ import type { ConfigFiles } from '../config-files.ts';
 import type { Degraded } from '../degraded.ts';
 import type { AgentOptions } from '../options.ts';
 import type { Generations } from '../generations.ts';
+import type { Grace } from '../grace.ts';
 import type { ManifestReport } from '../manifest-report.ts';
 import type { ModeControl } from '../mode-control.ts';
 import type { PolicyLoop } from '../policy-loop.ts';
@@ -29,4 +30,5 @@ export interface ViewContext {
   readonly degraded: Degraded;
   readonly files: ConfigFiles;
   readonly generations: Generations;
+  readonly grace: Grace;
 }

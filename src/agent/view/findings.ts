@@ -3,6 +3,7 @@ import { hostname } from 'node:os';
 import { type Condition, FINDINGS, type Finding, hintOf, type StatusFinding } from '#model';
 import { type Findings, findingsOf } from '#policy';
 import type { Enforced } from '../control.ts';
+import type { Grace } from '../grace.ts';
 import type { AgentTables } from '../tables.ts';
 import type { ViewContext } from './context.ts';
 
@@ -16,7 +17,7 @@ interface Judged {
 const judged = new WeakMap<Enforced, Judged>();
 
 /** What is told of each policy in force, by its key. */
-export function currentFindings({ loop, tables }: ViewContext): ReadonlyMap<string, Findings> {
+export function currentFindings({ loop, tables, grace }: ViewContext): ReadonlyMap<string, Findings> {
   const { enforced } = loop;
   const { revision } = tables.failsafe;
   if (enforced === undefined) return new Map();
@@ -24,6 +25,10 @@ export function currentFindings({ loop, tables }: ViewContext): ReadonlyMap<stri
   if (known !== undefined && known.revision === revision) return known.byKey;
   const byKey = new Map(judge(enforced, tables).map((one) => [one.policy.key, one]));
   judged.set(enforced, { revision, byKey });
+  grace.see(
+    [...byKey.values()].flatMap(({ findings }) => findings),
+    loop.enforcedMs,
+  );
   return byKey;
 }
 
@@ -35,13 +40,29 @@ function judge({ input, identities, compiled }: Enforced, tables: AgentTables): 
   return [...findingsOf({ policies, nodes, config, facts, isReal: true, hasProxy: false, hasAuth: false })];
 }
 
-export function statusFinding(finding: Finding): StatusFinding {
-  const { policy: _, ...rest } = finding;
-  return { ...rest, severity: FINDINGS[finding.code].severity, hint: hintOf(finding) };
+/** What the status of a policy says of these. */
+export function statusOfFindings(
+  findings: readonly Finding[],
+  grace: Grace,
+): { readonly findings: readonly StatusFinding[]; readonly conditions: readonly Condition[] } {
+  return {
+    findings: findings.map((finding) => statusFinding(finding, grace.isOpen(finding))),
+    conditions: conditionsOf(findings.filter((finding) => !grace.isOpen(finding))),
+  };
+}
+
+function statusFinding({ policy: _, ...finding }: Finding, isSettling: boolean): StatusFinding {
+  const { severity } = FINDINGS[finding.code];
+  return { ...finding, severity, hint: hintOf(finding), ...(isSettling ? { settling: true } : {}) };
+}
+
+/** Whether it makes its policy doubtful: a warning, and nobody can be waited for. */
+export function isDoubtful({ severity, settling }: Pick<StatusFinding, 'severity' | 'settling'>): boolean {
+  return severity === 'warning' && settling !== true;
 }
 
 /** One condition a type: the first finding says why. */
-export function conditionsOf(findings: readonly Finding[]): readonly Condition[] {
+function conditionsOf(findings: readonly Finding[]): readonly Condition[] {
   const byType = new Map<string, Condition>();
   for (const { code, message } of findings) {
     const type = FINDINGS[code].condition;

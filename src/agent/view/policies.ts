@@ -2,10 +2,10 @@
 import type { PolicyStatusView, PolicyView } from '#api';
 import { errorMessage } from '#kit/errors';
 import { compareText } from '#kit/order';
-import { type Condition, FINDINGS, formatFinding, type ObjectStatus, type Policy } from '#model';
+import { type Condition, formatFinding, type ObjectStatus, type Policy, type Warning } from '#model';
 import type { Findings } from '#policy';
 import type { ViewContext } from './context.ts';
-import { conditionsOf, currentFindings, statusFinding } from './findings.ts';
+import { currentFindings, isDoubtful, statusOfFindings } from './findings.ts';
 import { hostDirection } from './mode.ts';
 
 export function policyViews(context: ViewContext): readonly PolicyView[] {
@@ -35,7 +35,7 @@ export function policyStatus(context: ViewContext): PolicyStatusView {
 }
 
 function statusOf(context: ViewContext, policy: Policy, judged: Findings | undefined): ObjectStatus {
-  const { loop, tables, datapath } = context;
+  const { loop, tables, datapath, grace } = context;
   const known = tables.manifests.objects.get(policy.key)?.status;
   const accepted =
     known?.acceptedGeneration === undefined ? {} : { acceptedGeneration: known.acceptedGeneration };
@@ -47,7 +47,8 @@ function statusOf(context: ViewContext, policy: Policy, judged: Findings | undef
   // It is in force all the same: what is held is only a change of it.
   const reason =
     known?.state === 'held' ? 'in force; changes wait until the other manifests are valid' : known?.reason;
-  const { findings, endpoints, nodes, defaultDeny, withheld } = judged;
+  const { endpoints, nodes, defaultDeny, withheld } = judged;
+  const { findings, conditions } = statusOfFindings(judged.findings, grace);
   const selects = endpoints.length + nodes.length;
   const kept =
     withheld === 0 ? [] : [`not in force for ${withheld} of ${selects} subjects, which keep what they had`];
@@ -61,12 +62,9 @@ function statusOf(context: ViewContext, policy: Policy, judged: Findings | undef
     endpoints,
     nodes,
     defaultDeny,
-    conditions: [validity(known), ...conditionsOf(findings)],
-    findings: findings.map(statusFinding),
-    warnings: [
-      ...kept,
-      ...findings.filter(({ code }) => FINDINGS[code].severity === 'warning').map(sentence),
-    ],
+    conditions: [validity(known), ...conditions],
+    findings,
+    warnings: [...kept, ...findings.filter(isDoubtful).map(sentence)],
   };
 }
 
@@ -77,6 +75,6 @@ function validity(known: ObjectStatus | undefined): Condition {
 }
 
 /** The rule's place is in the finding: the table has the policy's beside it. */
-function sentence(finding: Findings['findings'][number]): string {
+function sentence(finding: Warning): string {
   return formatFinding({ ...finding, at: {} });
 }

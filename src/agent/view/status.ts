@@ -5,14 +5,14 @@ import type { Datapath } from '#datapath';
 import { sshWarning } from '#hostfw';
 import { unmatchedPatterns } from '#netdev';
 import { errorMessage } from '#kit/errors';
-import { FINDINGS, formatFinding, type Warning } from '#model';
+import { formatFinding } from '#model';
 import { unsyncedTables } from '../input.ts';
 import { failsafeConfig } from '../settings.ts';
 import { configOf } from '../tables.ts';
 import { VERSION } from '#kit/version';
 import type { ViewContext } from './context.ts';
 import { deviceViews } from './devices.ts';
-import { currentFindings } from './findings.ts';
+import { currentFindings, isDoubtful, statusOfFindings } from './findings.ts';
 import { hostDirection } from './mode.ts';
 
 const FLOW_TABLES = ['flow_tcp4', 'flow_tcp6', 'flow_any4', 'flow_any6'] as const;
@@ -86,8 +86,9 @@ function hostPolicies({ tables }: ViewContext): number {
 }
 
 function doubtfulPolicies(context: ViewContext): number {
-  const isDoubtful = ({ code }: Warning): boolean => FINDINGS[code].severity === 'warning';
-  return [...currentFindings(context).values()].filter(({ findings }) => findings.some(isDoubtful)).length;
+  return [...currentFindings(context).values()].filter(({ findings }) =>
+    statusOfFindings(findings, context.grace).findings.some(isDoubtful),
+  ).length;
 }
 
 function plural(n: number, one: string, many: string): string {

@@ -31,10 +31,16 @@ export const policyColumns: readonly Column<PolicyView>[] = [
   },
   {
     title: 'NOTES',
-    cell: (p) => [p.status.reason, ...p.status.warnings].filter((n) => n !== undefined).join('; '),
+    cell: notes,
     wraps: true,
   },
 ];
+
+function notes({ status: { reason, warnings, findings = [] } }: PolicyView): string {
+  const open = findings.filter(({ settling }) => settling === true);
+  const soFar = open.map(({ message, hint }) => `so far: ${message} (${hint})`);
+  return [reason, ...warnings, ...soFar].filter((note) => note !== undefined).join('; ');
+}
 
 export const run: Run = async (context, [name]) => {
   const all = await call<readonly PolicyView[]>('/v1/policies', context);
