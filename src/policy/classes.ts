@@ -10,13 +10,7 @@ import { LIST_NAME_LIMIT } from './match.ts';
 import { compareText } from '#kit/order';
 import { hasChanges, type RowChanges } from '#kit/rows';
 import { Places, VACANT } from './places.ts';
-import {
-  type IndexRange,
-  mergeRanges,
-  PORT_CLASS_ENTRIES,
-  portOfIndex,
-  rangesOfMatch,
-} from './port-index.ts';
+import { type IndexRange, mergeRanges, PORT_CLASS_ENTRIES, portOfIndex, rangesOf } from './port-index.ts';
 
 /** Longest class name that is written out. */
 const CLASS_NAME_LIMIT = 1000;
@@ -26,8 +20,6 @@ export interface PortList {
   readonly name: string;
   readonly wildcard: boolean;
   readonly ranges: readonly IndexRange[];
-  /** As written, one after another. */
-  readonly written: readonly IndexRange[];
 }
 
 /** Classes in their places, and for each list (by name) the places of its classes. */
@@ -40,10 +32,9 @@ export interface Classes<C> {
 
 /** The list that a rule's ports stand for. */
 export function portListOf(ports: Ports): PortList {
-  if (ports.kind === 'any') return { name: '*', wildcard: true, ranges: [], written: [] };
-  const written = ports.matches.flatMap(rangesOfMatch);
-  const ranges = mergeRanges(written);
-  return { name: nameOf(ranges.map(rangeText).join(' '), LIST_NAME_LIMIT), wildcard: false, ranges, written };
+  if (ports.kind === 'any') return { name: '*', wildcard: true, ranges: [] };
+  const ranges = mergeRanges(rangesOf(ports));
+  return { name: nameOf(ranges.map(rangeText).join(' '), LIST_NAME_LIMIT), wildcard: false, ranges };
 }
 
 const PROTOCOL_NAMES: Readonly<Record<number, string>> = {

@@ -59,9 +59,9 @@ function shareKey(a: ResolvedRule, b: ResolvedRule): boolean {
 }
 
 /** One text for each selector and each range of ports, as written: rules that share one are merged. */
-function keysOf({ tier, priority, peers, ports }: ResolvedRule): readonly string[] {
+function keysOf({ tier, priority, peers, ports, written }: ResolvedRule): readonly string[] {
   const selectors = peers.wildcard ? ['*'] : peers.selectors.map(selectorText);
-  const ranges = ports.wildcard ? ['*'] : ports.written.map(([first, last]) => `${first}-${last}`);
+  const ranges = ports.wildcard ? ['*'] : written.map(([first, last]) => `${first}-${last}`);
   return selectors.flatMap((text) => ranges.map((range) => `${tier} ${priority} ${range} ${text}`));
 }
 

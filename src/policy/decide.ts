@@ -9,9 +9,10 @@ import type { Cell, MatchKind } from './compiled.ts';
 import type { PeerList } from './match.ts';
 import { compareText } from '#kit/order';
 import { sortedSet } from './order.ts';
+import type { IndexRange } from './port-index.ts';
 import { mergedProxy } from './proxy.ts';
 
-/** A rule with its lists resolved; equal lists are one object. */
+/** A rule with its lists resolved. */
 export interface ResolvedRule {
   readonly id: string;
   readonly verdict: Rule['verdict'];
@@ -19,6 +20,8 @@ export interface ResolvedRule {
   readonly priority: number;
   readonly peers: PeerList;
   readonly ports: PortList;
+  /** The ports as this rule was written, of which another may have made other ranges: proxies go by them. */
+  readonly written: readonly IndexRange[];
   /** How closely the rule names ports: 0 not at all, 1 whole protocols, 2 ports or types. */
   readonly portDetail: 0 | 1 | 2;
   readonly log: boolean;

@@ -4,7 +4,7 @@
  * (protocols without ports, later fragments without a record). A test compares it with the datapath's own.
  */
 import { assertNever, MerlonError } from '#kit/errors';
-import type { PortMatch } from '#model';
+import type { PortMatch, Ports } from '#model';
 
 /** First entries of each part (bpf/types.h PORT_CLASS_*). */
 const PORT_CLASS_TCP = 0;
@@ -57,11 +57,16 @@ export function portOfIndex(index: number): { readonly protocol: number; readonl
   return { protocol: index - PORT_CLASS_PROTO, port: undefined };
 }
 
+/** The entries that a rule's ports cover, as written, one match after another. */
+export function rangesOf(ports: Ports): readonly IndexRange[] {
+  return ports.kind === 'any' ? [] : ports.matches.flatMap(rangesOfMatch);
+}
+
 /**
  * The entries that one port match covers. Port 0 is no port that a rule could name (HF-2.9); a whole protocol
  * covers it, and packets whose ports are unknown too.
  */
-export function rangesOfMatch(match: PortMatch): readonly IndexRange[] {
+function rangesOfMatch(match: PortMatch): readonly IndexRange[] {
   switch (match.kind) {
     case 'ports': {
       const part = partOf(match.protocol);

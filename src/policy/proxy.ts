@@ -78,7 +78,7 @@ export function mergedProxy(deciding: readonly ResolvedRule[], isOpen: boolean):
 }
 
 /** Whether one range of ports, as written, is in both. */
-function sharePort({ ports: a }: ResolvedRule, { ports: b }: ResolvedRule): boolean {
+function sharePort(a: ResolvedRule, b: ResolvedRule): boolean {
   return a.written.some(([first, last]) => b.written.some(([f, l]) => f === first && l === last));
 }
 

@@ -18,6 +18,7 @@ import { nameOf } from './digest.ts';
 import { peerListOf } from './match.ts';
 import { type NamedPorts, NO_NAMED_PORTS, portNamesOf, resolvePorts } from './named-ports.ts';
 import { sortedSet } from './order.ts';
+import { rangesOf } from './port-index.ts';
 
 /** Origins of verdicts that no rule gave. */
 export const ORIGIN_ALWAYS = 'enable-policy=always';
@@ -186,13 +187,15 @@ function namedPortTexts(specs: readonly SpecRef[], ports: PortNames): readonly s
 
 /** The rule with its lists resolved, names of ports by `named`. */
 export function resolveRule(rule: Rule, named: NamedPorts): ResolvedRule {
+  const ports = resolvePorts(rule.ports, named);
   return {
     id: rule.id,
     verdict: rule.verdict,
     tier: rule.tier,
     priority: rule.priority,
     peers: peerListOf(rule.peers),
-    ports: portListOf(resolvePorts(rule.ports, named)),
+    ports: portListOf(ports),
+    written: rangesOf(ports),
     portDetail: rule.ports.kind === 'any' ? 0 : rule.ports.matches.every(isWholeProtocol) ? 1 : 2,
     log: rule.log !== undefined,
     ...(rule.proxy === undefined ? {} : { proxy: rule.proxy }),
