@@ -30,6 +30,7 @@ export { type Closing, closings, lint, type LintWorld } from './lint.ts';
 export { type CaseResult, parseOptions, readCase, type ReadPolicyFile } from './read.ts';
 export { flowProtocol, icmpType, partyFromText } from './read-flow.ts';
 export { type CaseReport, type Outcome, type RejectionOutcome, runCase } from './run.ts';
+export { selectorsOf, type SelectorView } from './selectors.ts';
 export {
   type PacketDetails,
   type Snapshot,

@@ -98,6 +98,15 @@ export const policyTools: readonly Verb[] = [
     load: () => import('./verbs/explain.ts'),
   },
   {
+    name: 'policy selectors',
+    args: '[files...]',
+    group: 'policy',
+    what: 'Each selector with its owners and the identities it means now; of files, as if they were applied',
+    options: [{ flags: '--world <file>', what: 'in the world of this case file, without an agent' }],
+    example: 'merlon policy selectors',
+    load: () => import('./verbs/policy-selectors.ts'),
+  },
+  {
     name: 'policy diff',
     args: '[files...]',
     group: 'policy',

@@ -398,7 +398,7 @@ const later: Readonly<Record<string, readonly string[]>> = {
     'fqdn cache list',
   ],
   policy: [
-    ...['selectors', 'apply', 'confirm', 'rollback', 'extend'],
+    ...['apply', 'confirm', 'rollback', 'extend'],
     ...['preflight', 'preview', 'stage', 'promote', 'unstage', 'accept', 'retry', 'unused'],
     ...['generate', 'init'],
   ].map((word) => `policy ${word}`),

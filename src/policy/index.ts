@@ -49,6 +49,7 @@ export {
   type PrefixOutput,
 } from './prefixes.ts';
 export { ORIGIN_ALWAYS, ORIGIN_INIT, ORIGIN_LOCALHOST } from './ruleset.ts';
+export { type SelectorUse, selectorUses } from './selector-uses.ts';
 export {
   type HeldPolicies,
   type PolicySubject,

@@ -74,7 +74,8 @@ export function selectorText(selector: PeerSelector): string {
   }
 }
 
-function labelsText({ requirements }: Selector): string {
+/** Canonical text of requirements, in braces. */
+export function labelsText({ requirements }: Selector): string {
   return `{${sortedSet(requirements.map(requirementText)).join(' ')}}`;
 }
 

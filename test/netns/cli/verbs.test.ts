@@ -38,6 +38,7 @@ const ARGS: Readonly<Record<string, readonly string[]>> = {
   'policy get': [],
   'policy status': [],
   'policy history': [],
+  'policy selectors': [],
   'policy counters': [],
   explain: ['--from', '192.0.2.2', '--to', '192.0.2.1:22/TCP'],
   'policy explain': ['--from', '192.0.2.2', '--to', '192.0.2.1:22/TCP'],

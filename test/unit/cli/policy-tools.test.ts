@@ -415,3 +415,58 @@ test('without an agent – explain and diff say so with exit code 7', async (t) 
     t.is((await merlon(...args, '--run-dir', '/nonexistent')).code, 7);
   }
 });
+
+test('policy selectors – each with owner, users, identities by number and name, and place', async (t) => {
+  const world = `${examples}/frontend-to-backend.case.yaml`;
+  const { code, out } = await merlon('policy', 'selectors', '--world', world);
+  t.is(code, 0);
+  t.regex(out, /^SELECTOR +LABELS +USERS +IDENTITIES +WHERE\n/);
+  t.regex(
+    out,
+    /^\{any:app=backend k8s:io\.kubernetes\.pod\.namespace=shop\} +CNP\/shop\/allow-frontend +1 subject +\d+ \(shop\/backend\) +.*frontend-to-backend\.yaml:3$/m,
+  );
+  t.regex(out, /^\{any:app=frontend .* 1 peer +\d+ \(shop\/frontend\) +.*frontend-to-backend\.yaml:13$/m);
+  const json = JSON.parse((await merlon('policy', 'selectors', '--world', world, '-o', 'json')).out);
+  t.like(json[0], {
+    role: 'subject',
+    labels: ['CiliumNetworkPolicy/shop/allow-frontend'],
+    users: 1,
+    names: ['shop/backend'],
+  });
+  t.deepEqual(Object.keys(json[0]), [
+    'node',
+    'selector',
+    'role',
+    'labels',
+    'users',
+    'identities',
+    'names',
+    'rules',
+  ]);
+});
+
+test('policy selectors – of files: only theirs, as if they were applied; nobody is `none`', async (t) => {
+  await withFile(
+    `apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: fresh, namespace: shop}
+spec:
+  endpointSelector: {matchLabels: {app: bakcend}}
+  ingress: [{fromCIDR: [192.0.2.0/24]}]
+`,
+    async (file) => {
+      const world = `${examples}/frontend-to-backend.case.yaml`;
+      const { out } = await merlon('policy', 'selectors', file, '--world', world);
+      t.regex(out, /^\{any:app=bakcend .* CNP\/shop\/fresh +1 subject +none +/m);
+      t.regex(out, /^192\.0\.2\.0\/24 +CNP\/shop\/fresh +1 peer +\d+ \(192\.0\.2\.0\/24\)/m);
+      t.false(out.includes('allow-frontend'));
+    },
+  );
+});
+
+test('policy selectors – several nodes: each selector as every node sees it', async (t) => {
+  const world = `${examples}/host-firewall-worker.case.yaml`;
+  const { out } = await merlon('policy', 'selectors', '--world', world);
+  t.regex(out, /^node-a +node \{\} +CCNP\/worker-host-firewall +1 subject +1 \(node:node-a\)/m);
+  t.regex(out, /^node-b +node \{\} +CCNP\/worker-host-firewall +1 subject +1 \(node:node-b\)/m);
+});
