@@ -4,6 +4,7 @@
  * are merged at the end.
  */
 import { MerlonError } from '#kit/errors';
+import { compareText } from '#kit/order';
 import { type Direction, type Identity, isRefusal } from '#model';
 import { BitSets, Meetings } from './bitset.ts';
 import type { Classes } from './classes.ts';
@@ -172,16 +173,17 @@ function group<C>(
       else numbers.push(number);
     }
   });
-  const places = new Map<string, number>([['', 0]]);
-  const numbersOf: (readonly number[])[] = [[]];
-  const named = [...own]
-    .sort(([a], [b]) => a - b)
-    .map(([position, numbers]) => {
-      const key = numbers.join();
-      const place = places.get(key) ?? numbersOf.push(numbers) - 1;
-      places.set(key, place);
-      return { position, place };
-    });
+  const byKey = new Map<string, readonly number[]>([['', []]]);
+  const keyed = [...own].map(([position, numbers]) => {
+    const key = numbers.join();
+    byKey.set(key, numbers);
+    return { position, key };
+  });
+  // In the order of the rules, not of the classes: tables stay as they are when classes change their places.
+  const keys = [...byKey.keys()].sort(compareText);
+  const places = new Map(keys.map((key, place) => [key, place]));
+  const named = keyed.map(({ position, key }) => ({ position, place: places.get(key) ?? 0 }));
+  const numbersOf = keys.map((key) => byKey.get(key) ?? []);
   const sets = new BitSets(numbersOf.length, rules.length);
   numbersOf.forEach((numbers, place) => {
     for (const number of numbers) sets.add(place, number);
@@ -203,7 +205,7 @@ function merged(matrix: readonly Uint32Array[], cells: readonly Cell[]): readonl
 
 /** Where classes stand after merging, up to the last that is named; the others in place 0, which stays 0. */
 function placed({ named }: Grouping, to: readonly number[]): Uint16Array {
-  const places = new Uint16Array((named.at(-1)?.position ?? -1) + 1);
+  const places = new Uint16Array(named.reduce((end, { position }) => Math.max(end, position + 1), 0));
   for (const { position, place } of named) places[position] = to[place] ?? 0;
   return places;
 }
