@@ -19,46 +19,64 @@ import { readDnsRule, readHttpRule, readKafkaRule, readNamedRule, readSecret } f
 import type { PortScope } from './scope.ts';
 
 const RULE_LISTS = ['http', 'kafka', 'dns', 'l7'] as const;
+const RULE_KEYS = [...RULE_LISTS, 'l7proto'] as const;
 
-/** What a port rule asks of a proxy; undefined when nothing (or when a problem was noted). */
-export function readProxyRules(portRule: Fields, scope: PortScope): ProxyRules | undefined {
+/** What a port rule asks of a proxy. */
+export interface Asked {
+  /** Undefined when nothing (or when a problem was noted). */
+  readonly proxy?: ProxyRules;
+  /** The layer 7 field that is written; an empty list restricts nothing, but its ports must fit all the same. */
+  readonly l7?: Written;
+}
+
+interface Written {
+  readonly key: (typeof RULE_KEYS)[number];
+  readonly isEmpty: boolean;
+}
+
+/** What a port rule asks of a proxy. */
+export function readAsked(portRule: Fields, scope: PortScope): Asked {
   const rulesPlace = portRule.get('rules');
-  const l7 = rulesPlace === undefined ? undefined : readRules(rulesPlace, scope);
+  const { l7: written, rules: l7 } = rulesPlace === undefined ? {} : readRules(rulesPlace, scope);
   const serverNames = readServerNames(portRule, scope);
   const terminatingTLS = readTls(portRule, 'terminatingTLS', scope);
   const originatingTLS = readTls(portRule, 'originatingTLS', scope);
   const listenerPlace = portRule.get('listener');
   const listener = listenerPlace === undefined ? undefined : readListener(listenerPlace, scope);
-  const isAsked = l7 ?? terminatingTLS ?? originatingTLS ?? listener;
-  if (isAsked === undefined && serverNames.length === 0) return undefined;
-  if (serverNames.length > 0 && l7 !== undefined && terminatingTLS === undefined) {
+  if (serverNames.length > 0 && written !== undefined && terminatingTLS === undefined) {
     const message = 'ServerNames are not allowed with L7 rules without TLS termination';
     fail(portRule.get('serverNames') ?? portRule.place, 'POLICY_L7', message, 'add terminatingTLS');
   }
-  if (listener !== undefined && l7 !== undefined) {
+  if (listener !== undefined && written !== undefined) {
     fail(listenerPlace ?? portRule.place, 'POLICY_LISTENER', 'Listener is not allowed with L7 rules');
   }
-  return {
+  const isAsked = l7 ?? terminatingTLS ?? originatingTLS ?? listener;
+  const proxy = {
     ...(l7 === undefined ? {} : { l7 }),
     serverNames,
     ...(terminatingTLS === undefined ? {} : { terminatingTLS }),
     ...(originatingTLS === undefined ? {} : { originatingTLS }),
     ...(listener === undefined ? {} : { listener }),
   };
+  return {
+    ...(isAsked === undefined && serverNames.length === 0 ? {} : { proxy }),
+    ...(written === undefined ? {} : { l7: written }),
+  };
 }
 
-/** What a proxy can serve: TCP with its ports, but for DNS. */
-export function checkProxyPorts(
+/** Ports that layer 7 rules can be for: those of TCP, but for DNS. Listeners and names of TLS take any. */
+export function checkL7Ports(
   place: Place,
-  rules: ProxyRules,
+  { key, isEmpty }: Written,
   matches: readonly PortMatch[],
   scope: PortScope,
 ): void {
-  if (rules.l7?.kind === 'dns') return checkDnsPorts(place, matches, scope);
+  if (key === 'dns' && (!isEmpty || matches.length === 0)) return checkDnsPorts(place, matches, scope);
   const other = matches.find((match) => match.kind === 'icmp' || match.protocol !== 6);
   if (other !== undefined) {
     const name = other.kind === 'icmp' ? 'ICMP' : protocolName(other.protocol);
-    fail(place, 'POLICY_L7', `L7 rules can only apply to TCP (not ${name})`, 'write protocol: TCP');
+    const hint = isEmpty ? 'remove the empty list, or write protocol: TCP' : 'write protocol: TCP';
+    fail(place, 'POLICY_L7', `L7 rules can only apply to TCP (not ${name})`, hint);
   } else if (matches.some((match) => match.kind === 'protocol')) {
     fail(place, 'POLICY_L7', 'L7 rules can not be used when a port is 0', 'name the ports');
   }
@@ -81,40 +99,52 @@ function checkDnsPorts(place: Place, matches: readonly PortMatch[], { direction 
   }
 }
 
-function readRules(place: Place, scope: PortScope): L7Rules | undefined {
-  const fields = readMap(place, [...RULE_LISTS, 'l7proto'], 'layer 7 rules');
-  if (fields === undefined) return undefined;
-  const used: (string | undefined)[] = [];
-  const items: Partial<Record<(typeof RULE_LISTS)[number], readonly Place[]>> = {};
-  for (const name of RULE_LISTS) {
-    const list = fields.get(name);
-    const found = list === undefined ? undefined : readList(list, 'rules');
-    if (list === undefined || found === undefined || found.length === 0) continue;
-    items[name] = found;
-    if (name !== 'l7') used.push(name);
-    if (!isPossible(list, name, scope)) return undefined;
+interface ReadRules {
+  readonly l7?: Written;
+  readonly rules?: L7Rules | undefined;
+}
+
+/** The one parser that is written, with its rules; nothing when a problem was noted. */
+function readRules(place: Place, scope: PortScope): ReadRules {
+  const fields = readMap(place, RULE_KEYS, 'layer 7 rules');
+  if (fields === undefined) return {};
+  const nothing = (message: string, hint?: string): ReadRules => {
+    fail(place, 'POLICY_L7', message, hint);
+    return {};
+  };
+  const written = RULE_KEYS.filter((key) => fields.has(key));
+  for (const key of written) if (!isPossible(fields.get(key) ?? place, key, scope)) return {};
+  const parsers = written.filter((key) => key !== 'l7');
+  if (parsers.length > 1) {
+    const message = `multiple L7 protocol rule types in one port rule: ${parsers.join(', ')}`;
+    return nothing(message, 'write one port rule each');
   }
-  const protoPlace = fields.get('l7proto');
-  const parser = protoPlace === undefined ? undefined : readText(protoPlace);
-  if (protoPlace !== undefined) used.push('l7proto');
-  if (protoPlace !== undefined && !isPossible(protoPlace, 'l7proto', scope)) return undefined;
-  if (fields.get('l7') !== undefined && protoPlace === undefined) {
-    return fail(place, 'POLICY_L7', "'l7' may only be specified when a 'l7proto' is also specified");
+  const [key] = parsers;
+  if (key === undefined) {
+    if (written.length > 0) return nothing("'l7' may only be specified when a 'l7proto' is also specified");
+    return nothing('rules need http, kafka, dns or l7proto', 'remove rules for no restriction');
   }
-  if (parser === '' && protoPlace !== undefined) return fail(protoPlace, 'POLICY_L7', 'l7proto is empty');
-  if (used.length > 1) {
-    const message = `multiple L7 protocol rule types in one port rule: ${used.join(', ')}`;
-    return fail(place, 'POLICY_L7', message, 'write one port rule each');
-  }
-  if (items.http !== undefined) return whole('http', items.http, items.http.map(readHttpRule));
-  if (items.kafka !== undefined) return whole('kafka', items.kafka, items.kafka.map(readKafkaRule));
-  if (items.dns !== undefined) {
-    const names = items.dns.map(readDnsRule).filter((n) => n !== undefined);
-    return names.length < items.dns.length ? undefined : { kind: 'dns', rules: names.flat() };
-  }
-  if (parser === undefined) return undefined;
-  const named = (items.l7 ?? []).map(readNamedRule).filter((rule) => rule !== undefined);
-  return { kind: 'l7proto', parser, rules: named };
+  const listPlace = fields.get(key === 'l7proto' ? 'l7' : key);
+  const items = listPlace === undefined ? [] : readList(listPlace, 'rules');
+  if (items === undefined) return {};
+  if (key === 'l7proto')
+    return { l7: { key, isEmpty: false }, rules: readNamed(fields.get(key) ?? place, items) };
+  const isEmpty = items.length === 0;
+  return { l7: { key, isEmpty }, rules: isEmpty ? undefined : readParser(key, items) };
+}
+
+function readParser(key: 'http' | 'kafka' | 'dns', items: readonly Place[]): L7Rules | undefined {
+  if (key === 'http') return whole('http', items, items.map(readHttpRule));
+  if (key === 'kafka') return whole('kafka', items, items.map(readKafkaRule));
+  const names = items.map(readDnsRule).filter((n) => n !== undefined);
+  return names.length < items.length ? undefined : { kind: 'dns', rules: names.flat() };
+}
+
+function readNamed(place: Place, items: readonly Place[]): L7Rules | undefined {
+  const parser = readText(place);
+  if (parser === '') return fail(place, 'POLICY_L7', 'l7proto is empty');
+  const rules = items.map(readNamedRule).filter((rule) => rule !== undefined);
+  return parser === undefined ? undefined : { kind: 'l7proto', parser, rules };
 }
 
 function whole<K extends 'http' | 'kafka', R>(

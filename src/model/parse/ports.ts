@@ -22,7 +22,7 @@ import {
   PORT_PROTOCOLS,
   PORTLESS_PROTOCOLS,
 } from '../protocol.ts';
-import { checkProxyPorts, readProxyRules } from './l7.ts';
+import { checkL7Ports, readAsked } from './l7.ts';
 import type { PortScope } from './scope.ts';
 
 /** Most entries of one list of ports or ICMP types. */
@@ -84,7 +84,7 @@ function readPortRule(place: Place, scope: PortScope): PortRule {
   const fields = readMap(place, ['ports', ...(scope.isDeny ? [] : allowKeys)], 'a port rule');
   if (fields === undefined) return nothing;
   const before = place.report.problems.length;
-  const proxy = readProxyRules(fields, scope);
+  const { proxy, l7 } = readAsked(fields, scope);
   const portsPlace = fields.get('ports');
   const items = portsPlace === undefined ? [] : (readList(portsPlace, 'ports') ?? []);
   if (items.length === 0 && (portsPlace === undefined || portsPlace.tree.kind === 'list')) {
@@ -106,7 +106,7 @@ function readPortRule(place: Place, scope: PortScope): PortRule {
   }
   const matches = items.flatMap((item) => readPort(item, scope));
   const isGood = place.report.problems.length === before;
-  if (proxy !== undefined && isGood) checkProxyPorts(portsPlace ?? place, proxy, matches, scope);
+  if (l7 !== undefined && isGood) checkL7Ports(portsPlace ?? place, l7, matches, scope);
   return { matches, proxy };
 }
 

@@ -15,11 +15,13 @@ import type { Random } from './random.ts';
 export const NAMES = ['a.io', 'x.a.io', 'x.y.a.io', 'sub.b.io', 'subx.b.io'];
 export const PATTERNS = ['a.io', 'x.y.a.io', '*.a.io', '**.a.io', '*a.io', 'sub*.b.io', '*', 'x.*.a.io'];
 
-/** Few ports, so that proxies meet. */
-export function proxyPorts(random: Random): Ports {
+/** Few ports, so that proxies meet; listeners and names of TLS may stand on any, and on whole protocols. */
+export function proxyPorts(random: Random, { l7 }: ProxyRules): Ports {
   const one = (): PortMatch => {
     const first = random.pick([80, 443, 8080]);
-    return { kind: 'ports', protocol: 6, first, last: first };
+    const protocol = l7 === undefined && random.chance(30) ? 17 : 6;
+    if (l7 === undefined && random.chance(20)) return { kind: 'protocol', protocol };
+    return { kind: 'ports', protocol, first, last: first };
   };
   return { kind: 'list', matches: random.many(1, 2, one) };
 }

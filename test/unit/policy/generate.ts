@@ -326,7 +326,7 @@ function randomRule(
     tier: tiered ? random.below(3) : 0,
     priority: tiered ? random.below(3) : 0,
     peers: proxy !== undefined && random.chance(40) ? { kind: 'any' } : randomPeers(random),
-    ports: proxy === undefined ? randomPorts(random) : proxyPorts(random),
+    ports: proxy === undefined ? randomPorts(random) : proxyPorts(random, proxy),
     ...(proxy === undefined ? {} : { proxy }),
     ...(allows && random.chance(24)
       ? { auth: random.pick(['disabled', 'required', 'test-always-fail'] as const) }
