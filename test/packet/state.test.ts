@@ -379,6 +379,12 @@ for (const v of FAMILIES) {
       new Promise<net.Socket>((resolve) => listener.once('connection', resolve)),
       new Promise((resolve) => client.once('connect', resolve)),
     ]);
+    // Whatever fails here: an open socket would keep the process, and so the whole run, waiting.
+    t.teardown(() => {
+      client.destroy();
+      server.destroy();
+      return new Promise<void>((resolve) => listener.close(() => resolve()));
+    });
     const port = client.localPort as number;
     // Both ends are the node's own, so the source check would refuse: only the way out is asked.
     node.setSlot(0, 0, {
@@ -403,9 +409,6 @@ for (const v of FAMILIES) {
       node.run('host_egress', outbound(v, tcp({ src: 9, dst: 8080 }), PEER[v])),
       'drop POLICY_DENIED',
     );
-    client.destroy();
-    server.destroy();
-    await new Promise((resolve) => listener.close(resolve));
   });
 
   test.serial(`sockets – ${v}: a connected datagram socket asked, unless its port serves`, async (t) => {
@@ -415,6 +418,10 @@ for (const v of FAMILIES) {
     ];
     for (const socket of [mine, theirs])
       await new Promise<void>((resolve) => socket.bind(0, NODE[v], resolve));
+    t.teardown(() => {
+      serve([]);
+      for (const socket of [mine, theirs]) socket.close();
+    });
     const [own, peer] = [mine.address().port, theirs.address().port];
     await new Promise<void>((resolve) => mine.connect(peer, NODE[v], resolve));
     const outgoing = () => outbound(v, udp({ src: own, dst: peer }), NODE[v]);
@@ -443,9 +450,6 @@ for (const v of FAMILIES) {
     node.reset();
     const stranger = outbound(v, udp({ src: own, dst: peer === 9 ? 10 : 9 }), NODE[v]);
     expect(t, 'to another than its peer', node.run('host_egress', stranger), 'pass PASS_NEW');
-    serve([]);
-    mine.close();
-    theirs.close();
   });
 
   test.serial(`SYN cookies – ${v}: a SYN-ACK that nothing stands behind is judged as an answer`, (t) => {
