@@ -110,7 +110,11 @@ export class Bed implements AsyncDisposable {
     const net = stack.use(
       await topology({
         name: 'oracle',
-        hosts: { node: { isNode: true, forward: true, routes: [...WIRE_ROUTES, ...POD_ROUTES] }, peer: {} },
+        hosts: {
+          node: { isNode: true, forward: true, routes: [...WIRE_ROUTES, ...POD_ROUTES] },
+          // Joins no groups, of which it would tell the node: attached programs make events of that, too.
+          peer: { sysctls: { 'net/ipv6/conf/default/disable_ipv6': '1' } },
+        },
         links: [0, ...ENDPOINTS].map((at) => ({
           name: `link${at}`,
           ends: [{ host: 'node', mac: MAC_OWN, ...end(at) }, { host: 'peer' }] as const,
