@@ -138,6 +138,9 @@ for (const v of FAMILIES) {
     rules({ udp: false });
     expect(t, 'revoked', question(), 'drop FLOW_REVOKED');
     expect(t, 'its error', error(), 'drop POLICY_DENIED');
+    rules();
+    expect(t, 'back with its rule', question(), 'pass PASS_ESTABLISHED');
+    expect(t, 'its error again', error(), 'pass PASS_RELATED');
   });
 
   test.serial(`corners – ${v}: XDP counts no rule that allows, and leaves source verification to tc`, (t) => {

@@ -8,6 +8,7 @@ import {
   ethernet,
   fragment6,
   frame,
+  icmp,
   ip,
   ipv4,
   ipv6,
@@ -131,6 +132,25 @@ for (const v of FAMILIES) {
     expect(t, 'above our ports', node.run('host_ingress', to(v, 61_000, 53)), 'drop POLICY_DENIED');
     expect(t, 'below', node.run('host_ingress', to(v, 32_767, 53)), 'drop POLICY_DENIED');
     expect(t, 'the last', node.run('host_ingress', to(v, 60_999, 53)), 'pass PASS_FAILSAFE');
+    expect(t, 'both at the same', node.run('host_ingress', to(v, 53, 53)), 'pass PASS_FAILSAFE');
+  });
+
+  test.serial(`corners – ${v}: failsafe for ping is that for echo, each its own way`, (t) => {
+    rules({ allowed: false });
+    const port = wire.FAILSAFE_PORT_PROTO + (v === 'v4' ? 1 : 58);
+    const entry = (isInbound: boolean) =>
+      node.setFailsafe({ inbound: isInbound, port, group: 5, peer: PEER[v], length: bits(v) });
+    const asked = () => node.run('host_ingress', inbound(v, echo(v, 'request', 8)));
+    const answered = () => node.run('host_ingress', inbound(v, echo(v, 'reply', 9)));
+    entry(false);
+    expect(t, 'their answer', answered(), 'pass PASS_FAILSAFE');
+    expect(t, 'their question', asked(), 'drop POLICY_DENIED');
+    node.reset();
+    entry(true);
+    expect(t, 'their question, of theirs', asked(), 'pass PASS_FAILSAFE');
+    if (v === 'v6') return; // other types are not a matter of policy there
+    const other = inbound(v, icmp({ protocol: 1, type: 17, data: 4 }));
+    expect(t, 'another type', node.run('host_ingress', other), 'drop POLICY_DENIED');
   });
 
   test.serial(`corners – ${v}: failsafe for our questions covers no answer of ours`, (t) => {
@@ -238,6 +258,8 @@ for (const v of FAMILIES) {
     try {
       const forged = inbound(v, udp({ src: 1, dst: 53 }), POD[v]);
       expect(t, "an endpoint's address", node.run('host_ingress', forged), 'drop INVALID_SOURCE_IP');
+      const toPod = inbound(v, udp({ src: 1, dst: 99 }), PEER[v], POD[v]);
+      expect(t, 'to an endpoint', node.run('host_ingress', toPod), 'pass PASS_FORWARDED');
       node.removeLocal(NODE[v]);
       const unknown = node.run('host_ingress', to(v, 99));
       expect(t, 'an address too new', unknown, 'drop POLICY_DENIED');
@@ -391,12 +413,14 @@ for (const v of FAMILIES) {
   });
 }
 
-test.serial('corners – a priority tag before a tag names no VLAN', (t) => {
+test.serial('corners – a priority tag before a tag names no VLAN, and a priority in one no other', (t) => {
   node.setVlan(node.wire, 9);
   const refused = [ip({ src: PEER.v4, dst: NODE.v4 }), tcp({ src: 1, dst: 82, flags: 'S' })];
-  const bytes = frame(ethernet(), vlan(0), vlan(9), ...refused);
-  const outcome = node.run('host_ingress', bytes);
-  expect(t, 'the sub-device judges', { ...outcome, isUnchanged: true }, 'pass PASS_FORWARDED');
+  const priority = 5 << 13;
+  for (const tags of [[vlan(0), vlan(9)], [vlan(priority), vlan(9 | priority)], [vlan(9 | priority)]]) {
+    const outcome = node.run('host_ingress', frame(ethernet(), ...tags, ...refused));
+    expect(t, 'the sub-device judges', { ...outcome, isUnchanged: true }, 'pass PASS_FORWARDED');
+  }
 });
 
 test.serial('corners – extension headers beyond the packet, within the frame', (t) => {

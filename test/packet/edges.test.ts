@@ -110,6 +110,16 @@ for (const v of FAMILIES) {
       ),
       'drop POLICY_DENIED',
     );
+    node.setVlan(1, 6); // XDP runs say loopback
+    expect(
+      t,
+      'a tag of a sub-device',
+      node.run(
+        'xdp_host',
+        frame(ethernet(), vlan(6), ip({ src: PEER[v], dst: NODE[v] }), tcp({ src: 1, dst: 82, flags: 'S' })),
+      ),
+      'pass',
+    );
     node.setFailsafe({ inbound: true, port: 82, group: 1, peer: PEER[v], length: 128 });
     expect(t, 'failsafe', node.run('xdp_host', refused(v)), 'pass');
     node.clearFailsafe();
@@ -221,6 +231,7 @@ for (const v of FAMILIES) {
     );
     t.is(feed(0, 1), 3, 'removed');
     t.is(feed(0, 1), 0xffff, 'there is none to remove');
+    t.is(wire.readIpcacheOp(ops, wire.IPCACHE_OP_SIZE).done, 0, 'one was to be done, not the next');
   });
 }
 

@@ -477,7 +477,7 @@ export class Fixture {
   #context(name: ProgramName, o: RunOptions): Uint8Array {
     const context = new Uint8Array(192);
     const view = new DataView(context.buffer);
-    const device = name.startsWith('pod') ? this.pod : this.wire;
+    const device = o.device ?? (name.startsWith('pod') ? this.pod : this.wire);
     const isTcIngress = name.startsWith('host_ingress') || name === 'pod_egress';
     view.setUint32(8, o.mark ?? 0, true);
     view.setUint32(36, o.cameBy ?? (isTcIngress ? device : 0), true);

@@ -49,6 +49,8 @@ function baseRules(generation: number, o: { egress?: 'ALLOW' | 'DEFAULT_DENY' } 
 }
 
 let generation = 100;
+/** No part of it is zero. */
+const FAR = { v4: '198.51.100.7', v6: '2001:db8:1:2:3:4:5:6' } as const;
 
 test.before(async () => {
   await prepare();
@@ -264,18 +266,21 @@ for (const v of FAMILIES) {
   });
 
   test.serial(`host – ${v}: an identity that changes is judged again, its bucket's flows only`, (t) => {
-    node.run('host_egress', outbound(v, udp({ src: 2000, dst: 443 })));
-    node.run('host_ingress', inbound(v, udp({ src: 443, dst: 2000 })));
-    const quiet = () => node.run('host_egress', outbound(v, udp({ src: 2000, dst: 443 }))).stats['JUDGED'];
-    t.is(quiet(), undefined);
-    node.advanceEpoch({ bucket: (bucketOf(PEER[v]) + 1) % wire.EPOCH_BUCKETS });
-    t.is(quiet(), undefined, 'the time of another bucket');
-    node.advanceEpoch({ bucket: bucketOf(PEER[v]) });
-    t.is(quiet(), 1);
-    t.is(quiet(), undefined);
-    node.advanceEpoch({ wide: true });
-    t.is(quiet(), 1);
-    t.is(quiet(), undefined);
+    for (const peer of [PEER[v], FAR[v]]) {
+      node.run('host_egress', outbound(v, udp({ src: 2000, dst: 443 }), peer));
+      node.run('host_ingress', inbound(v, udp({ src: 443, dst: 2000 }), peer));
+      const again = () => node.run('host_egress', outbound(v, udp({ src: 2000, dst: 443 }), peer));
+      const quiet = () => again().stats['JUDGED'];
+      t.is(quiet(), undefined, peer);
+      node.advanceEpoch({ bucket: (bucketOf(peer) + 1) % wire.EPOCH_BUCKETS });
+      t.is(quiet(), undefined, 'the time of another bucket');
+      node.advanceEpoch({ bucket: bucketOf(peer) });
+      t.is(quiet(), 1);
+      t.is(quiet(), undefined);
+      node.advanceEpoch({ wide: true });
+      t.is(quiet(), 1);
+      t.is(quiet(), undefined);
+    }
   });
 
   test.serial(`host – ${v}: masqueraded traffic leaves a record, its answers are no new connections`, (t) => {

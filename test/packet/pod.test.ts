@@ -1,5 +1,7 @@
 /** Pods as subjects, alone and beside the node (HF-1.1 rows 3, 6, 7; HF-1.18; HF-2.3). */
+import { execFileSync } from 'node:child_process';
 import test from 'ava';
+import { mapUpdate } from '#native';
 import * as wire from '#wire/bpf';
 import { ethernet, frame, icmp, ip, type Layer, MAC_PEER, raw, tcp, udp } from './builder.ts';
 import { Fixture, IDENTITY, NODE, OTHER, PEER, POD, prepare, tcpPort, udpPort } from './fixture.ts';
@@ -246,6 +248,34 @@ for (const v of FAMILIES) {
     const outcome = node.run('pod_ingress', toPod(v, tcp({ src: 1, dst: 81, flags: 'S' })), wireIn());
     devices.setUint32(at, 1, true);
     expect(t, 'unknown', outcome, 'pass PASS_UNENFORCED');
+  });
+}
+
+for (const v of FAMILIES) {
+  test.serial(`pod – ${v}: while nothing is compiled for it, it is open`, (t) => {
+    node.setControl({ ruleset: 1, state: 'EMPTY' });
+    const refused = toPod(v, tcp({ src: 1, dst: 81, flags: 'S' }));
+    expect(t, 'empty', node.run('pod_ingress', refused, { cameBy: node.wire }), 'pass PASS_UNENFORCED');
+  });
+
+  test.serial(`pod – ${v}: its DHCP is no matter of the node's policy`, (t) => {
+    const [ports, from, to] =
+      v === 'v4'
+        ? ([{ src: 68, dst: 67 }, '0.0.0.0', '255.255.255.255'] as const)
+        : ([{ src: 546, dst: 547 }, 'fe80::2', 'ff02::1:2'] as const);
+    expect(t, 'a question', node.run('pod_egress', fromPod(v, udp(ports), to, from)), 'pass PASS_NEW');
+  });
+
+  test.serial(`pod – ${v}: a device of a high number is known like any other`, (t) => {
+    const device = 70_000 + FAMILIES.indexOf(v);
+    execFileSync('ip', ['link', 'add', `high${v}`, 'index', `${device}`, 'type', 'veth']);
+    const refused = toPod(v, tcp({ src: 1, dst: 81, flags: 'S' }));
+    const arrive = () => node.run('pod_ingress', refused, { cameBy: node.wire, device });
+    expect(t, 'not yet', arrive(), 'pass PASS_UNENFORCED');
+    const value = new DataView(new ArrayBuffer(wire.DEVICE_SIZE));
+    wire.writeDevice(value, 0, { kind: wire.DEVICE_KIND.POD, slot: 2, flags: 0, endpoint: 1 });
+    mapUpdate(node.map('devices_high'), Uint32Array.of(device), value);
+    expect(t, 'known', arrive(), 'drop POLICY_DENIED');
   });
 }
 

@@ -74,6 +74,8 @@ export type ProgramName =
   | 'xdp_host';
 
 export interface RunOptions {
+  /** Device of the hook, where it is not that of the picture. */
+  readonly device?: number;
   /** Device the packet came in by before this hook: 0 = made here. Ingress hooks: their own. */
   readonly cameBy?: number;
   readonly gsoSize?: number;

@@ -27,6 +27,8 @@ const TCP = 6;
 const UDP = 17;
 const ICMP = 1;
 const ENTRIES = 4096;
+/** Objects compiled elsewhere, for tests of the tests. */
+const OBJECTS = process.env['MERLON_OBJECTS'];
 
 /** Maps and collectors of their own; HZ is the host's. */
 async function bed() {
@@ -42,7 +44,8 @@ async function bed() {
   const maps = stack.use(new DatapathMaps(path, sizes, 4096));
   const programs = stack.use(new Programs());
   const hz = await kernelHz();
-  programs.load('gc', maps, { cfg_hz: hz, cfg_hz_reciprocal: Math.floor(2 ** 32 / hz) });
+  const settings = { cfg_hz: hz, cfg_hz_reciprocal: Math.floor(2 ** 32 / hz) };
+  programs.load('gc', maps, settings, OBJECTS === undefined ? {} : { folder: OBJECTS });
   const live = maps.view('live');
   const now = () => Number(monotonicNs() / 1_000_000_000n);
   return {
@@ -159,6 +162,19 @@ test('collector – a record claimed for lack of room that a packet has seen mea
   b.collect('flow_any4');
   t.true(b.has('flow_any4', 1, UDP));
   t.false(b.has('flow_any4', 2, UDP));
+});
+
+test('collector – the pressure of a table is that of no other', async (t) => {
+  await using b = await bed();
+  for (const pressed of ['flow_tcp4', 'flow_tcp6', 'flow_any4', 'flow_any6'] as const) {
+    for (const { table, number } of FLOW_TABLES)
+      b.bytes[LIVE_STATE.pressure + number] = table === pressed ? 2 : 0;
+    const protocol = pressed.startsWith('flow_tcp') ? TCP : UDP;
+    b.put(pressed, 1, protocol, 30);
+    b.collect(pressed);
+    b.collect(pressed);
+    t.false(b.has(pressed, 1, protocol), pressed);
+  }
 });
 
 test('collector – every expired record of a full table goes in one walk', async (t) => {
