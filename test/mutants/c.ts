@@ -1,25 +1,34 @@
 /**
  * Seeded mutants of the C: the sources with one fault each, compiled into a folder of their own and run against
  * the packet tests: the tables of cases, a short run against the oracle, then the fuzzer. What the compiler or the
- * verifier refuses could never have run, and counts as found.
+ * verifier refuses could never have run, and counts as found. So does one under which a test hangs, twice, while
+ * the sources as they are pass.
  */
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { Random } from '../unit/policy/random.ts';
 import { MUTATIONS, type Mutation } from './c-table.ts';
+import { buildMutant, FUZZER, isFuzzed, openWorkshop, type Workshop } from './objects.ts';
 
 const run = promisify(execFile);
 const ROOT = resolve(import.meta.dirname, '../..');
 const SOURCES = join(ROOT, 'bpf');
 /** Files that no mutant runs: the mutants themselves, and what takes the attached programs for granted. */
-const TABLES = ['host', 'pod', 'state', 'edges', 'corners', 'corners-pod', 'audit'].map(
+const TABLES = ['host', 'state', 'corners', 'pod', 'edges', 'audit', 'corners-pod', 'settings', 'drops'].map(
   (name) => `test/packet/${name}.test.ts`,
 );
+/** Tests of a source that runs no packets, before the others. */
+const BESIDE: Readonly<Record<string, readonly string[]>> = {
+  'gc.bpf.c': ['test/netns/datapath/collect.test.ts'],
+};
 const ORACLE = 'test/packet/oracle.test.ts';
 const ORACLE_WORLDS = 25;
-const FUZZ_RUNS = 500_000;
+/** Only an order: whatever it says, a mutant that is not found there meets all the others. */
+const FINDERS = join(ROOT, 'build/mutants/finders.json');
+/** Without a test that ends; a whole file takes seconds, and twenty of them where the machine has much to do. */
+const SILENCE_SECONDS = 60;
 
 export interface CMutantOptions {
   readonly count: number;
@@ -60,21 +69,29 @@ export async function cMutants(options: CMutantOptions): Promise<CMutantReport> 
   const chosen = new Random(seed).shuffle(fitting).slice(0, count);
   const survivors: string[] = [];
   const unclear: string[] = [];
-  const folder = join(ROOT, 'build', 'mutants', `${process.pid}`);
+  const folder = join(ROOT, 'build/mutants', `${process.pid}`);
   try {
-    const before = isSample ? undefined : await finderOf(undefined, folder, false);
-    if (before !== undefined) throw new Error(`without any mutant the packet tests fail: ${before}`);
+    mkdirSync(folder, { recursive: true });
+    const shop = await openWorkshop(folder);
+    const bench: Bench = { shop, finders: readFinders(), isSample };
+    const before = isSample
+      ? undefined
+      : await failureOf([...Object.values(BESIDE).flat(), ...TABLES, ORACLE], shop.whole, bench);
+    if (before !== undefined) throw new Error(`without any mutant the packet tests fail: ${before.by}`);
     for (const mutation of chosen) {
       const name = mutantName(mutation);
-      const finder = await finderOf(mutation, folder, isSample).catch((error: unknown) => {
+      const since = performance.now();
+      const say = (what: string) =>
+        onResult(`${what} (${((performance.now() - since) / 1000).toFixed(1)} s): ${name}`);
+      try {
+        const finder = await finderOf(mutation, bench);
+        say(finder === undefined ? 'SURVIVES' : `found by ${finder}`);
+        if (finder === undefined) survivors.push(name);
+      } catch (error) {
         if (!(error instanceof UnclearError)) throw error;
-        onResult(`UNCLEAR (${error.message}): ${name}`);
+        say(`UNCLEAR (${error.message})`);
         unclear.push(name);
-        return null;
-      });
-      if (finder === null) continue;
-      onResult(`${finder === undefined ? 'SURVIVES' : `found by ${finder}`}: ${name}`);
-      if (finder === undefined) survivors.push(name);
+      }
     }
   } finally {
     rmSync(folder, { recursive: true, force: true });
@@ -82,112 +99,121 @@ export async function cMutants(options: CMutantOptions): Promise<CMutantReport> 
   return { made: chosen.length, survivors, unclear };
 }
 
-/** Who notices the mutant; undefined: nobody. Without one the sources are run as they are. */
-async function finderOf(
-  mutation: Mutation | undefined,
-  folder: string,
-  isSample: boolean,
-): Promise<string | undefined> {
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
-  const sources = join(folder, 'bpf');
-  cpSync(SOURCES, sources, { recursive: true });
-  if (mutation !== undefined) mutate(sources, mutation);
-  try {
-    await Promise.all(['flow', 'host', 'pod', 'xdp', 'gc'].map((name) => compile(sources, name, folder)));
-  } catch {
-    return 'the compiler';
+/** What stays from mutant to mutant. */
+interface Bench {
+  readonly shop: Workshop;
+  /** What found a mutant, by its name, from run to run; and what found the last one of a source. */
+  readonly finders: Map<string, string>;
+  readonly isSample: boolean;
+}
+
+/** Who notices the mutant; undefined: nobody. First is asked who most likely does: almost all end there. */
+async function finderOf(mutation: Mutation, bench: Bench): Promise<string | undefined> {
+  const [source] = mutation;
+  const name = mutantName(mutation);
+  const objects = await buildMutant(bench.shop, mutation);
+  if (objects === undefined) return 'the compiler';
+  if (bench.isSample) return (await failureOf(TABLES.slice(0, 1), objects, bench))?.by;
+  const all = [[...(BESIDE[source] ?? []), ...TABLES], [ORACLE], [FUZZER]];
+  const likely = [name, source].map((key) => bench.finders.get(key) ?? '');
+  const first = [...likely, ...all.flat()].find((file) => all.flat().includes(file)) ?? ORACLE;
+  for (const files of [[first], ...all.map((some) => some.filter((file) => file !== first))]) {
+    if (files.length === 0) continue;
+    const isFuzzer = files[0] === FUZZER;
+    const found = isFuzzer ? await fuzzed(mutation, bench) : await failureOf(files, objects, bench);
+    if (found === undefined) continue;
+    if (found.file !== undefined) remember(bench, [name, source], found.file);
+    return found.by;
   }
-  if (isSample) return failureOf(TABLES.slice(0, 1), folder);
-  return (await failureOf(TABLES, folder)) ?? (await failureOf([ORACLE], folder)) ?? (await fuzz(folder));
+  return undefined;
 }
 
-/** Ways that test runs cannot take (tags that a driver took off) the fuzzer does. */
-async function fuzz(folder: string): Promise<string | undefined> {
-  const program = join(folder, 'paths');
-  const { stdout } = await run('cc', ['-print-multiarch']);
-  const checks = ['-fsanitize=fuzzer,address,undefined', '-fno-sanitize=alignment'];
-  const headers = [`-I${join(folder, 'bpf')}`, `-I/usr/include/${stdout.trim()}`];
-  const flags = ['-O1', ...checks, '-fno-sanitize-recover=undefined', '-w', ...headers];
-  await run('clang-19', [...flags, join(ROOT, 'test/fuzz/paths.c'), '-o', program]);
-  const corpus = join(folder, 'corpus');
-  cpSync(join(ROOT, 'test/fuzz/corpus/paths'), corpus, { recursive: true });
-  const limits = [`-runs=${FUZZ_RUNS}`, '-seed=1', '-max_len=512', `-artifact_prefix=${folder}/`];
-  return run(program, [...limits, corpus], { maxBuffer: 1 << 26 }).then(
-    () => undefined,
-    () => 'the fuzzer',
-  );
+async function fuzzed(mutation: Mutation, { shop }: Bench): Promise<Found | undefined> {
+  return (await isFuzzed(shop, mutation)) ? { by: 'the fuzzer', file: FUZZER } : undefined;
 }
 
-function mutate(sources: string, [file, from, to]: Mutation): void {
-  const path = join(sources, file);
-  const text = readFileSync(path, 'utf8');
-  if (text.split(from).length !== 2) throw new Error(`bpf/${file} does not have once: ${from}`);
-  writeFileSync(
-    path,
-    text.replace(from, () => to),
-  );
+function readFinders(): Map<string, string> {
+  if (!existsSync(FINDERS)) return new Map();
+  return new Map(Object.entries(JSON.parse(readFileSync(FINDERS, 'utf8')) as Record<string, string>));
 }
 
-async function compile(sources: string, name: string, folder: string): Promise<void> {
-  const { stdout } = await run('cc', ['-print-multiarch']);
-  const flags = ['--target=bpf', '-mcpu=v3', '-g', '-O2', '-w', `-I/usr/include/${stdout.trim()}`];
-  await run('clang-19', [
-    ...flags,
-    '-c',
-    join(sources, `${name}.bpf.c`),
-    '-o',
-    join(folder, `${name}.bpf.o`),
-  ]);
+function remember({ finders }: Bench, keys: readonly string[], file: string): void {
+  for (const key of keys) finders.set(key, file);
+  writeFileSync(FINDERS, JSON.stringify(Object.fromEntries(finders), null, 1));
+}
+
+/** Who noticed, in words, and in which test file that was. */
+interface Found {
+  readonly by: string;
+  readonly file?: string | undefined;
 }
 
 /** What one run of tests said. */
 type Run =
   | { readonly kind: 'passed' }
   /** A case that came out otherwise than it should, or the verifier. */
-  | { readonly kind: 'noticed'; readonly by: string }
+  | ({ readonly kind: 'noticed' } & Found)
+  /** Nothing ended for too long: the mutant's doing, or that of a busy machine. */
+  | { readonly kind: 'hung'; readonly at: string }
   /** Anything else, which says nothing of the mutant. */
   | { readonly kind: 'unclear'; readonly why: string };
 
 /** What the loader says when the kernel does not take a program. */
 const REFUSED = /does not load|BPF_PROG_LOAD|failed to load|prog '\w+': /;
-/** Failures of the machine, not of what is judged: a busy one is slow. */
-const SLOW = /Test timeout exceeded|Timed out while running tests|Exited due to/;
+const HUNG = /Test timeout exceeded|Timed out while running tests|Exited due to/;
 
-/** Reads the output of tests of which at least one failed. */
-export function readFailure(output: string): Exclude<Run, { kind: 'passed' }> {
-  if (REFUSED.test(output)) return { kind: 'noticed', by: 'the verifier' };
-  if (SLOW.test(output)) return { kind: 'unclear', why: 'out of time' };
+/**
+ * Reads the output of tests of which at least one failed; of several files each title has its file before it. A
+ * case that failed has failed, whatever did not end after it.
+ */
+export function readFailure(output: string, files: readonly string[] = []): Exclude<Run, { kind: 'passed' }> {
   const title = /✘ \[fail\]: (.*)/.exec(output)?.[1];
+  const name = files.length === 1 ? basename(files[0] ?? '', '.test.ts') : title?.split(' › ')[0];
+  const file = files.find((path) => basename(path, '.test.ts') === name);
+  if (REFUSED.test(output)) return { kind: 'noticed', by: 'the verifier', file };
+  if (title === undefined ? HUNG.test(output) : HUNG.test(title))
+    return { kind: 'hung', at: title ?? /◌ (.*)/.exec(output)?.[1] ?? 'no test' };
   if (title === undefined) return { kind: 'unclear', why: 'no test failed, yet the run did' };
   if (/\b(before|after|beforeEach|afterEach)(\.always)? hook\b/.test(title))
     return { kind: 'unclear', why: `before any case: ${title}` };
-  return { kind: 'noticed', by: `“${title}”` };
+  return { kind: 'noticed', by: `“${title}”`, file };
 }
 
-async function runTests(files: readonly string[], folder: string): Promise<Run> {
+async function runTests(files: readonly string[], objects: string): Promise<Run> {
   const env = {
+    NODE_COMPILE_CACHE: join(ROOT, 'build/cache'),
     ...process.env,
     FORCE_COLOR: '0',
-    MERLON_OBJECTS: folder,
+    MERLON_OBJECTS: objects,
     MERLON_SEED: '1',
     MERLON_WORLDS: `${ORACLE_WORLDS}`,
   };
+  const flags = ['--fail-fast', `--timeout=${SILENCE_SECONDS}s`];
   try {
-    await run('ava', ['--fail-fast', '--timeout=5m', ...files], { cwd: ROOT, env, maxBuffer: 1 << 26 });
+    await run('ava', [...flags, ...files], { cwd: ROOT, env, maxBuffer: 1 << 26 });
     return { kind: 'passed' };
   } catch (error) {
     const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
-    return readFailure(`${stdout}${stderr}`);
+    return readFailure(`${stdout}${stderr}`, files);
   }
 }
 
 /** Who notices these objects in these tests; undefined: nobody. Throws when a second run is no clearer either. */
-async function failureOf(files: readonly string[], folder: string): Promise<string | undefined> {
-  let last = await runTests(files, folder);
-  if (last.kind === 'unclear') last = await runTests(files, folder);
+async function failureOf(
+  files: readonly string[],
+  objects: string,
+  { shop }: Bench,
+): Promise<Found | undefined> {
+  let last = await runTests(files, objects);
+  const wasHung = last.kind === 'hung';
+  if (last.kind === 'hung' || last.kind === 'unclear') last = await runTests(files, objects);
   if (last.kind === 'unclear') throw new UnclearError(last.why);
-  return last.kind === 'noticed' ? last.by : undefined;
+  if (last.kind !== 'hung') return last.kind === 'noticed' ? last : undefined;
+  // What hangs now and then, or without the fault as well, hangs for another reason.
+  const isTheFaults =
+    wasHung && objects !== shop.whole && (await runTests(files, shop.whole)).kind === 'passed';
+  if (!isTheFaults) throw new UnclearError(`out of time in “${last.at}”`);
+  return { by: `“${last.at}”, which hangs`, file: files.length === 1 ? files[0] : undefined };
 }
 
 /** The tests could not say anything of a mutant. */

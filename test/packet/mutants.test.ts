@@ -25,8 +25,17 @@ const OUTPUTS: readonly [what: string, output: string, want: string][] = [
     'noticed “host › host – v4: TTL 0 it passes”',
   ],
   ['a program the kernel refuses', "✘ [fail]: before hook\nprog 'stage_decide': -13", 'noticed the verifier'],
-  ['a case that runs out of time', '✘ [fail]: oracle Test timeout exceeded', 'unclear out of time'],
-  ['a file that runs out of time', '✘ Timed out while running tests', 'unclear out of time'],
+  [
+    'a case that runs out of time',
+    '✘ [fail]: oracle Test timeout exceeded',
+    'hung oracle Test timeout exceeded',
+  ],
+  [
+    'a case that fails, and then nothing ends',
+    '✘ [fail]: host – v4: TTL 0\n✘ Timed out while running tests',
+    'noticed “host – v4: TTL 0”',
+  ],
+  ['a file that runs out of time', '✘ Timed out while running tests\n  ◌ host › ends', 'hung host › ends'],
   [
     'a hook that fails',
     '✘ [fail]: host › before hook no bpffs',
@@ -38,8 +47,20 @@ const OUTPUTS: readonly [what: string, output: string, want: string][] = [
     'unclear no test failed, yet the run did',
   ],
 ];
+const TWO = ['test/packet/host.test.ts', 'test/packet/corners-pod.test.ts'];
 for (const [what, output, want] of OUTPUTS)
   test(`mutants – what a failed run says: ${what}`, (t) => {
     const said = readFailure(output);
-    t.is(`${said.kind} ${said.kind === 'noticed' ? said.by : said.why}`, want);
+    const more = { noticed: 'by', hung: 'at', unclear: 'why' } as const;
+    t.is(`${said.kind} ${Object.entries(said).find(([key]) => key === more[said.kind])?.[1]}`, want);
   });
+
+test('mutants – the file in which it failed is known, of one and of several', (t) => {
+  const fileOf = (title: string, files: readonly string[]) => {
+    const said = readFailure(`  ✘ [fail]: ${title}`, files);
+    return said.kind === 'noticed' ? said.file : said.kind;
+  };
+  t.is(fileOf('host – v4: TTL 0 › it passes', TWO.slice(0, 1)), TWO[0]);
+  t.is(fileOf('corners-pod › source – v4: of another', TWO), TWO[1]);
+  t.is(fileOf('elsewhere – v4', TWO), undefined);
+});

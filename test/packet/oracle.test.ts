@@ -23,7 +23,7 @@ const FAMILIES = [
 ] as const;
 
 test(`oracle – the attached programs give its verdicts and name its rules (seed ${seed})`, async (t) => {
-  t.timeout(900_000);
+  t.timeout(60_000 + 3500 * WORLDS);
   const seeds = Array.from({ length: WORLDS }, (_, i) => seed + 15_485_863 * i);
   const report = emptyReport();
   const wrong: string[] = [];
