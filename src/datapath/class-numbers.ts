@@ -3,8 +3,10 @@
  * new class cuts off moves to numbers of its own before any slot switches, newcomers get theirs after, and
  * what has become alike, empty or unknown is given back once nobody reads the slots that told it apart.
  */
-import { addNumber, dropNumber, IdentityTable, PortTable, setPositions, type Axis } from './class-tables.ts';
+import { addNumber, type Axis, dropNumber, setPositions } from './axis.ts';
+import { IdentityTable, PortTable } from './class-tables.ts';
 import { alikeIdentities, alikePorts } from './compare.ts';
+import type { IdentityClass } from './compiled.ts';
 import { CLASS_UNKNOWN } from './layout.ts';
 import type { PolicyMemory } from './memory.ts';
 import { mergers } from './merge.ts';
@@ -113,8 +115,15 @@ export class ClassNumbers {
     }
   }
 
-  /** Tidies up; `isQuiet`: no slot has been left since the last grace period. True when something moved. */
-  merge(visible: readonly SlotView[], isQuiet: boolean): boolean {
+  /**
+   * Tidies up; `isQuiet`: no slot has been left since the last grace period; `classes`: those of the policy applied
+   * last, while everybody has a number of their class. True when something moved.
+   */
+  merge(
+    visible: readonly SlotView[],
+    isQuiet: boolean,
+    classes: readonly IdentityClass[] | undefined,
+  ): boolean {
     let isMoved = false;
     if (isQuiet && this.#gone.length > 0) {
       for (const identity of this.#gone) this.identities.forget(identity);
@@ -122,11 +131,10 @@ export class ClassNumbers {
       isMoved = true;
     }
     const identityMoves = mergers(this.identities.axis, (a, b) => alikeIdentities(a, b, visible));
-    if (identityMoves.size > 0)
-      for (const [identity, number] of [...this.identities.known]) {
-        const to = identityMoves.get(number);
-        if (to !== undefined) this.identities.move(identity, to);
-      }
+    for (const identity of this.#near(identityMoves.keys(), classes)) {
+      const to = identityMoves.get(this.identities.known.get(identity) as number);
+      if (to !== undefined) this.identities.move(identity, to);
+    }
     const portMoves = mergers(this.ports.axis, (a, b) => alikePorts(a, b, visible));
     for (const [number, to] of portMoves)
       this.ports.move(
@@ -135,6 +143,14 @@ export class ClassNumbers {
       );
     const hasEmpty = this.dropEmpty();
     return isMoved || identityMoves.size > 0 || portMoves.size > 0 || hasEmpty;
+  }
+
+  /** Everybody who may have one of these numbers. */
+  #near(numbers: Iterable<number>, classes: readonly IdentityClass[] | undefined): readonly number[] {
+    const { axis, known } = this.identities;
+    if (classes === undefined) return [...known.keys()];
+    const positions = new Set(Array.from(numbers, (number) => axis.positions.get(number) as number));
+    return [...[...positions].flatMap((position) => classes[position]?.members ?? []), ...this.#gone];
   }
 
   /** Numbers without members go to rest; true when there were any. */

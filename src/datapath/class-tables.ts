@@ -3,71 +3,11 @@
  * index → class number in one array. Each change is one store (ports: one for up to four neighbours).
  */
 import { MerlonError } from '#kit/errors';
+import { addWeight, newAxis } from './axis.ts';
 import { movePorts, type PortRange } from './classes.ts';
 import { CLASS_UNKNOWN, IDENTITY_PAGE_BITS, PAGE_ENTRIES, PORT_CLASS_ENTRIES } from './layout.ts';
 import type { PolicyMemory } from './memory.ts';
 import { Numbers } from './numbers.ts';
-
-/** Class numbers are 16 bits wide. */
-const CLASS_LIMIT = 65536;
-
-/** What one axis remembers of its numbers. */
-export interface Axis {
-  readonly numbers: Numbers;
-  /** Members of each number in use; number 0 is always in use. */
-  readonly weights: Map<number, number>;
-  /** Numbers that have lost their last member, perhaps to get another. */
-  readonly emptied: Set<number>;
-  /** Position of each number in the policy applied last, and the numbers of each; empty after adoption. */
-  positions: Map<number, number>;
-  atPosition: Map<number, number[]>;
-}
-
-/** Says what each number in use means from now on. */
-export function setPositions(axis: Axis, positions: Map<number, number>): void {
-  axis.positions = positions;
-  axis.atPosition = new Map();
-  for (const [number, position] of positions) indexPosition(axis, number, position);
-}
-
-/** A number's first meaning. */
-export function addNumber(axis: Axis, number: number, position: number): void {
-  axis.weights.set(number, 0);
-  axis.emptied.add(number);
-  axis.positions.set(number, position);
-  indexPosition(axis, number, position);
-}
-
-/** A number has no members any more. */
-export function dropNumber(axis: Axis, number: number): void {
-  const position = axis.positions.get(number);
-  const numbers = position === undefined ? undefined : axis.atPosition.get(position);
-  numbers?.splice(numbers.indexOf(number), 1);
-  axis.weights.delete(number);
-  axis.positions.delete(number);
-}
-
-function indexPosition(axis: Axis, number: number, position: number): void {
-  const numbers = axis.atPosition.get(position);
-  if (numbers === undefined) axis.atPosition.set(position, [number]);
-  else numbers.push(number);
-}
-
-function newAxis(): Axis {
-  return {
-    numbers: new Numbers(1, CLASS_LIMIT),
-    weights: new Map([[CLASS_UNKNOWN, 0]]),
-    emptied: new Set(),
-    positions: new Map(),
-    atPosition: new Map(),
-  };
-}
-
-function addWeight(axis: Axis, number: number, weight: number): void {
-  const now = (axis.weights.get(number) ?? 0) + weight;
-  axis.weights.set(number, now);
-  if (now === 0) axis.emptied.add(number);
-}
 
 export class IdentityTable {
   readonly axis = newAxis();

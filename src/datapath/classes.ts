@@ -6,7 +6,8 @@
  */
 import { MerlonError } from '#kit/errors';
 import { rowChanges } from '#kit/rows';
-import type { IdentityClass, PortClass } from './compiled.ts';
+import type { Axis } from './axis.ts';
+import type { CompiledPolicy, IdentityClass, PortClass } from './compiled.ts';
 
 /** What one old number and one new class have in common. */
 export interface Segment<Item> {
@@ -26,9 +27,16 @@ export interface PortRange {
   readonly number: number;
 }
 
-/** How identities lie over the numbers in use. */
-export interface IdentityOverlay {
-  readonly segments: readonly Segment<number>[];
+/** How the items of an axis lie over the numbers in use, where that is not as it was. */
+export interface Overlay<Item> {
+  /** Numbers that somebody leaves: all others keep the position that they have. */
+  readonly unsettled: ReadonlySet<number>;
+  /** Everything that lies on these. */
+  readonly segments: readonly Segment<Item>[];
+}
+
+/** The same of identities, of whom some have no number. */
+export interface IdentityOverlay extends Overlay<number> {
   /** Identities that have no number yet, with their position. */
   readonly added: readonly (readonly [identity: number, position: number])[];
   /** Identities with a number that the compiled policy does not know. */
@@ -39,16 +47,11 @@ export interface IdentityOverlay {
 export interface NumbersInUse {
   /** Identity → number. */
   readonly known: ReadonlyMap<number, number>;
-  readonly axis: {
-    readonly weights: ReadonlyMap<number, number>;
-    readonly positions: ReadonlyMap<number, number>;
-    readonly atPosition: ReadonlyMap<number, readonly number[]>;
-  };
+  readonly axis: Pick<Axis, 'weights' | 'positions'>;
 }
 
 /** The policy applied last, while every member of its classes has a number of their position. */
-export interface Base {
-  readonly classes: readonly IdentityClass[];
+export interface Base extends Pick<CompiledPolicy, 'identityClasses' | 'portClasses'> {
   /** With a number still, and in no class. */
   readonly gone: readonly number[];
 }
@@ -62,13 +65,18 @@ const NOBODY: readonly number[] = [];
 export function overlayIdentities(
   { known, axis }: NumbersInUse,
   classes: readonly IdentityClass[],
-  base?: Base,
+  base?: Pick<Base, 'identityClasses' | 'gone'>,
 ): IdentityOverlay {
-  const isCarried = (position: number): boolean => base?.classes[position]?.name === classes[position]?.name;
+  const isCarried = (position: number): boolean =>
+    base?.identityClasses[position]?.name === classes[position]?.name;
   const left = new Set<number>(base?.gone ?? known.keys());
   const arriving: (readonly [position: number, come: readonly number[]])[] = [];
-  for (let position = 0; position < Math.max(classes.length, base?.classes.length ?? 0); position++) {
-    const [before, now] = [base?.classes[position]?.members ?? NOBODY, classes[position]?.members ?? NOBODY];
+  for (let position = 0; position < Math.max(classes.length, base?.identityClasses.length ?? 0); position++) {
+    if (base?.identityClasses[position] === classes[position]) continue;
+    const [before, now] = [
+      base?.identityClasses[position]?.members ?? NOBODY,
+      classes[position]?.members ?? NOBODY,
+    ];
     const { gone, come } = isCarried(position) ? rowChanges(before, now) : { gone: before, come: now };
     for (const identity of gone) left.add(identity);
     if (come.length > 0) arriving.push([position, come]);
@@ -92,14 +100,16 @@ export function overlayIdentities(
   }
   const gone = [...left].filter((identity) => known.has(identity));
   for (const identity of gone) leave(known.get(identity) as number);
-  classes.forEach((_, position) => {
-    if (!isCarried(position)) return;
-    for (const number of axis.atPosition.get(position) ?? []) {
-      const weight = (axis.weights.get(number) ?? 0) - (leaving.get(number) ?? 0);
-      if (weight > 0) segmentOf(table, number, position, classes.length).weight += weight;
-    }
-  });
-  return { segments: [...table.values()], added, gone };
+  for (const [number, count] of leaving) {
+    const position = axis.positions.get(number);
+    const weight = (axis.weights.get(number) ?? 0) - count;
+    if (position !== undefined && weight > 0)
+      segmentOf(table, number, position, classes.length).weight += weight;
+  }
+  const unsettled = new Set(
+    base === undefined ? [...axis.positions.keys(), ...leaving.keys()] : leaving.keys(),
+  );
+  return { unsettled, segments: [...table.values()], added, gone };
 }
 
 /** Everybody of a segment, whose items may have been left out. */
@@ -161,10 +171,22 @@ export function overlayPorts(
   return [...table.values()];
 }
 
+/** The segments of those numbers alone of which any lies elsewhere than it did. */
+export function unsettledPorts(
+  segments: readonly Segment<PortRange>[],
+  positions: ReadonlyMap<number, number>,
+): Overlay<PortRange> {
+  const isMoved = ({ from, to }: Segment<PortRange>): boolean => positions.get(from) !== to;
+  const unsettled = new Set(segments.filter(isMoved).map(({ from }) => from));
+  const present = new Set(segments.map(({ from }) => from));
+  for (const number of positions.keys()) if (!present.has(number)) unsettled.add(number);
+  return { unsettled, segments: segments.filter(({ from }) => unsettled.has(from)) };
+}
+
 /** Which segment keeps each number, and which have to move. */
 export interface Settlement<Item> {
-  /** Number → position. */
-  readonly positions: Map<number, number>;
+  /** Position of each number that was unsettled; undefined: it has none any more. */
+  readonly positions: ReadonlyMap<number, number | undefined>;
   readonly moving: readonly Segment<Item>[];
 }
 
@@ -173,7 +195,7 @@ export interface Settlement<Item> {
  * (that of unknown identities).
  */
 export function settleSegments<Item>(
-  segments: readonly Segment<Item>[],
+  { unsettled, segments }: Overlay<Item>,
   pinned: ReadonlyMap<number, number> = new Map(),
 ): Settlement<Item> {
   const heaviest = new Map<number, Segment<Item>>();
@@ -181,8 +203,9 @@ export function settleSegments<Item>(
     const other = heaviest.get(segment.from);
     if (other === undefined || segment.weight > other.weight) heaviest.set(segment.from, segment);
   }
-  const positions = new Map(pinned);
-  for (const [number, { to }] of heaviest) if (!pinned.has(number)) positions.set(number, to);
+  const positions = new Map<number, number | undefined>();
+  for (const number of unsettled) positions.set(number, heaviest.get(number)?.to);
+  for (const [number, position] of pinned) positions.set(number, position);
   return { positions, moving: segments.filter((s) => positions.get(s.from) !== s.to) };
 }
 

@@ -32,10 +32,10 @@ const PAIRS_MOST = 1 << 20;
 export class RowComparison {
   readonly #view: DirView;
   readonly #table: DirTable;
-  readonly #ports: Pairs;
   /** Rows and columns have the same numbers in both: every row of the table has one in memory. */
   readonly isOwn: boolean;
-  #columns: readonly (readonly [before: number, after: number])[] | undefined;
+  /** Columns that meet, each pair once, by one number of both. */
+  readonly #columns = new Map<number, readonly [before: number, after: number]>();
   /** What is known of each pair of rows, where there are not too many of them. */
   #known: Uint8Array | undefined;
   readonly #rowFor = new Map<number, number | undefined>();
@@ -47,8 +47,25 @@ export class RowComparison {
   constructor(view: DirView, table: DirTable, ports: Pairs, isOwn: boolean) {
     this.#view = view;
     this.#table = table;
-    this.#ports = ports;
-    this.isOwn = isOwn && samePlaces(view.columns, table.columns, ports);
+    for (let i = 0; i < ports.from.length; i++) {
+      const [before, after] = this.#columnsAt(ports, i);
+      this.#columns.set(before * table.columnCount + after, [before, after]);
+    }
+    this.isOwn = isOwn && [...this.#columns.values()].every(([before, after]) => before === after);
+  }
+
+  /** The columns that meet in a port segment. */
+  #columnsAt({ from, to }: Pairs, i: number): readonly [before: number, after: number] {
+    return [this.#view.columns[from[i] as number] ?? 0, this.#table.columns[to[i] as number] ?? 0];
+  }
+
+  /** Whether in these port segments no other columns meet than those compared. */
+  hasColumns(ports: Pairs): boolean {
+    for (let i = 0; i < ports.from.length; i++) {
+      const [before, after] = this.#columnsAt(ports, i);
+      if (!this.#columns.has(before * this.#table.columnCount + after)) return false;
+    }
+    return true;
   }
 
   /** The same verdicts in this row of memory and that compiled row. */
@@ -64,26 +81,15 @@ export class RowComparison {
 
   #compare(before: number, after: number): boolean {
     const [view, table] = [this.#view, this.#table];
-    this.#columns ??= this.#columnPairs();
-    return this.#columns.every(([x, y]) => {
+    for (const [x, y] of this.#columns.values()) {
       const i = cellIndex(view, before, x);
       const j = cellIndex(table, after, y);
-      return view.cells[i] === table.cells[j] && view.cells[i + 1] === table.cells[j + 1];
-    });
-  }
-
-  #columnPairs(): readonly (readonly [number, number])[] {
-    const seen = new Map<number, readonly [number, number]>();
-    const { from, to } = this.#ports;
-    for (let i = 0; i < from.length; i++) {
-      const before = this.#view.columns[from[i] as number] ?? 0;
-      const after = this.#table.columns[to[i] as number] ?? 0;
-      seen.set(before * this.#table.columnCount + after, [before, after]);
+      if (view.cells[i] !== table.cells[j] || view.cells[i + 1] !== table.cells[j + 1]) return false;
     }
-    return [...seen.values()];
+    return true;
   }
 
-  /** All identity segments meet the same verdicts, and the direction has the same flags. */
+  /** All these identity segments meet the same verdicts, and the direction has the same flags. */
   equal({ from, to }: Pairs): boolean {
     const { rows } = this.#view;
     const wanted = this.#table.rows;
@@ -105,13 +111,6 @@ export class RowComparison {
     this.#rowFor.set(wanted, row);
     return row;
   }
-}
-
-/** Every port segment has the column in memory that the table has for it. */
-function samePlaces(before: ArrayLike<number>, after: ArrayLike<number>, { from, to }: Pairs): boolean {
-  for (let i = 0; i < from.length; i++)
-    if ((before[from[i] as number] ?? 0) !== (after[to[i] as number] ?? 0)) return false;
-  return true;
 }
 
 /** Both numbers have the same row in every one of these slots. */

@@ -3,23 +3,26 @@
  * which segments move, which rule set takes over which index, which of them need a new slot.
  */
 import type { CellCache } from './cell-cache.ts';
+import type { Axis } from './axis.ts';
 import {
   type Base,
   itemsOf,
+  type Overlay,
   overlayIdentities,
   overlayPorts,
-  settleSegments,
   type PortRange,
-  type Segment,
+  type Settlement,
+  settleSegments,
+  unsettledPorts,
 } from './classes.ts';
 import type { IdentityTable, PortTable } from './class-tables.ts';
 import { type Pairs, pairsOf, RowComparison } from './compare.ts';
-import type { CompiledPolicy, DirectionImage, RuleSetImage } from './compiled.ts';
+import type { CompiledPolicy, DirectionImage, PortClass, RuleSetImage } from './compiled.ts';
 import { CLASS_UNKNOWN, RULESET_HOST } from './layout.ts';
 import { ORIGIN_NONE } from './origins.ts';
-import { dirTable, DIRECTIONS, type DirTable } from './ruleset.ts';
-import type { LiveRuleset, RuleSets } from './rulesets.ts';
-import type { Places, Tables, Unchanged } from './unchanged.ts';
+import { dirTable, DIRECTIONS, type DirTable, type SlotView } from './ruleset.ts';
+import type { RuleSets } from './rulesets.ts';
+import type { Places, Said, Tables, Unchanged } from './unchanged.ts';
 
 /** A compiled rule set and what becomes of it. */
 export interface PlannedRuleset extends Tables {
@@ -38,16 +41,11 @@ export interface PlannedRuleset extends Tables {
 
 export interface Plan {
   readonly defaultPosition: number;
-  readonly identities: {
-    readonly positions: Map<number, number>;
-    readonly moving: readonly Segment<number>[];
+  readonly identities: Settlement<number> & {
     readonly added: readonly (readonly [identity: number, position: number])[];
     readonly gone: readonly number[];
   };
-  readonly ports: {
-    readonly positions: Map<number, number>;
-    readonly moving: readonly Segment<PortRange>[];
-  };
+  readonly ports: Settlement<PortRange>;
   readonly rulesets: readonly PlannedRuleset[];
   /** Endpoint id → key of its rule set. */
   readonly endpoints: ReadonlyMap<number, string>;
@@ -74,70 +72,117 @@ export function planPolicy(compiled: CompiledPolicy, present: Present): Plan {
   const { identityClasses, portClasses } = compiled;
   const defaultPosition = identityClasses.findIndex((c) => c.name === '');
   const overlay = overlayIdentities(present.identities, identityClasses, present.base);
-  const portSegments = overlayPorts(present.ports.ranges, portClasses);
-  const settled = settleSegments(overlay.segments, new Map([[CLASS_UNKNOWN, defaultPosition]]));
-  const unknown = { from: CLASS_UNKNOWN, to: defaultPosition };
-  const places = present.unchanged.begin({
-    identities: pairsOf([...overlay.segments, unknown]),
-    ports: pairsOf(portSegments),
-  });
-  const moving = settled.moving.map((s) => ({
-    ...s,
-    items: [...itemsOf(s, identityClasses, present.identities.known)],
-  }));
+  const strangers = { from: CLASS_UNKNOWN, to: defaultPosition, weight: 0, items: [] };
+  const laid: Laid = {
+    identities: { ...overlay, segments: [...overlay.segments, strangers] },
+    ports: laidPorts(portClasses, present),
+  };
+  const settled = settleSegments(laid.identities, new Map([[CLASS_UNKNOWN, defaultPosition]]));
+  const { known } = present.identities;
+  const moving = settled.moving.map((s) => ({ ...s, items: [...itemsOf(s, identityClasses, known)] }));
+  present.unchanged.begin(movedPlaces(laid, present));
   const newcomers = new Set(overlay.added.map(([, position]) => position));
   const indexes = takenOver(compiled, present);
+  let places: Places | undefined;
   const rulesets = [compiled.host, ...compiled.ruleSets].map((image, i): PlannedRuleset => {
     const taken = i === 0 ? { index: RULESET_HOST, isWhole: true } : indexes.get(image.key);
-    const live = taken === undefined ? undefined : present.rulesets.live.get(taken.index);
-    return keptRuleset(image, live, present) ?? heldRuleset(image, live, taken, places, newcomers, present);
+    const said = saidOf(image, taken, present, () => (places ??= allPlaces(laid, present)));
+    return plannedRuleset(image, taken, said, newcomers, present);
   });
   return {
     defaultPosition,
-    identities: { positions: settled.positions, moving, added: overlay.added, gone: overlay.gone },
-    ports: settleSegments(portSegments),
+    identities: { ...settled, moving, added: overlay.added, gone: overlay.gone },
+    ports: settleSegments(laid.ports),
     rulesets,
     endpoints: compiled.endpoints,
   };
 }
 
-/** A rule set whose slot is known to say the same. */
-function keptRuleset(
-  image: RuleSetImage,
-  live: LiveRuleset | undefined,
-  { rulesets, unchanged }: Present,
-): PlannedRuleset | undefined {
-  if (live === undefined || rulesets.isDamaged(live)) return undefined;
-  const tables = unchanged.tablesOf(live.active, image);
-  if (tables === undefined) return undefined;
-  const rowFor = (dir: 0 | 1, position: number) => tables.dirs[dir].rows[position] ?? 0;
-  return { image, key: image.key, index: live.index, ...tables, change: 'keep', rowFor };
+/** How both axes lie over the numbers in use. */
+interface Laid {
+  readonly identities: Overlay<number>;
+  readonly ports: Overlay<PortRange>;
 }
 
-/** Any other: its tables are held against the slot, cell by cell if need be. */
-function heldRuleset(
+function laidPorts(classes: readonly PortClass[], { ports, base }: Present): Overlay<PortRange> {
+  if (base?.portClasses === classes) return { unsettled: new Set(), segments: [] };
+  return unsettledPorts(overlayPorts(ports.ranges, classes), ports.axis.positions);
+}
+
+/** Every number in use with its positions. */
+function allPlaces(laid: Laid, { identities, ports }: Present): Places {
+  return {
+    identities: pairsAmong(identities.axis.positions.keys(), identities.axis, laid.identities),
+    ports: pairsAmong(ports.axis.positions.keys(), ports.axis, laid.ports),
+  };
+}
+
+/** Those alone that may have another position than in the last plan that was carried out. */
+function movedPlaces(laid: Laid, { identities, ports }: Present): Places {
+  return {
+    identities: pairsAmong(identities.axis.added, identities.axis, laid.identities),
+    ports: pairsAmong(ports.axis.added, ports.axis, laid.ports),
+  };
+}
+
+/** The segments, and of these numbers those that are settled where they are. */
+function pairsAmong(
+  numbers: Iterable<number>,
+  { positions }: Axis,
+  { unsettled, segments }: Overlay<unknown>,
+): Pairs {
+  const settled = [...numbers].filter((number) => !unsettled.has(number));
+  return pairsOf([...segments, ...settled.map((from) => ({ from, to: positions.get(from) as number }))]);
+}
+
+/** How the slot that is in force for a rule set says the same; undefined: it does not, or is none. */
+function saidOf(
   image: RuleSetImage,
-  live: LiveRuleset | undefined,
   taken: TakenOver | undefined,
-  places: Places,
+  present: Present,
+  places: () => Places,
+): Said | undefined {
+  const { rulesets, unchanged } = present;
+  const live = taken && rulesets.live.get(taken.index);
+  if (live === undefined || rulesets.isDamaged(live)) return undefined;
+  const known = unchanged.saidOf(live.active, image);
+  if (known !== undefined) return known;
+  const tables = tablesOf(image, present);
+  const { identities, ports } = places();
+  const comparisons = comparisonsOf(live.active, tables, unchanged.cellsOf(live.active), ports);
+  if (!comparisons.every((c) => c.equal(identities))) return undefined;
+  const said = { tables, comparisons };
+  unchanged.saysOf(live.active, image, said);
+  return said;
+}
+
+function plannedRuleset(
+  image: RuleSetImage,
+  taken: TakenOver | undefined,
+  said: Said | undefined,
   newcomers: ReadonlySet<number>,
   present: Present,
 ): PlannedRuleset {
-  const { unchanged, rulesets } = present;
-  const tables = tablesOf(image, present);
-  const { dirs } = tables;
-  const held =
-    live === undefined ? undefined : holdAgainst(live, dirs, places.ports, unchanged.cellsOf(live.active));
-  const change =
-    live === undefined || held === undefined || rulesets.isDamaged(live)
-      ? 'switch'
-      : changeOf(held, places.identities, newcomers);
-  if (live !== undefined && change === 'keep' && held?.every((c) => c.isOwn) === true)
-    unchanged.saysOf(live.active, image, tables, places);
-  const isFree = change !== 'switch' || taken?.isWhole === true;
-  const index = isFree ? taken?.index : undefined;
-  const rowFor = (dir: 0 | 1, position: number) => held?.[dir].rowFor(position);
+  const tables = said?.tables ?? tablesOf(image, present);
+  const rowFor = (dir: 0 | 1, position: number) => said?.comparisons[dir].rowFor(position);
+  const hasRow = (position: number) => DIRS.every((dir) => rowFor(dir, position) !== undefined);
+  const change = said === undefined ? 'switch' : [...newcomers].every(hasRow) ? 'keep' : 'refill';
+  const index = change !== 'switch' || taken?.isWhole === true ? taken?.index : undefined;
   return { image, key: image.key, index, ...tables, change, rowFor };
+}
+
+const DIRS = [0, 1] as const;
+
+/** A slot held against tables, direction by direction; `cells`: the matrices that it was made of. */
+export function comparisonsOf(
+  { dirs }: SlotView,
+  tables: Tables,
+  cells: readonly Uint32Array[],
+  ports: Pairs,
+): Said['comparisons'] {
+  const hold = (d: 0 | 1) =>
+    new RowComparison(dirs[d], tables.dirs[d], ports, cells[d] === tables.dirs[d].cells);
+  return [hold(0), hold(1)];
 }
 
 function tablesOf(image: RuleSetImage, { cells, hold }: Present): Tables {
@@ -181,25 +226,4 @@ function takenOver(compiled: CompiledPolicy, { rulesets, endpoints, kept }: Pres
     if (key !== undefined && wanted.has(key) && !taken.has(key)) take(key, index);
   }
   return taken;
-}
-
-function holdAgainst(
-  { active }: LiveRuleset,
-  dirs: PlannedRuleset['dirs'],
-  ports: Pairs,
-  cells: readonly Uint32Array[],
-) {
-  const hold = (d: 0 | 1) => new RowComparison(active.dirs[d], dirs[d], ports, cells[d] === dirs[d].cells);
-  return [hold(0), hold(1)] as const;
-}
-
-/** Compares a live slot with compiled tables over all segments. */
-function changeOf(
-  comparisons: readonly RowComparison[],
-  identities: Pairs,
-  newcomers: ReadonlySet<number>,
-): PlannedRuleset['change'] {
-  if (!comparisons.every((c) => c.equal(identities))) return 'switch';
-  const hasRow = (position: number) => comparisons.every((c) => c.rowFor(position) !== undefined);
-  return [...newcomers].every(hasRow) ? 'keep' : 'refill';
 }

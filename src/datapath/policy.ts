@@ -18,11 +18,11 @@ import { MerlonError } from '#kit/errors';
 import { CellCache } from './cell-cache.ts';
 import { ClassNumbers, type NewRows } from './class-numbers.ts';
 import type { IdentityTable, PortTable } from './class-tables.ts';
-import type { CompiledPolicy, IdentityClass } from './compiled.ts';
+import type { CompiledPolicy } from './compiled.ts';
 import { CLASS_UNKNOWN, RULESET_HOST } from './layout.ts';
 import type { PolicyMemory } from './memory.ts';
 import type { Origins } from './origins.ts';
-import { planPolicy, type Plan, type PlannedRuleset } from './plan.ts';
+import { comparisonsOf, planPolicy, type Plan, type PlannedRuleset } from './plan.ts';
 import {
   classOfIdentity,
   identitiesInMemory,
@@ -100,8 +100,8 @@ export class PolicyTables {
   readonly #made = new WeakMap<SlotView, Made>();
   /** Tables that each active slot gives the verdicts of. */
   #tables = new Map<SlotView, PlannedRuleset['dirs']>();
-  /** Classes that every identity has a number of; undefined while a change is under way, or after one failed. */
-  #base: readonly IdentityClass[] | undefined;
+  /** The policy whose classes everybody has a number of; undefined while a change is under way, or after one failed. */
+  #base: CompiledPolicy | undefined;
   #last: CompiledPolicy | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -209,7 +209,7 @@ export class PolicyTables {
     for (;;) {
       const isMoved = await this.#inTurn(async () => {
         const isQuiet = this.rulesets.left.size === 0 && this.rulesets.outgoing.size === 0;
-        return this.#classes.merge([...this.rulesets.visible()], isQuiet);
+        return this.#classes.merge([...this.rulesets.visible()], isQuiet, this.#base?.identityClasses);
       });
       if (!isMoved && this.#resting.size === 0) return;
       await this.#afterGrace();
@@ -248,7 +248,7 @@ export class PolicyTables {
           cells: this.#cells,
           hold,
           unchanged: this.#unchanged,
-          base: this.#base && { classes: this.#base, gone: this.#classes.gone },
+          base: this.#base && { ...this.#base, gone: this.#classes.gone },
           endpoints: endpoints.rulesets(),
           kept: endpoints.keptRulesets(),
         });
@@ -256,8 +256,9 @@ export class PolicyTables {
         if (places !== undefined) {
           this.#base = undefined;
           const applied = await this.#commit(plan, places);
-          this.#base = compiled.identityClasses;
+          this.#base = compiled;
           this.#last = compiled;
+          this.#unchanged.applied();
           return applied;
         }
       } finally {
@@ -293,7 +294,6 @@ export class PolicyTables {
       this.rulesets.replace(view, copy);
       this.#retain(copy, this.#originsOf.get(view) ?? new Set());
       this.#noteMade(copy, this.#unchanged.cellsOf(view));
-      this.#unchanged.copied(view, copy);
       this.#leave(view);
     }
     return live.length > 0 || [...this.rulesets.left].some((view) => isShort(view, reach));
@@ -363,12 +363,13 @@ export class PolicyTables {
     places: Map<PlannedRuleset, SlotPlace>,
     capacity: { classCapacity: number; portCapacity: number },
   ): Map<PlannedRuleset, SlotView> {
+    const built = new Map<PlannedRuleset, SlotView>();
+    if (places.size === 0) return built;
     const shape = {
       ...capacity,
       classPosition: positionTable(this.identities.axis, plan.defaultPosition),
       portPosition: positionTable(this.ports.axis, 0),
     };
-    const built = new Map<PlannedRuleset, SlotView>();
     const numbered = expectedPairs(this.#classes);
     try {
       for (const [planned, place] of places) {
@@ -376,11 +377,11 @@ export class PolicyTables {
         const { image, dirs, origins } = planned;
         const view = this.rulesets.build(place, encodeSlot({ ...shape, generation }, dirs));
         built.set(planned, view);
-        this.#noteMade(
-          view,
-          dirs.map((dir) => dir.cells),
-        );
-        this.#unchanged.saysOf(view, image, { dirs, origins }, numbered);
+        const cells = dirs.map((dir) => dir.cells);
+        const tables = { dirs, origins };
+        this.#noteMade(view, cells);
+        const comparisons = comparisonsOf(view, tables, cells, numbered.ports);
+        this.#unchanged.saysOf(view, image, { tables, comparisons });
         this.#retain(view, origins);
       }
     } catch (e) {

@@ -1,6 +1,6 @@
 /** How long the tables of new slots are, and slots of equal meaning with longer tables. Pure. */
+import type { Axis } from './axis.ts';
 import { originsIn, rowsIn } from './cells.ts';
-import type { Axis } from './class-tables.ts';
 import type { DirTable, SlotShape, SlotView } from './ruleset.ts';
 
 /** Classes a table has room for at least, so that most changes never make it grow. */

@@ -8,6 +8,7 @@ import {
   overlayPorts,
   type PortRange,
   settleSegments,
+  unsettledPorts,
 } from '../../../src/datapath/classes.ts';
 
 const END = 24;
@@ -79,6 +80,30 @@ test('overlayPorts – a gap or an overlap between classes is a defect that show
   );
 });
 
+test('unsettledPorts – a number that lies in its class alone stays, others are told with all that lies on them', (t) => {
+  const segment = (from: number, to: number) => ({ from, to, weight: 1, items: [] });
+  const before = new Map([
+    [1, 4],
+    [2, 5],
+    [3, 6],
+    [8, 7],
+  ]);
+  const { unsettled, segments } = unsettledPorts(
+    [segment(1, 4), segment(2, 5), segment(2, 6), segment(3, 5), segment(9, 0)],
+    before,
+  );
+  t.deepEqual([...unsettled], [2, 3, 9, 8]);
+  t.deepEqual(
+    segments.map(({ from, to }) => [from, to]),
+    [
+      [2, 5],
+      [2, 6],
+      [3, 5],
+      [9, 0],
+    ],
+  );
+});
+
 test('movePorts – the same as writing numbers port by port', (t) => {
   fc.assert(
     fc.property(index, fc.array(fc.boolean(), { minLength: END, maxLength: END }), (before, moved) => {
@@ -105,7 +130,7 @@ test('overlayIdentities – newcomers, those that stay and those gone are told a
     { name: 'a', members: [2] as Identity[] },
     { name: 'b', members: [3, 8] as Identity[] },
   ];
-  const axis = { weights: new Map(), positions: new Map(), atPosition: new Map() };
+  const axis = { weights: new Map(), positions: new Map() };
   const { segments, added, gone } = overlayIdentities({ known, axis }, classes);
   t.deepEqual(added, [
     [9, 0],
@@ -136,16 +161,13 @@ test('overlayIdentities – of classes that stay only those are looked at who co
       [0, 0],
       [5, 2],
       [6, 3],
+      [7, 9],
     ]),
     positions: new Map([
       [0, 0],
       [5, 1],
       [6, 2],
-    ]),
-    atPosition: new Map([
-      [0, [0]],
-      [1, [5]],
-      [2, [6]],
+      [7, 3],
     ]),
   };
   const classesOf = (a: readonly number[], b: readonly number[]) => [
@@ -154,13 +176,14 @@ test('overlayIdentities – of classes that stay only those are looked at who co
     { name: 'b', members: b as Identity[] },
   ];
   const now = classesOf([1], [2, 3, 9]);
-  const base = { classes: classesOf([1, 2], [3, 4]), gone: [7] };
-  const { segments, added, gone } = overlayIdentities({ known, axis }, now, base);
+  const base = { identityClasses: classesOf([1, 2], [3, 4]), gone: [7] };
+  const { unsettled, segments, added, gone } = overlayIdentities({ known, axis }, now, base);
   t.deepEqual(added, [[9, 2]]);
   t.deepEqual(
     gone.toSorted((a, b) => a - b),
     [4, 7],
   );
+  t.deepEqual([...unsettled], [5, 6]);
   const told = segments.map((s) => [s.from, s.to, s.weight, itemsOf(s, now, known)]);
   t.deepEqual(told, [
     [5, 2, 1, [2]],
@@ -169,15 +192,17 @@ test('overlayIdentities – of classes that stay only those are looked at who co
   ]);
 });
 
-test('settleSegments – the heaviest part of a number keeps it, a pinned number keeps its position', (t) => {
+test('settleSegments – the heaviest part of a number keeps it, a pinned number keeps its position, one left by all has none', (t) => {
   const segment = (from: number, to: number, weight: number) => ({ from, to, weight, items: [] });
   const segments = [segment(5, 1, 2), segment(5, 2, 7), segment(0, 3, 9), segment(0, 0, 1)];
-  const { positions, moving } = settleSegments(segments, new Map([[0, 0]]));
+  const unsettled = new Set([5, 0, 6]);
+  const { positions, moving } = settleSegments({ unsettled, segments }, new Map([[0, 0]]));
   t.deepEqual(
     [...positions],
     [
-      [0, 0],
       [5, 2],
+      [0, 0],
+      [6, undefined],
     ],
   );
   t.deepEqual(
