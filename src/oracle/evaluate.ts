@@ -1,8 +1,9 @@
 /** The verdict on one flow, one rule after the other, as policy.md §8, §9 and HF-5 read. */
 import { getLabel } from '#kit/labels';
 import { type PolicySpec, policyTitle, type Rule } from '#model';
+import { authOf } from './auth.ts';
 import { peerOf, peersInclude } from './peer.ts';
-import { authOf, proxyAnswer } from './proxy.ts';
+import { proxyAnswer } from './proxy.ts';
 import { selects } from './select.ts';
 import { portsInclude, withNumbers } from './port.ts';
 import type { Evaluation, Flow, World } from './world.ts';
@@ -98,7 +99,7 @@ function selectingSpecs(world: World, flow: Flow): Selecting[] {
 /** What comes of rules that allow: a proxy where one of them asks for it, a proof of identity first. */
 function allowed(rules: readonly Rule[], flow: Flow, isOpen: boolean, isWaived: boolean): Evaluation {
   const answer = proxyAnswer(rules, flow, isOpen);
-  const auth = isWaived ? undefined : authOf(rules);
+  const auth = isWaived ? undefined : authOf(rules, flow);
   const verdict = auth !== undefined ? 'auth' : answer === undefined ? 'allow' : 'redirect';
   return {
     verdict,

@@ -1,4 +1,4 @@
-/** What a proxy would say of a request, and who must prove who they are: rule by rule (policy.md §4.7, §9.4 to §9.7). */
+/** What a proxy would say of a request: rule by rule (policy.md §9.4 to §9.7). */
 import { wholeRe2 } from '#kit/re2';
 import type {
   HttpRule,
@@ -13,25 +13,7 @@ import type {
 import { isNamed } from './facts.ts';
 import type { Evaluation, Flow } from './world.ts';
 
-/** The closest rules count: those that name ports, then protocols, then peers; the strictest of them. */
-export function authOf(rules: readonly Rule[]): Evaluation['auth'] {
-  const saying = rules.filter((rule) => rule.auth !== undefined);
-  const most = Math.max(...saying.map(closeness));
-  const modes = saying.filter((rule) => closeness(rule) === most).map((rule) => rule.auth);
-  if (modes.includes('test-always-fail')) return 'test-always-fail';
-  return modes.includes('required') ? 'required' : undefined;
-}
-
-function closeness(rule: Rule): number {
-  const detail = rule.ports.kind === 'any' ? 0 : namesPorts(rule) ? 4 : 2;
-  return detail + (isForEveryone(rule) ? 0 : 1);
-}
-
-function namesPorts({ ports }: Rule): boolean {
-  return ports.kind === 'list' && !ports.matches.every((match) => match.kind === 'protocol');
-}
-
-function isForEveryone({ peers }: Rule): boolean {
+export function isForEveryone({ peers }: Rule): boolean {
   return peers.kind === 'any' || peers.selectors.some(isEverybody);
 }
 
@@ -134,7 +116,7 @@ function kindOf(proxy: ProxyRules | undefined): string {
 
 const RANKS: Readonly<Record<string, number>> = { http: 101, kafka: 106, tls: 116, dns: 121, crd: 126 };
 
-function rank(proxy: ProxyRules | undefined): number {
+export function rank(proxy: ProxyRules | undefined): number {
   return proxy?.listener?.priority ?? RANKS[kindOf(proxy)] ?? 111;
 }
 

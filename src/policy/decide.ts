@@ -4,6 +4,7 @@
  * Rules of one tier, priority and verdict form a segment; all of a segment that match decide together.
  */
 import type { AuthMode, ProxyRules, Rule } from '#model';
+import { authOf } from './auth.ts';
 import type { PortList } from './classes.ts';
 import type { Cell, MatchKind } from './compiled.ts';
 import type { PeerList } from './match.ts';
@@ -24,6 +25,8 @@ export interface ResolvedRule {
   readonly written: readonly IndexRange[];
   /** How closely the rule names ports: 0 not at all, 1 whole protocols, 2 ports or types. */
   readonly portDetail: 0 | 1 | 2;
+  /** Length of the key that names the ports, where proofs of identity are asked for (auth.ts). */
+  readonly bits: number;
   readonly log: boolean;
   readonly proxy?: ProxyRules;
   readonly auth?: AuthMode;
@@ -101,24 +104,6 @@ export function cellOf(
     ...(proxy === undefined ? {} : { proxy }),
     ...(auth === undefined ? {} : { auth }),
   };
-}
-
-const AUTH_ORDER: readonly AuthMode[] = ['disabled', 'required', 'test-always-fail'];
-
-/** What the closest rules that say anything say; where several are as close, the strictest (policy.md §4.7). */
-function authOf(rules: readonly ResolvedRule[]): Cell['auth'] {
-  let closest = -1;
-  let strictest = 0;
-  for (const { auth, portDetail, peers } of rules) {
-    if (auth === undefined) continue;
-    const closeness = 2 * portDetail + (peers.wildcard ? 0 : 1);
-    const order = AUTH_ORDER.indexOf(auth);
-    if (closeness > closest) strictest = order;
-    else if (closeness === closest) strictest = Math.max(strictest, order);
-    closest = Math.max(closest, closeness);
-  }
-  const mode = AUTH_ORDER[strictest];
-  return mode === 'disabled' ? undefined : mode;
 }
 
 const MATCH_KINDS: readonly (readonly [wildcard: MatchKind, named: MatchKind])[] = [

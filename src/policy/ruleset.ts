@@ -11,6 +11,7 @@ import {
   policyTitle,
   type Rule,
 } from '#model';
+import { partsByLength } from './auth.ts';
 import { portListOf } from './classes.ts';
 import type { Cell } from './compiled.ts';
 import { compareRules, type ResolvedRule } from './decide.ts';
@@ -96,11 +97,22 @@ export function ruleSetOf(
   const own = mode === 'never' ? [] : specs;
   // What a name means differs from subject to subject: such rules are resolved with each rule set.
   const ours: ResolvedRules = new WeakMap();
-  const resolve = (rule: Rule): ResolvedRule => {
+  const whole = (rule: Rule): ResolvedRule => {
     const isNamed = portNamesOf(rule).length > 0;
     return isNamed ? resolved(rule, ours, ports[rule.direction]) : resolved(rule, known, NO_NAMED_PORTS);
   };
+  const parts = new Map<Rule, readonly ResolvedRule[]>();
+  const split = (rule: Rule): readonly ResolvedRule[] => {
+    const found =
+      parts.get(rule) ?? partsByLength(whole(rule), resolvePorts(rule.ports, ports[rule.direction]));
+    parts.set(rule, found);
+    return found;
+  };
   const build = (direction: Direction): DirectionRules => {
+    const asksProofs = own.some(({ spec }) =>
+      spec.rules.some((rule) => rule.direction === direction && rule.auth !== undefined),
+    );
+    const resolve = (rule: Rule) => (asksProofs ? split(rule) : [whole(rule)]);
     const of = (some: readonly SpecRef[]) => directionOf(some, direction, mode, config, resolve, isHost);
     const staged = own.filter(({ spec }) => spec.staged && hasSay(spec, direction));
     if (staged.length === 0) return of(own);
@@ -132,7 +144,7 @@ function directionOf(
   direction: Direction,
   mode: SubjectMode,
   config: PolicyConfig,
-  resolve: (rule: Rule) => ResolvedRule,
+  resolve: (rule: Rule) => readonly ResolvedRule[],
   isHost: boolean,
 ): DirectionRules {
   const involved = specs.filter(({ spec }) => spec.rules.some((rule) => rule.direction === direction));
@@ -143,9 +155,9 @@ function directionOf(
     return { enforced: false, rules: [], otherwise: OPEN };
   }
   const rules = involved.flatMap(({ spec }) =>
-    spec.rules.filter((rule) => rule.direction === direction).map((rule) => resolve(rule)),
+    spec.rules.filter((rule) => rule.direction === direction).flatMap((rule) => resolve(rule)),
   );
-  if (config.allowLocalhost && direction === 'ingress' && !isHost) rules.push(resolve(LOCALHOST_RULE));
+  if (config.allowLocalhost && direction === 'ingress' && !isHost) rules.push(...resolve(LOCALHOST_RULE));
   return {
     enforced: true,
     rules: rules.sort(compareRules),
@@ -197,6 +209,7 @@ export function resolveRule(rule: Rule, named: NamedPorts): ResolvedRule {
     ports: portListOf(ports),
     written: rangesOf(ports),
     portDetail: rule.ports.kind === 'any' ? 0 : rule.ports.matches.every(isWholeProtocol) ? 1 : 2,
+    bits: 0,
     log: rule.log !== undefined,
     ...(rule.proxy === undefined ? {} : { proxy: rule.proxy }),
     ...(rule.auth === undefined ? {} : { auth: rule.auth }),
