@@ -1,6 +1,7 @@
 /** Parties of a flow that are described instead of named. */
 import { MerlonError } from '#kit/errors';
 import { formatIp, parseCidrOrIp } from '#kit/ip';
+import { nearest } from '#kit/nearest';
 import { RESERVED_IDENTITY } from '#model';
 import { CASE_ENTITIES, type CaseParty } from './case.ts';
 import { HEALTH } from './node-world.ts';
@@ -29,7 +30,25 @@ export function describedParty(text: string, { world, ipcache }: NodeView): Case
     const ip = row && parseCidrOrIp(row.prefix)?.ip;
     if (ip !== undefined) return { kind: 'ip', ip: formatIp(ip) };
   }
-  throw new MerlonError('CASE_REFERENCE', `nobody is ${JSON.stringify(text)}`);
+  throw new MerlonError('CASE_REFERENCE', NOBODY[kind]?.(rest) ?? '', { hint: hintOf(kind, rest, world) });
+}
+
+const NOBODY: Readonly<Record<string, (rest: string) => string>> = {
+  labels: (rest) => `nobody has the labels ${rest}`,
+  fqdn: (rest) => `no address has been learnt for ${rest}`,
+  identity: (rest) => `nobody has the identity ${rest}`,
+};
+
+/** The first label that nobody has, and the nearest that somebody has. */
+function hintOf(kind: string, rest: string, { endpoints }: NodeWorld): string | undefined {
+  if (kind !== 'labels') return undefined;
+  const all = endpoints.flatMap(({ labels }) => labels.labels.map(({ key, value }) => `${key}=${value}`));
+  const missing = rest
+    .split(',')
+    .map((label) => label.replace(/^\w+:/, ''))
+    .find((label) => !all.includes(label));
+  const near = missing === undefined ? undefined : nearest(missing, [...new Set(all)]);
+  return near === undefined ? undefined : `did you mean ${near}?`;
 }
 
 function labelledParty(text: string, { endpoints }: NodeWorld): CaseParty | undefined {

@@ -65,7 +65,8 @@ export function peerTexts(
     else if (reserved !== undefined) texts.push(reserved === 'host' ? `node:${world.node}` : reserved);
     else texts.push(...nodeNames(view, id));
   }
-  return hasUnknown ? [...texts, 'unknown identities'] : texts;
+  // A node has an identity for each family, and one name.
+  return [...new Set(hasUnknown ? [...texts, 'unknown identities'] : texts)];
 }
 
 function endpointNames(view: NodeView): ReadonlyMap<Identity, readonly string[]> {

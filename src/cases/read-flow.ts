@@ -137,14 +137,15 @@ export function partyFromText(text: string, world: CaseWorld): CaseParty {
   }
 }
 
-function known(name: string, what: string, names: readonly string[]): string {
+/** The name, if it is one of these. Throws `CASE_REFERENCE`. */
+export function known(name: string, what: string, names: readonly string[]): string {
   if (names.includes(name)) return name;
   const near = nearest(name, names);
+  const forms = 'write namespace/name, an address, node:NAME, entity:NAME or service:NAMESPACE/NAME';
+  const others =
+    what === 'endpoint' ? forms : names.length === 0 ? 'there is none' : `one of ${names.join(', ')}`;
   throw new MerlonError('CASE_REFERENCE', `there is no ${what} ${quote(name)}`, {
-    hint:
-      near === undefined
-        ? 'write namespace/name, an address, node:NAME, entity:NAME or service:NAMESPACE/NAME'
-        : `did you mean ${near}?`,
+    hint: near === undefined ? others : `did you mean ${near}?`,
   });
 }
 

@@ -108,7 +108,18 @@ function topLevel(text: string, file: string, report: Report): Fields | undefine
     report.problems.push({ code: 'CASE_SCHEMA', message, at: { file, line: 1, column: 1 } });
     return undefined;
   }
-  return readMap(rootPlace(document.tree, report), CASE_KEYS, 'a case');
+  const root = rootPlace(document.tree, report);
+  const kind = kindOf(document.tree);
+  if (kind === undefined) return readMap(root, CASE_KEYS, 'a case');
+  const hint = 'write a case file, and name this one under policyFiles';
+  return fail(root, 'CASE_SCHEMA', `a ${kind} is no case`, hint);
+}
+
+/** The kind of an object of Kubernetes, which a case is not. */
+function kindOf(tree: Place['tree']): string | undefined {
+  if (tree.kind !== 'map' || !tree.entries.some(({ key }) => key === 'apiVersion')) return undefined;
+  const kind = tree.entries.find(({ key }) => key === 'kind')?.value;
+  return kind?.kind === 'scalar' ? kind.text : undefined;
 }
 
 /** What parsing policies depends on, of a case's options. */

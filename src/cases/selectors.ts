@@ -43,7 +43,7 @@ export function selectorsOf(view: NodeView, keys?: ReadonlySet<string>): readonl
     labels: owners,
     users: users.length,
     identities,
-    names: [...new Set(peerTexts(view, new Set(identities), false))],
+    names: peerTexts(view, new Set(identities), false),
     rules: users.map(({ id, at: { file, line } }) => ({
       id,
       ...(file === undefined ? {} : { file }),

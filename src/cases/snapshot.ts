@@ -6,12 +6,13 @@ import { nearest } from '#kit/nearest';
 import { type CidrGroupRow, NO_FACTS, PROTOCOL_ICMP6, RESERVED_IDENTITY, type Policy } from '#model';
 import type { ParseOptions } from '#model/parse';
 import { appliedFacts } from './candidate.ts';
-import { CASE_ENTITIES, type CaseFlow, type CaseParty } from './case.ts';
+import { CASE_ENTITIES, type CaseEntity, type CaseFlow, type CaseParty } from './case.ts';
 import { combined, proxied, type FlowResult, type FlowWorld, type Side } from './flow.ts';
 import { type Documents, worldWith } from './generation.ts';
 import { type Hook, type NodeFacts, type Packet, pathOf, type SubjectVerdict } from './path.ts';
 import { describedParty } from './party.ts';
 import { fromPlain, toPlain } from './plain.ts';
+import { known } from './read-flow.ts';
 import { type Known, type NodeView, type NodeWorld, type Subject, viewOf, worldIdentity } from './view.ts';
 
 /** What the agent of a node sends. */
@@ -73,6 +74,12 @@ export class SnapshotRun implements FlowWorld {
     return this.#snapshot.parse;
   }
 
+  /** Devices that carry programs. */
+  get devices(): readonly string[] {
+    const { devices, endpointDevices } = this.#snapshot.node;
+    return [...devices, ...Object.values(endpointDevices)];
+  }
+
   with(policies: readonly Policy[], cidrGroups: readonly CidrGroupRow[] = []): SnapshotRun {
     const { world } = this.#snapshot;
     const facts = appliedFacts(world.facts ?? NO_FACTS, { ...NO_FACTS, cidrGroups });
@@ -97,9 +104,13 @@ export class SnapshotRun implements FlowWorld {
     const described = view && describedParty(text, view);
     if (described !== undefined) return described;
     const [, kind, name = ''] = /^(node|entity):(.*)$/.exec(text) ?? [];
-    const entity = CASE_ENTITIES.find((one) => one === name);
-    if (kind === 'entity' && entity !== undefined) return { kind, entity };
-    if (kind === 'node' && (name === node || nodes.some((row) => row.name === name))) return { kind, name };
+    if (kind === 'entity') return { kind, entity: known(name, kind, CASE_ENTITIES) as CaseEntity };
+    if (kind === 'node') return { kind, name: known(name, kind, [node, ...nodes.map((row) => row.name)]) };
+    if (text.startsWith('service:')) {
+      throw new MerlonError('CASE_REFERENCE', 'services are translated in case files only', {
+        hint: 'name an endpoint behind it',
+      });
+    }
     const called = endpoints.filter((row) => row.name === text || String(row.id) === text);
     // A name alone will do where only one namespace has it.
     const found = called.length > 0 ? called : endpoints.filter((row) => row.name.endsWith(`/${text}`));
@@ -223,15 +234,15 @@ export class SnapshotRun implements FlowWorld {
   }
 
   #peer(view: NodeView, own: Member, other: Member, flow: CaseFlow, { labels }: PacketDetails): Known {
-    const known = (identity: Known['identity']): Known => {
+    const knownBy = (identity: Known['identity']): Known => {
       const labels = view.labelsOf(identity);
       if (labels === undefined) throw new MerlonError('CASE_REFERENCE', `${other.name} has no identity here`);
       return { identity, labels, prefix: undefined };
     };
-    if (other.identity !== undefined) return known(other.identity);
+    if (other.identity !== undefined) return knownBy(other.identity);
     const wanted = familyOf(own, other, flow);
     const ip = other.addresses.find((address) => address.family === wanted) ?? other.addresses[0];
-    if (ip === undefined && other.subject === 'host') return known(RESERVED_IDENTITY.host);
+    if (ip === undefined && other.subject === 'host') return knownBy(RESERVED_IDENTITY.host);
     if (ip === undefined) throw new MerlonError('CASE_REFERENCE', `${other.name} has no address`);
     const now = view.identityOf(ip);
     const told = labels?.[formatIp(ip)];
@@ -368,7 +379,10 @@ function isEnforced({ compiled }: NodeView, subject: Subject, direction: Side['d
   return image?.directions[direction].enforced === true;
 }
 
-/** An endpoint's egress comes in at its device on the node's side, and the other way round. */
+/**
+ * An endpoint's egress comes in at its device on the node's side, and the other way round. A packet's own device is
+ * that of one hook: between two endpoints each has its own.
+ */
 function whereOf(
   kind: 'host' | 'pod',
   direction: Side['direction'],
@@ -377,9 +391,11 @@ function whereOf(
   node: NodeFacts,
 ): string {
   const isPod = kind === 'pod';
-  const own = isPod ? [node.endpointDevices[Number(subject)] ?? 'its device'] : node.devices;
   const hook = (direction === 'ingress') === isPod ? 'egress' : 'ingress';
-  return `tcx ${hook} of ${device ?? (own.join(' or ') || 'an external device')}`;
+  const own = isPod
+    ? (node.endpointDevices[Number(subject)] ?? device ?? 'its device')
+    : (device ?? (node.devices.join(' or ') || 'an external device'));
+  return `tcx ${hook} of ${own}`;
 }
 
 function packetOf(from: Member, to: Member, flow: CaseFlow, details: PacketDetails): Packet {

@@ -1,4 +1,5 @@
 /** What changed in the text of documents, in their canonical form: one line removed or added at a time. */
+import { policyPath } from '#model';
 import { printPolicy } from '#model/parse';
 import type { Side } from './diff.ts';
 
@@ -32,7 +33,9 @@ export function textChanges(before: Side, after: Side): readonly TextChange[] {
 function texts({ policies, facts }: Side): ReadonlyMap<string, () => readonly string[]> {
   const groups = facts?.cidrGroups ?? [];
   return new Map([
-    ...policies.map((policy) => [policy.key, () => printPolicy(policy).trimEnd().split('\n')] as const),
+    ...policies.map(
+      (policy) => [policyPath(policy), () => printPolicy(policy).trimEnd().split('\n')] as const,
+    ),
     ...groups.map((group) => [`CiliumCIDRGroup/${group.name}`, () => group.cidrs] as const),
   ]);
 }

@@ -81,10 +81,18 @@ function targetOf(to: string, options: Options): Target {
     if (type === undefined) throw new MerlonError('USAGE', `"${text(options, 'icmpType')}" is no ICMP type`);
     return { name, protocol, port: type };
   }
-  const number = digits !== undefined && digits !== '' ? digits : portText;
-  if (![6, 17, 132].includes(protocol)) return { name, protocol, port: undefined };
-  if (number === undefined || !/^\d{1,5}$/.test(number) || Number(number) > 65535) {
-    throw new MerlonError('USAGE', 'say which port', { hint: 'for example --to shop/backend:8080/TCP' });
+  if (options['icmpType'] !== undefined || options['icmpCode'] !== undefined) {
+    throw new MerlonError('USAGE', `${asked} has no ICMP types`, { hint: `write --to ${name}/icmp` });
   }
-  return { name, protocol, port: Number(number) };
+  if (![6, 17, 132].includes(protocol)) return { name, protocol, port: undefined };
+  return { name, protocol, port: portOf(digits !== undefined && digits !== '' ? digits : portText) };
+}
+
+function portOf(text: string | undefined): number {
+  const hint = 'for example --to shop/backend:8080/TCP';
+  if (text === undefined || text === '')
+    throw new MerlonError('USAGE', 'say which port, by number', { hint });
+  if (!/^\d{1,5}$/.test(text)) throw new MerlonError('USAGE', `"${text}" is no port number`, { hint });
+  if (Number(text) > 65535) throw new MerlonError('USAGE', `port ${text} is above 65535`, { hint });
+  return Number(text);
 }

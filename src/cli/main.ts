@@ -14,14 +14,20 @@ async function main(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<nu
   // To the agent a hang-up means: read the configuration again.
   const ending = argv[0] === 'agent' ? (['SIGINT', 'SIGTERM'] as const) : SIGNALS;
   for (const signal of ending) process.once(signal, () => stop.abort(signal));
-  // A reader such as `head` that has seen enough is no error.
+  let broken: NodeJS.ErrnoException | undefined;
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0);
+    // A reader such as `head` that has seen enough is no error: streams end, verdicts keep their exit code.
+    if (error.code === 'EPIPE') stop.abort('EPIPE');
+    else broken = error;
   });
   try {
-    return await buildProgram({ env, signal: stop.signal }, argv);
+    const code = await buildProgram({ env, signal: stop.signal }, argv);
+    await new Promise(setImmediate); // what could not be written is told a moment later
+    if (broken !== undefined)
+      throw new MerlonError('FAILED', `cannot write: ${broken.message}`, { cause: broken });
+    return code;
   } catch (error) {
-    if (stop.signal.aborted) return 128 + (constants.signals[stop.signal.reason as NodeJS.Signals] ?? 0);
+    if (stop.signal.aborted) return 128 + (constants.signals[stop.signal.reason as NodeJS.Signals] ?? -128);
     process.stderr.write(`merlon: ${formatError(error)}\n`);
     if (env['MERLON_DEBUG'] !== undefined && error instanceof Error) process.stderr.write(`${error.stack}\n`);
     return error instanceof MerlonError ? ERRORS[error.code].exit : 1;

@@ -36,6 +36,8 @@ export class Output {
   readonly #format: Format;
   readonly #stdout: NodeJS.WriteStream;
   readonly #stderr: NodeJS.WriteStream;
+  /** A reader such as `head` has seen enough. */
+  #isUnread = false;
 
   constructor(format: Format, stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream) {
     this.#format = format;
@@ -56,8 +58,15 @@ export class Output {
     return this.#stdout.isTTY ? (this.#stdout.columns ?? 80) : Number.POSITIVE_INFINITY;
   }
 
+  /** Where nobody reads any more nothing is written, and the verb goes on to its exit code. */
   async write(text: string): Promise<void> {
-    if (!this.#stdout.write(text)) await once(this.#stdout, 'drain');
+    if (this.#isUnread || this.#stdout.write(text)) return;
+    try {
+      await once(this.#stdout, 'drain');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
+      this.#isUnread = true;
+    }
   }
 
   async line(text = ''): Promise<void> {
@@ -172,23 +181,28 @@ function fitted<R>(
   return widths;
 }
 
-/** Breaks after blanks, commas and slashes, and where there is none in the middle of a word. */
-function wrap(text: string, width: number): readonly string[] {
+/** Breaks after blanks, commas and slashes; a longer word after signs inside it, and else in the middle. */
+export function wrap(text: string, width: number): readonly string[] {
   if (textWidth(text) <= width) return [text];
   const lines: string[] = [];
   let current = '';
-  for (const piece of text.split(/(?<=[ ,/])/)) {
-    if (current !== '' && textWidth(current + piece.trimEnd()) > width) {
-      lines.push(current.trimEnd());
-      current = '';
-    }
+  const isFull = (piece: string): boolean => current !== '' && textWidth(current + piece.trimEnd()) > width;
+  const end = (): void => {
+    lines.push(current.trimEnd());
+    current = '';
+  };
+  const pieces = text
+    .split(/(?<=[ ,/])/)
+    .flatMap((piece) => (textWidth(piece.trimEnd()) > width ? piece.split(/(?<=[:=.-])/) : [piece]));
+  for (const piece of pieces) {
+    if (isFull(piece)) end();
     current += piece;
     while (textWidth(current.trimEnd()) > width) {
       lines.push(current.slice(0, width));
       current = current.slice(width);
     }
   }
-  if (current.trimEnd() !== '') lines.push(current.trimEnd());
+  if (current.trimEnd() !== '') end();
   return lines;
 }
 

@@ -6,47 +6,84 @@ import { decodeUtf8 } from '#kit/utf8';
 import type { WorldEndpoint } from '#cases';
 import { errorFromProblem, type ManifestObject, type ParseOptions, parseManifest } from '#model/parse';
 
-/** Text of a file; `-` is standard input. Throws `USAGE`, and `MANIFEST_SYNTAX` for what is no text. */
+const STDIN = '-';
+
+/** What a file is called in messages. */
+export function fileTitle(file: string): string {
+  return file === STDIN ? 'standard input' : file;
+}
+
+/**
+ * Text of a file; `-` is standard input, which must not be empty: the command before the pipe may have failed, or it
+ * was read already. Throws `MANIFEST_UNREADABLE`, and `MANIFEST_SYNTAX` for what is no text.
+ */
 export function readInput(file: string): string {
   const decoded = decodeUtf8(readBytes(file));
-  if ('text' in decoded) return decoded.text;
-  throw new MerlonError('MANIFEST_SYNTAX', 'the file is not UTF-8 text', {
-    at: { file: file === '-' ? 'standard input' : file, ...decoded },
-    hint: 'save it as UTF-8',
-  });
+  if (!('text' in decoded)) {
+    throw new MerlonError('MANIFEST_SYNTAX', 'the file is not UTF-8 text', {
+      at: { file: fileTitle(file), ...decoded },
+      hint: 'save it as UTF-8',
+    });
+  }
+  if (file === STDIN && decoded.text === '') {
+    throw new MerlonError('MANIFEST_UNREADABLE', 'standard input is empty', {
+      hint: 'look at what stands before the pipe; it can be read only once',
+    });
+  }
+  return decoded.text;
 }
 
 function readBytes(file: string): Uint8Array {
   try {
-    return readFileSync(file === '-' ? 0 : file);
+    return readFileSync(file === STDIN ? 0 : file);
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    const why = code === 'ENOENT' ? 'no such file' : code === 'EISDIR' ? 'it is a directory' : String(code);
-    throw new MerlonError('USAGE', `cannot read ${file}: ${why}`, { cause });
+    throw unreadable(fileTitle(file), cause);
+  }
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file',
+  EISDIR: 'it is a directory',
+  EACCES: 'permission denied',
+  ENOTDIR: 'a part of the path is no directory',
+};
+
+function unreadable(path: string, cause: unknown): MerlonError {
+  const { code = '' } = cause as NodeJS.ErrnoException;
+  return new MerlonError('MANIFEST_UNREADABLE', `cannot read ${path}: ${REASONS[code] ?? code}`, { cause });
+}
+
+/** Names of all files below a directory, sorted; undefined for what is none. Throws `MANIFEST_UNREADABLE`. */
+export function filesBelow(path: string): readonly string[] | undefined {
+  if (path === STDIN) return undefined;
+  try {
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return undefined;
+    return readdirSync(path, { recursive: true, encoding: 'utf8' }).sort();
+  } catch (cause) {
+    throw unreadable(path, cause);
   }
 }
 
 /** Manifest files, each once: as named, or all of a directory, but no case files; sorted. */
 function manifestFiles(paths: readonly string[]): readonly string[] {
-  const files = paths.flatMap((path) => {
-    if (path === '-' || statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return [path];
-    return readdirSync(path, { recursive: true, encoding: 'utf8' })
-      .filter((name) => /\.(ya?ml|json)$/.test(name) && !/\.case\.ya?ml$/.test(name))
-      .sort()
-      .map((name) => join(path, name));
-  });
+  const files = paths.flatMap(
+    (path) =>
+      filesBelow(path)
+        ?.filter((name) => /\.(ya?ml|json)$/.test(name) && !/\.case\.ya?ml$/.test(name))
+        .map((name) => join(path, name)) ?? [path],
+  );
   if (files.length === 0) {
     throw new MerlonError('USAGE', `no manifests in ${paths.join(', ')}`, {
       hint: 'files of a directory end in .yaml, .yml or .json',
     });
   }
-  return [...new Map(files.map((file) => [file === '-' ? file : resolve(file), file])).values()];
+  return [...new Map(files.map((file) => [file === STDIN ? file : resolve(file), file])).values()];
 }
 
 /** Every object of the files, each with all its problems. */
-export function readManifests(paths: readonly string[], options: ParseOptions): readonly ManifestObject[] {
+function readManifests(paths: readonly string[], options: ParseOptions): readonly ManifestObject[] {
   return manifestFiles(paths).flatMap((file) =>
-    parseManifest(readInput(file), { ...options, file: file === '-' ? 'standard input' : file }),
+    parseManifest(readInput(file), { ...options, file: fileTitle(file) }),
   );
 }
 
@@ -68,9 +105,16 @@ export function asOneSet(objects: readonly ManifestObject[]): readonly ManifestO
   });
 }
 
-/** Every object of the files. Throws the first problem. */
-export function readObjects(paths: readonly string[], options: ParseOptions): readonly ManifestObject[] {
+/** The same of a set that is judged: an empty one is judged by mistake. Throws `USAGE`. */
+export function readJudged(paths: readonly string[], options: ParseOptions): readonly ManifestObject[] {
   const objects = readManifests(paths, options);
+  if (objects.length > 0) return objects;
+  throw new MerlonError('USAGE', `no objects in ${paths.map(fileTitle).join(', ')}`, { hint: '' });
+}
+
+/** Every object of the files, one set. Throws the first problem. */
+export function readObjects(paths: readonly string[], options: ParseOptions): readonly ManifestObject[] {
+  const objects = asOneSet(readManifests(paths, options));
   const [problem] = objects.flatMap((object) => object.problems);
   if (problem !== undefined) throw errorFromProblem(problem);
   return objects;

@@ -5,7 +5,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import { MerlonError } from '#kit/errors';
 import { nearest } from '#kit/nearest';
-import { FORMATS, Output, parseFormat } from './output.ts';
+import { FORMATS, Output, parseFormat, wrap } from './output.ts';
 import type { Context, Options, Verb, VerbOption } from './verb.ts';
 import { GROUPS, VERBS } from './verbs.ts';
 
@@ -24,11 +24,22 @@ export async function buildProgram(environment: Environment, argv: readonly stri
   try {
     await program.parseAsync(argv, { from: 'user' });
   } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode === 0) return 0;
-    throw new MerlonError('USAGE', error.message.replace(/^error: /, ''));
+    const isUsage = error instanceof MerlonError && error.code === 'USAGE' && error.hint === undefined;
+    if (!isUsage && !(error instanceof CommanderError)) throw error;
+    if (error instanceof CommanderError && error.exitCode === 0) return 0;
+    throw usageOf(error.message, argv);
   }
   return exit.code;
+}
+
+/** What was wrong with a command line, and where its verb is explained. */
+function usageOf(message: string, argv: readonly string[]): MerlonError {
+  const [, what = message, meant] = /^(?:error: )?(.*?)(?:\n\(Did you mean (.*)\?\))?$/s.exec(message) ?? [];
+  const words = argv.join(' ');
+  const isGiven = ({ name }: Verb): boolean => words === name || words.startsWith(`${name} `);
+  const verb = VERBS.filter(isGiven).sort((a, b) => b.name.length - a.name.length)[0];
+  const help = `see \`merlon help${verb === undefined ? '' : ` ${verb.name}`}\``;
+  return new MerlonError('USAGE', what, { hint: meant === undefined ? help : `did you mean ${meant}?` });
 }
 
 type Action = (verb: Verb, args: readonly string[], options: Options) => Promise<void>;
@@ -169,9 +180,16 @@ function groupHelp(prefix: string): string {
   return `${present.length === 0 ? '' : `${verbLines(present).join('\n')}\n`}${rest}`;
 }
 
+/** A terminal narrower than this breaks lines itself. */
+const NARROWEST_HELP = 24;
+
 function verbLines(verbs: readonly Verb[]): readonly string[] {
   const width = Math.max(...verbs.map((v) => v.name.length));
-  return verbs.map((v) => `  ${v.name.padEnd(width)}  ${v.what}`);
+  const room = (process.stdout.columns ?? Number.POSITIVE_INFINITY) - width - 4;
+  return verbs.map(({ name, what }) => {
+    const lines = wrap(what, Math.max(room, NARROWEST_HELP));
+    return `  ${name.padEnd(width)}  ${lines.join(`\n${' '.repeat(width + 4)}`)}`;
+  });
 }
 
 /** The verbs by group, those that this build has; the others in one closing line. */

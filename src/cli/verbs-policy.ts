@@ -157,7 +157,7 @@ export const policyTools: readonly Verb[] = [
       { flags: '--agent', what: 'judge in what the agent has' },
     ],
     formats: ['sarif'],
-    example: 'merlon policy lint deploy/examples/policies',
+    example: 'merlon policy lint deploy/examples/policies/api-methods.yaml',
     exits: '0 advice at most, 1 warnings with --deny-warnings, 2 a file is not valid, 7 no agent',
     load: () => import('./verbs/policy-lint.ts'),
   },

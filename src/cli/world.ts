@@ -2,17 +2,17 @@
 import { dirname, join } from 'node:path';
 import { CaseRun, type FlowWorld, readCase, snapshotFromJson, SnapshotRun } from '#cases';
 import { call } from '#api/client';
-import { MerlonError } from '#kit/errors';
+import { ERRORS, formatError, MerlonError } from '#kit/errors';
 import { errorFromProblem } from '#model/parse';
-import { readInput } from './policy-files.ts';
+import { fileTitle, readInput } from './policy-files.ts';
 import { type Context, type Options, text } from './verb.ts';
 
 export async function worldOf(context: Context, options: Options): Promise<FlowWorld> {
   const file = text(options, 'world');
-  if (file === undefined) return new SnapshotRun(snapshotFromJson(await call('/v1/world', context)));
+  if (file === undefined) return worldOfAgent(context);
   const read = readCase(
     readInput(file),
-    file,
+    fileTitle(file),
     (path) => {
       const beside = join(dirname(file), path);
       return { file: beside, text: readInput(beside) };
@@ -20,9 +20,17 @@ export async function worldOf(context: Context, options: Options): Promise<FlowW
     true,
   );
   if (read.case !== undefined) return new CaseRun(read.case.world, read.case.policies);
-  for (const problem of read.problems.slice(1)) context.output.message(errorFromProblem(problem).message);
-  const [first] = read.problems;
-  throw first === undefined
-    ? new MerlonError('INTERNAL', 'unusable without a reason')
-    : errorFromProblem(first);
+  const errors = read.problems.map(errorFromProblem);
+  for (const error of errors.slice(0, -1)) context.output.message(formatError(error));
+  throw errors.at(-1) ?? new MerlonError('INTERNAL', 'unusable without a reason');
+}
+
+async function worldOfAgent(context: Context): Promise<SnapshotRun> {
+  try {
+    return new SnapshotRun(snapshotFromJson(await call('/v1/world', context)));
+  } catch (error) {
+    if (!(error instanceof MerlonError) || error.code !== 'AGENT_UNREACHABLE') throw error;
+    const hint = `${error.hint ?? ERRORS.AGENT_UNREACHABLE.hint}; without an agent, name a case file with --world`;
+    throw new MerlonError(error.code, error.message, { cause: error, hint });
+  }
 }

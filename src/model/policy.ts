@@ -160,3 +160,8 @@ export function policyTitle({ kind, namespace, name }: Pick<Policy, 'kind' | 'na
   const title = namespace === undefined ? name : `${namespace}/${name}`;
   return kind === 'NetworkPolicy' ? `NetworkPolicy/${title}` : title;
 }
+
+/** `kind/namespace/name`, or `kind/name` for cluster-wide kinds: the whole name for people and programs. */
+export function policyPath({ kind, namespace, name }: Pick<Policy, 'kind' | 'namespace' | 'name'>): string {
+  return [kind, namespace, name].filter((part) => part !== undefined).join('/');
+}

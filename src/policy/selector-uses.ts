@@ -7,10 +7,12 @@ import {
   type IdentityRow,
   NO_FACTS,
   type PeerSelector,
+  policyPath,
   type PolicySpec,
   RESERVED_IDENTITY,
 } from '#model';
 import type { SourceAt } from '#kit/errors';
+import { compareText } from '#kit/order';
 import { directPeers } from './expand.ts';
 import { policiesInForce } from './held.ts';
 import { labelsText, type PeerList, peerListOf, selectorText } from './match.ts';
@@ -36,7 +38,7 @@ export interface SelectorInput extends SubjectInput {
   readonly identityOf: (endpoint: number) => Identity | undefined;
 }
 
-/** Selectors of the policies in force, subjects before peers, in the order in which the policies have them. */
+/** Selectors of the policies in force, subjects before peers, in the order of their keys and rules. */
 export function selectorUses(input: SelectorInput): readonly SelectorUse[] {
   const uses = new Map<string, Draft>();
   const meaning = new Meaning(input);
@@ -47,8 +49,9 @@ export function selectorUses(input: SelectorInput): readonly SelectorUse[] {
     known.owners.add(owner);
     known.users.set(id, at);
   };
-  for (const policy of policiesInForce(input)) {
-    const owner = policy.key.replace('//', '/');
+  const policies = [...policiesInForce(input)].sort((a, b) => compareText(a.key, b.key));
+  for (const policy of policies) {
+    const owner = policyPath(policy);
     for (const { label, spec } of specRefs(policy)) {
       const { subject } = spec;
       const selector = `${subject.kind === 'node' ? 'node ' : ''}${labelsText(subject.selector)}`;

@@ -11,6 +11,7 @@ import {
 } from '#cases';
 import { call, type EventView, type FlowView, stream } from '#api/client';
 import { MerlonError } from '#kit/errors';
+import { parseIp } from '#kit/ip';
 import { protocolName } from '#model';
 import { explainEvent } from '../explain-event.ts';
 import { flowOf, sourcePortOf } from '../explain-question.ts';
@@ -23,7 +24,13 @@ import { worldOf } from '../world.ts';
 export const run: Run = async (context, [event], options) => {
   const from = text(options, 'from');
   const to = text(options, 'to');
+  checkTime(event, options);
   if (options['lastDrop'] === true) {
+    if (from !== undefined && parseIp(from) === undefined) {
+      throw new MerlonError('USAGE', `with --last-drop, --from is an address, not "${from}"`, {
+        hint: '`merlon endpoint list` shows the addresses of endpoints',
+      });
+    }
     const query = from === undefined ? '' : `?from=${encodeURIComponent(from)}`;
     return explainEvent(context, await call<EventView>(`/v1/events/last-drop${query}`, context));
   }
@@ -38,6 +45,17 @@ export const run: Run = async (context, [event], options) => {
   const asked = { ...options, ...(text(options, 'dport') === undefined ? {} : { port: options['dport'] }) };
   return explainFlow(context, from, to, asked);
 };
+
+/** Only an agent has events and a past. */
+function checkTime(event: string | undefined, options: Options): void {
+  const words = ['--last-drop', '--at', event === undefined ? '' : `event ${event}`];
+  const asked = [options['lastDrop'] === true, text(options, 'at') !== undefined, event !== undefined];
+  const word = words.find((_, i) => asked[i]);
+  if (word === undefined || text(options, 'world') === undefined) return;
+  throw new MerlonError('USAGE', `${word}: the world of a case file has neither events nor a past`, {
+    hint: 'leave out --world to ask the agent',
+  });
+}
 
 /** Explains one flow. Exit code 0 allowed, 1 denied; with a candidate, what would come of it then. */
 export async function explainFlow(
@@ -99,6 +117,12 @@ function thenText({ generation, enforcedAt }: Generation): string {
 /** The device that was named, and what the flow table has between the two ends. */
 async function detailsOf(context: Context, world: SnapshotRun, flow: CaseFlow, options: Options) {
   const device = text(options, 'dev');
+  if (device !== undefined && !world.devices.includes(device)) {
+    const all = world.devices.join(', ') || 'none has';
+    throw new MerlonError('USAGE', `no program of merlon is on the device "${device}"`, {
+      hint: `on ${all}`,
+    });
+  }
   const [source, destination] = world.addresses(flow);
   const record =
     source === undefined || destination === undefined

@@ -12,7 +12,7 @@ import {
 import { MerlonError } from '#kit/errors';
 import { FINDINGS, type Policy, policyTitle, PROBLEM_KINDS, STANDALONE_POLICY_CONFIG } from '#model';
 import { DEFAULT_PARSE_OPTIONS, isOtherKind, type ManifestObject } from '#model/parse';
-import { readManifests, workloadsOf } from '../policy-files.ts';
+import { asOneSet, readJudged, workloadsOf } from '../policy-files.ts';
 import { sarif } from '../sarif.ts';
 import {
   inPlace,
@@ -75,8 +75,8 @@ function judge(
   isCase: boolean,
 ): Judged {
   using progress = context.output.progress('judging policies');
-  const all = readManifests(files, world?.parse ?? DEFAULT_PARSE_OPTIONS);
-  const objects = all.filter(({ kind }) => !isOtherKind(kind));
+  const all = readJudged(files, world?.parse ?? DEFAULT_PARSE_OPTIONS);
+  const objects = asOneSet(all.filter(({ kind }) => !isOtherKind(kind)));
   const { policies } = documentsOf(objects);
   const after = world?.with(applied(world.policies, policies)).views();
   const told = inPlace([...ofObjects(objects), ...ofPolicies(progress, policies, lintWorld(objects, after))]);

@@ -11,8 +11,13 @@ import { SHORT_KINDS } from './policy-get.ts';
 const MOST = 6;
 
 const columns: readonly Column<SelectorView>[] = [
-  { title: 'SELECTOR', cell: (s) => s.selector, wraps: true },
-  { title: 'LABELS', cell: (s) => listed(s.labels.map(shortOwner), ', '), wraps: true },
+  { title: 'SELECTOR', cell: (s) => s.selector, short: shortSelector, wraps: true },
+  {
+    title: 'LABELS',
+    cell: (s) => listed(s.labels.map(shortOwner)),
+    short: (s) => listed(s.labels.map((owner) => owner.slice(owner.indexOf('/') + 1))),
+    wraps: true,
+  },
   { title: 'USERS', cell: (s) => `${s.users} ${s.role}${s.users === 1 ? '' : 's'}` },
   { title: 'IDENTITIES', cell: identitiesText, wraps: true },
   {
@@ -45,6 +50,11 @@ function withFiles(world: FlowWorld, files: readonly string[]) {
   };
 }
 
+/** Without the cluster, which is asked of nearly every peer. */
+function shortSelector({ selector }: SelectorView): string {
+  return selector.replace(/k8s:io\.cilium\.k8s\.policy\.cluster=[^ }]* ?/, '').replace(' }', '}');
+}
+
 /** `CNP/shop/web`. */
 function shortOwner(owner: string): string {
   const [kind = '', ...rest] = owner.split('/');
@@ -54,14 +64,14 @@ function shortOwner(owner: string): string {
 /** Numbers, and behind them who that is. */
 function identitiesText({ identities, names }: SelectorView): string {
   if (identities.length === 0) return 'none';
-  return `${listed(identities.map(String), ', ')} (${listed(names, ', ')})`;
+  return `${listed(identities.map(String))} (${listed(names)})`;
 }
 
 function places({ rules }: SelectorView, placeOf: typeof place): string {
-  return listed([...new Set(rules.map(placeOf))], ', ');
+  return listed([...new Set(rules.map(placeOf))]);
 }
 
-function listed(texts: readonly string[], between: string): string {
+function listed(texts: readonly string[]): string {
   const more = texts.length - MOST;
-  return `${texts.slice(0, MOST).join(between)}${more > 0 ? ` and ${more} more` : ''}`;
+  return `${texts.slice(0, MOST).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }

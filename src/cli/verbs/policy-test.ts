@@ -1,5 +1,5 @@
 /** `merlon policy test`: case files through the compiler that fills the datapath. */
-import { type FSWatcher, readdirSync, statSync, watch } from 'node:fs';
+import { type FSWatcher, statSync, watch } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { type CaseReport, readCase, runCase } from '#cases';
 import { errorView } from '#api/client';
@@ -7,7 +7,7 @@ import { aborted } from '#kit/async';
 import { formatAt, formatError, MerlonError } from '#kit/errors';
 import { errorFromProblem } from '#model/parse';
 import { caseJunit, caseSum, caseView } from '../case-report.ts';
-import { readInput } from '../policy-files.ts';
+import { filesBelow, fileTitle, readInput } from '../policy-files.ts';
 import type { Context, Run } from '../verb.ts';
 
 export const run: Run = async (context, paths, options) => {
@@ -67,7 +67,7 @@ function runAll(
 
 function runFile(file: string, onRead: (file: string) => void): FileEnd {
   try {
-    const found = readCase(readInput(file), file, (path) => {
+    const found = readCase(readInput(file), fileTitle(file), (path) => {
       const beside = join(dirname(file), path);
       onRead(beside);
       return { file: beside, text: readInput(beside) };
@@ -76,19 +76,15 @@ function runFile(file: string, onRead: (file: string) => void): FileEnd {
     return { file, report: runCase(found.case), errors: [] };
   } catch (error) {
     if (!(error instanceof MerlonError)) throw error;
-    const at = error.at ?? { file };
-    return {
-      file,
-      errors: [new MerlonError(error.code, error.message, { cause: error, at, hint: error.hint })],
-    };
+    return { file, errors: [error] };
   }
 }
 
 /** Files as named; of directories every `*.case.yaml`, or where there is none every `*.yaml`, sorted. */
 function caseFiles(paths: readonly string[]): readonly string[] {
   const files = paths.flatMap((path) => {
-    if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) return [path];
-    const all = readdirSync(path, { recursive: true, encoding: 'utf8' }).sort();
+    const all = filesBelow(path);
+    if (all === undefined) return [path];
     const cases = all.filter((name) => /\.case\.ya?ml$/.test(name));
     return (cases.length > 0 ? cases : all.filter((name) => /\.ya?ml$/.test(name))).map((name) =>
       join(path, name),

@@ -1,6 +1,6 @@
 /** `merlon policy validate`: schema and semantics of files, the same parser as the agent's, no agent needed. */
 import { DEFAULT_PARSE_OPTIONS } from '#model/parse';
-import { asOneSet, readManifests } from '../policy-files.ts';
+import { asOneSet, readJudged } from '../policy-files.ts';
 import { sarif } from '../sarif.ts';
 import {
   inPlace,
@@ -15,7 +15,7 @@ import {
 import type { Run } from '../verb.ts';
 
 export const run: Run = async (context, files, options) => {
-  const objects = asOneSet(readManifests(files, DEFAULT_PARSE_OPTIONS));
+  const objects = asOneSet(readJudged(files, DEFAULT_PARSE_OPTIONS));
   const told = inPlace(
     objects.flatMap((object) => {
       const title = objectTitle(object);

@@ -79,7 +79,7 @@ export function parseManifest(
     tooLargeCode: 'MANIFEST_TOO_LARGE',
   });
   const isOne = documents.length === 1;
-  return documents.map((document) => {
+  return documents.flatMap(itemsOf).map((document) => {
     const object = readDocument(document, options);
     if (isOne) return object;
     const numbered = (p: Problem): Problem => ({
@@ -88,6 +88,20 @@ export function parseManifest(
     });
     return { ...object, problems: object.problems.map(numbered) };
   });
+}
+
+/** What `kubectl get` hands out several objects in: each item is a document. */
+const LIST_KINDS: readonly string[] = ['List', ...SUPPORTED_KINDS.map(({ kind }) => `${kind}List`)];
+
+function itemsOf(document: TreeDocument): readonly TreeDocument[] {
+  const { tree } = document;
+  if (tree?.kind !== 'map') return [document];
+  const value = (key: string) => tree.entries.find((entry) => entry.key === key)?.value;
+  const [kind, items] = [value('kind'), value('items')];
+  const isList = kind?.kind === 'scalar' && LIST_KINDS.includes(kind.text);
+  return isList && items?.kind === 'list'
+    ? items.items.map((item) => ({ ...document, tree: item }))
+    : [document];
 }
 
 /** The policies of a text with default settings; throws the first problem. For tests and tools. */

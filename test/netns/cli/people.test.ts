@@ -57,7 +57,42 @@ const wrong: readonly [what: string, args: readonly string[], code: number, says
   ['an identity that is not there', ['identity', 'get', '77'], 1, /merlon identity list/],
   ['a policy that is not there', ['policy', 'get', 'hots'], 1, /did you mean "host"/],
   ['a key that cannot be set', ['config', 'enable-ipv4=false'], 2, /configuration file/],
-  ['a file that is not there', ['policy', 'validate', '/nonexistent'], 2, /no such file/],
+  ['a file that is not there', ['policy', 'validate', '/nonexistent'], 2, /no such file\n$/],
+  ['a file without objects', ['policy', 'lint', '/dev/null'], 2, /no objects in \/dev\/null/],
+  ['a path through a file', ['policy', 'lint', '/etc/passwd/x'], 2, /no directory/],
+  ['a flag that is nearly one', ['policy', 'test', '--wach', 'x'], 2, /'--wach' \(did you mean --watch\?\)/],
+  ['a verb without what it needs', ['policy', 'show'], 2, /`merlon help policy show`/],
+  ['a port above the last', ['explain', '--from', 'web', '--to', 'client:70000'], 2, /above 65535/],
+  ['a port by name', ['explain', '--from', 'web', '--to', 'client:http'], 2, /which port, by number/],
+  [
+    'a type of ICMP for TCP',
+    ['explain', '--from', 'web', '--to', 'client:1', '--icmp-type', '8'],
+    2,
+    /client\/icmp/,
+  ],
+  [
+    'a device that has no program',
+    ['explain', '--from', 'web', '--to', 'client:1', '--dev', 'eth9'],
+    2,
+    /"eth9"/,
+  ],
+  ['an entity that is none', ['explain', '--from', 'entity:wrld', '--to', 'web:1'], 2, /did you mean world/],
+  ['a node that is not there', ['explain', '--from', 'node:zz', '--to', 'web:1'], 2, /one of /],
+  [
+    'labels that nobody has',
+    ['explain', '--from', 'labels:app=wep', '--to', 'web:1'],
+    2,
+    /did you mean app=web/,
+  ],
+  ['an identity that nobody has', ['explain', '--from', 'identity:77', '--to', 'web:1'], 2, /identity 77/],
+  [
+    'a Service of a running node',
+    ['explain', '--from', 'web', '--to', 'service:a/b:1'],
+    2,
+    /in case files only/,
+  ],
+  ['a drop of no address', ['explain', '--last-drop', '--from', 'web'], 2, /is an address, not "web"/],
+  ['a past on paper', ['explain', '--last-drop', '--world', 'x'], 2, /neither events nor a past/],
   ['a shell that is none', ['completion', 'cmd'], 2, /one of bash, zsh, fish/],
   ['a namespace that is missing', ['endpoint', 'add', 'x'], 2, /--netns/],
   ['help of a word that is no verb', ['help', 'statsu'], 2, /did you mean "status"/],
@@ -83,16 +118,45 @@ test.serial('completion – verbs, flags and the names that live in the agent', 
   t.true((await complete('identity', 'get', '')).includes('1'));
   t.deepEqual(await complete('status', '--wa'), ['--wait-ready']);
   t.deepEqual(await complete('status', '-o', 'js'), ['json', 'jsonl']);
+  t.deepEqual(await complete('policy', 'test', '-o', 'ju'), ['junit']);
+  t.deepEqual(await complete('policy', 'sele'), ['selectors']);
+  t.false((await complete('policy', '')).includes('apply'), 'a verb that this build does not have');
+  t.deepEqual(await complete('policy', 'get', 'web', ''), [], 'it takes one name');
+  t.deepEqual(await complete('policy', 'get', '-o', 'json', 'w'), ['web']);
+  t.deepEqual(await complete('explain', '--from', 'default/w'), ['default/web']);
+  t.deepEqual(await complete('policy', 'diff', 'gen:p'), ['gen:previous']);
+  t.deepEqual(await complete('events', '--verdict', 'DEN'), ['DENIED']);
+  t.deepEqual(await complete('explain', '--world', ''), [], 'a file');
+  const { runDir = '' } = bed.net.hosts.node.dirs ?? {};
+  t.deepEqual(await complete('endpoint', 'get', '--run-dir', '/nonexistent', ''), []);
+  t.deepEqual(await complete('endpoint', 'get', '--run-dir', runDir, 'w'), ['web']);
 });
 
-test.serial('completion – what bash loads is valid, and completes', async (t) => {
+/** What bash would put in the place of the last word of a line: it ends words at `:` and `=`, too. */
+async function bashCompletes(line: string): Promise<readonly string[]> {
+  const { runDir = '' } = bed.net.hosts.node.dirs ?? {};
   const script = `eval "$(${PROGRAM} completion bash)"
+    export MERLON_RUN_DIR=${runDir}
     merlon() { ${PROGRAM} "$@"; }
-    COMP_WORDS=(merlon failsa); COMP_CWORD=1; _merlon; echo "\${COMPREPLY[@]}"`;
+    COMP_LINE='${line}' COMP_POINT=${line.length}; _merlon; printf '%s\\n' "\${COMPREPLY[@]}"`;
   const { code, stdout, stderr } = await runProgram(['bash', '-c', script]);
-  t.is(code, 0, stderr);
-  t.is(stdout.trim(), 'failsafe');
-});
+  if (code !== 0 || stderr !== '') throw new Error(`bash ended with ${code}: ${stderr}`);
+  return stdout.split('\n').filter((word) => word !== '');
+}
+
+const lines: readonly [line: string, words: readonly string[]][] = [
+  ['merlon failsa', ['failsafe']],
+  ['merlon status --wa', ['--wait-ready']],
+  ['sudo /usr/bin/merlon endpoint get ', ['client', 'web']],
+  ['merlon policy diff gen:p', ['previous']],
+  ['merlon endpoint config 1 PolicyAuditMode=E', ['Enabled']],
+  ['merlon policy lint deploy/', []],
+];
+for (const [line, words] of lines) {
+  test.serial(`completion – bash, ${line}`, async (t) => {
+    t.deepEqual(await bashCompletes(line), words);
+  });
+}
 
 // ---- who may ask ----
 

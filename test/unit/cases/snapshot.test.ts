@@ -59,3 +59,25 @@ test('snapshot – anything else is refused', (t) => {
     t.is(t.throws(() => snapshotFromJson(json), { instanceOf: MerlonError })?.code, 'API_PROTOCOL');
   }
 });
+
+test('snapshot – between two endpoints each hook is at its own device, whichever the event came from', (t) => {
+  const { snapshot: given } = snapshot(3);
+  const [a, b] = given.world.endpoints;
+  if (a === undefined || b === undefined) return t.fail('the world has two endpoints');
+  const endpointDevices = { [a.id]: 'lxc-a', [b.id]: 'lxc-b' };
+  const run = new SnapshotRun({ ...given, node: { ...NODE, endpointDevices } });
+  const flow = {
+    ...{ from: run.party(a.name), to: run.party(b.name), protocol: 6, port: 80, icmpCode: undefined },
+    ...{ ct: 'new' as const, request: undefined, direction: 'both' as const },
+  };
+  const places = (direction: 'egress' | 'ingress' | 'both') =>
+    run.results({ ...flow, direction }, { device: 'lxc-b' })[0]?.path?.map(({ where }) => where) ?? [];
+  t.is(places('egress')[0], 'tcx ingress of lxc-a');
+  t.is(places('ingress')[0], 'tcx egress of lxc-b');
+  const host = run.results(
+    { ...flow, from: run.party('203.0.113.9'), to: run.party('node:here') },
+    { device: 'eth7' },
+  );
+  t.is(host[0]?.path?.[0]?.where, 'tcx ingress of eth7');
+  t.deepEqual(run.devices, ['eth0', 'lxc-a', 'lxc-b']);
+});

@@ -126,6 +126,19 @@ test('parseFormat – names the choices', (t) => {
   t.throws(() => parseFormat('xml'), { message: /-o xml is not a format/ });
 });
 
+test('table – a word that is too long for its column is broken after a sign inside it', (t) => {
+  const selector = '{any:app=web k8s:io.kubernetes.pod.namespace=shop}';
+  const text = table([{ name: selector, n: 1 }], columns, { width: 24 });
+  t.is(
+    text,
+    `NAME                   N
+{any:app=web k8s:io.   1
+kubernetes.pod.
+namespace=shop}
+`,
+  );
+});
+
 const ages: readonly [number, string][] = [
   [-3, '0s'],
   [59, '59s'],

@@ -1,0 +1,131 @@
+/** The policy tools and the files that they are given: sets, lists, what is no case; and the selectors of files. */
+import test from 'ava';
+import { examples, merlon, withFile } from './merlon.ts';
+
+test('policy selectors – each with owner, users, identities by number and name, and place', async (t) => {
+  const world = `${examples}/frontend-to-backend.case.yaml`;
+  const { code, out } = await merlon('policy', 'selectors', '--world', world);
+  t.is(code, 0);
+  t.regex(out, /^SELECTOR +LABELS +USERS +IDENTITIES +WHERE\n/);
+  t.regex(
+    out,
+    /^\{any:app=backend k8s:io\.kubernetes\.pod\.namespace=shop\} +CNP\/shop\/allow-frontend +1 subject +\d+ \(shop\/backend\) +.*frontend-to-backend\.yaml:3$/m,
+  );
+  t.regex(out, /^\{any:app=frontend .* 1 peer +\d+ \(shop\/frontend\) +.*frontend-to-backend\.yaml:13$/m);
+  const json = JSON.parse((await merlon('policy', 'selectors', '--world', world, '-o', 'json')).out);
+  t.like(json[0], {
+    role: 'subject',
+    labels: ['CiliumNetworkPolicy/shop/allow-frontend'],
+    users: 1,
+    names: ['shop/backend'],
+  });
+  t.deepEqual(Object.keys(json[0]), [
+    'node',
+    'selector',
+    'role',
+    'labels',
+    'users',
+    'identities',
+    'names',
+    'rules',
+  ]);
+});
+
+test('policy selectors – of files: only theirs, as if they were applied; nobody is `none`', async (t) => {
+  await withFile(
+    `apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: fresh, namespace: shop}
+spec:
+  endpointSelector: {matchLabels: {app: bakcend}}
+  ingress: [{fromCIDR: [192.0.2.0/24]}]
+`,
+    async (file) => {
+      const world = `${examples}/frontend-to-backend.case.yaml`;
+      const { out } = await merlon('policy', 'selectors', file, '--world', world);
+      t.regex(out, /^\{any:app=bakcend .* CNP\/shop\/fresh +1 subject +none +/m);
+      t.regex(out, /^192\.0\.2\.0\/24 +CNP\/shop\/fresh +1 peer +\d+ \(192\.0\.2\.0\/24\)/m);
+      t.false(out.includes('allow-frontend'));
+    },
+  );
+});
+
+test('policy selectors – several nodes: each selector as every node sees it', async (t) => {
+  const world = `${examples}/host-firewall-worker.case.yaml`;
+  const { out } = await merlon('policy', 'selectors', '--world', world);
+  t.regex(out, /^node-a +node \{\} +CCNP\/worker-host-firewall +1 subject +1 \(node:node-a\)/m);
+  t.regex(out, /^node-b +node \{\} +CCNP\/worker-host-firewall +1 subject +1 \(node:node-b\)/m);
+});
+
+const shop = (name: string): string => `apiVersion: cilium.io/v2
+kind: CiliumNetworkPolicy
+metadata: {name: ${name}, namespace: shop}
+spec: {endpointSelector: {}, ingress: [{fromEndpoints: [{}]}]}
+`;
+
+test('one name twice – is an error of every tool that takes a set of files', async (t) => {
+  await withFile(`${shop('a')}---\n${shop('a')}`, async (file) => {
+    for (const args of [
+      ['validate', file],
+      ['lint', file],
+      ['diff', '--from', file, '/dev/null'],
+      ['selectors', file, '--world', `${examples}/namespace-isolation.case.yaml`],
+    ]) {
+      const { code, out, err } = await merlon('policy', ...args);
+      t.is(code, 2, args[0]);
+      t.regex(
+        out + err,
+        /one\.case\.yaml:6:1: .*CiliumNetworkPolicy a stands in .*one\.case\.yaml:1 already/,
+      );
+    }
+  });
+});
+
+test('lists – what kubectl hands out several objects in is taken apart', async (t) => {
+  const item = (name: string) =>
+    `{apiVersion: cilium.io/v2, kind: CiliumNetworkPolicy, metadata: {name: ${name}, namespace: shop, uid: u}, spec: {endpointSelector: {}, ingress: [{}]}, status: {}}`;
+  const list = (kind: string) => `{apiVersion: v1, kind: ${kind}, items: [\n${item('a')},\n${item('b')}]}`;
+  for (const kind of ['List', 'CiliumNetworkPolicyList']) {
+    await withFile(list(kind), async (file) => {
+      const { out } = await merlon('policy', 'lint', file);
+      t.regex(out, /one\.case\.yaml:2:\d+: note: shop\/a: spec\.ingress\[0\]/);
+      t.regex(out, /one\.case\.yaml:3:\d+: note: shop\/b: spec\.ingress\[0\]/);
+      t.regex(out, /^2 policies, 2 notes$/m);
+    });
+  }
+});
+
+test('policy test – a file of policies is told from a case', async (t) => {
+  await withFile(shop('a'), async (file) => {
+    const { code, err } = await merlon('policy', 'test', file);
+    t.is(code, 2);
+    t.regex(err, /one\.case\.yaml:1:1: a CiliumNetworkPolicy is no case \(.* policyFiles\)/);
+    const asWorld = await merlon('explain', '--from', 'a', '--to', 'b:1', '--world', file);
+    t.is(asWorld.code, 2);
+    t.regex(asWorld.err, /a CiliumNetworkPolicy is no case/);
+  });
+});
+
+test('policy test – a file that cannot be read is named once', async (t) => {
+  const { code, err } = await merlon('policy', 'test', '/nonexistent');
+  t.is(code, 2);
+  t.is(err, 'cannot read /nonexistent: no such file\n');
+});
+
+test('explain – without an agent, it says how a world on paper is named', async (t) => {
+  const { code, err } = await merlon('explain', '--from', 'a', '--to', 'b:1', '--run-dir', '/nonexistent');
+  t.is(code, 7);
+  t.regex(err, /without an agent, name a case file with --world/);
+});
+
+test('policy diff – a cluster-wide policy is named by kind and name', async (t) => {
+  const host = `apiVersion: cilium.io/v2
+kind: CiliumClusterwideNetworkPolicy
+metadata: {name: host}
+spec: {nodeSelector: {}, ingress: [{fromEntities: [remote-node]}]}
+`;
+  await withFile(host, async (file) => {
+    const { out } = await merlon('policy', 'diff', '--from', '/dev/null', file);
+    t.regex(out, /^text: CiliumClusterwideNetworkPolicy\/host \(added\)/m);
+  });
+});
