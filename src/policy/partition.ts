@@ -90,11 +90,9 @@ export class IdentityPartition {
     touched.add(id);
   }
 
-  /** An identity that is new, or labelled anew. */
+  /** An identity that is new; one that is still known comes in another row, with the same labels. */
   #admit({ id, labels }: IdentityRow, touched: Set<Identity>): void {
-    const known = this.#index.get(id);
-    if (known?.key === labels.key) return;
-    if (known !== undefined) this.#forget(id, touched);
+    if (this.#index.get(id) !== undefined) return;
     this.#index.add(id, labels);
     const lists = new Set(this.#selectors.meaning(labels));
     for (const { members } of lists) members.add(id);
