@@ -256,7 +256,7 @@ const patterns: readonly [pattern: string, matching: readonly string[], others: 
   ['*.a.io', ['x.a.io'], ['a.io', 'x.y.a.io', 'xa.io']],
   ['*a.io', ['a.io', 'ba.io'], ['x.a.io']],
   ['**.a.io', ['x.a.io', 'x.y.a.io'], ['a.io', '.a.io']],
-  ['sub*.a.io', ['sub.a.io', 'subx.a.io'], ['x.a.io', 'sub.x.a.io']],
+  ['sub*.a.io', ['sub.a.io', 'subx.a.io'], ['x.a.io', 'sub.x.a.io', 'su.a.io']],
   ['*', ['a', 'x.y.z', 'a.io.'], []],
   ['**', ['a', 'x.y.z'], []],
   ['a.io', ['a.io', 'A.IO', 'a.io.'], ['axio', 'a.io.x']],

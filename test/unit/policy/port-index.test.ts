@@ -2,6 +2,7 @@
 import test from 'ava';
 import { portIndex, portOfIndex } from '#policy';
 import * as wire from '#wire/bpf';
+import { type IndexRange, mergeRanges } from '../../../src/policy/port-index.ts';
 
 const parts: readonly [what: string, protocol: number, port: number | undefined, index: number][] = [
   ['the first TCP port', 6, 0, wire.PORT_CLASS_TCP],
@@ -26,3 +27,47 @@ for (const [what, protocol, port, index] of parts) {
 test('port index – a protocol without ports ignores one', (t) => {
   t.is(portIndex(47, 80), portIndex(47, undefined));
 });
+
+const merged: readonly [what: string, ranges: readonly IndexRange[], want: readonly IndexRange[]][] = [
+  [
+    'ranges are put in order',
+    [
+      [8, 9],
+      [1, 2],
+    ],
+    [
+      [1, 2],
+      [8, 9],
+    ],
+  ],
+  [
+    'neighbours are one range',
+    [
+      [1, 2],
+      [3, 4],
+    ],
+    [[1, 4]],
+  ],
+  [
+    'what leaves one entry out is two',
+    [
+      [1, 2],
+      [4, 5],
+    ],
+    [
+      [1, 2],
+      [4, 5],
+    ],
+  ],
+  [
+    'a range inside another is no end of it',
+    [
+      [1, 9],
+      [3, 4],
+    ],
+    [[1, 9]],
+  ],
+];
+for (const [what, ranges, want] of merged) {
+  test(`port index – ${what}`, (t) => t.deepEqual(mergeRanges(ranges), [...want]));
+}

@@ -85,13 +85,32 @@ test('prefixes – local addresses are the host, one identity with all its prefi
 
 test('prefixes – of one address the host comes before a node, a node before an endpoint, both before a rule', (t) => {
   const address = '10.0.0.1';
-  const endpoints = [{ addresses: [address], labels: labels('k8s:app=web') }];
+  // Labels that come before the node's in the order of texts.
+  const endpoints = [{ addresses: [address], labels: labels('container:app=web') }];
   const policies = cidrs('10.0.0.1/32');
   const all = { policies, endpoints, nodes: [node(address)], localAddresses: [address] };
   const none = { cidrMatchNodes: false };
   t.deepEqual(prefixes(all, none), ['10.0.0.1/32 1 reserved:host=']);
   t.deepEqual(prefixes({ ...all, localAddresses: [] }, none), ['10.0.0.1/32 6 reserved:remote-node=']);
-  t.deepEqual(prefixes({ policies, endpoints }, none), ['10.0.0.1/32 256 k8s:app=web']);
+  t.deepEqual(prefixes({ policies, endpoints }, none), ['10.0.0.1/32 256 container:app=web']);
+});
+
+test('prefixes – of two who claim an address the other keeps it when one goes, and nobody when both have', (t) => {
+  const memo = new PrefixMemo();
+  const nodes = [node('10.0.0.1')];
+  const config = { ...STANDALONE_POLICY_CONFIG, cidrMatchNodes: false };
+  const identities = (given: Partial<PrefixInput>) =>
+    prefixIdentities(
+      {
+        ...{ policies: [], nodes: [], endpoints: [], localAddresses: [] },
+        ...{ config, numbering: EMPTY_NUMBERING },
+        ...given,
+      },
+      memo,
+    ).ipcache.map((row) => `${row.prefix} ${row.identity}`);
+  t.deepEqual(identities({ nodes, localAddresses: ['10.0.0.1'] }), ['10.0.0.1/32 1']);
+  t.deepEqual(identities({ nodes }), ['10.0.0.1/32 6']);
+  t.deepEqual(identities({}), []);
 });
 
 test('prefixes – a rule inside an endpoint’s prefix does not take it from the endpoint', (t) => {
