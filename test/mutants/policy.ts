@@ -1,40 +1,61 @@
 /**
- * Seeded mutants of the compiler: a copy of the sources with one fault each, against the tests that compare with the
- * oracle and with a compilation from nothing, which see most of them at once, then against the cases.
+ * Seeded mutants of the compiler and of what gives policies their meaning before it: a copy of the sources with one
+ * fault each, against the tests that are likeliest to see it, then against the rest: the comparisons with the oracle
+ * and with a compilation from nothing, the tables of cases, the case files.
  */
 import { execFile } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { Random } from '../unit/policy/random.ts';
+import { readFailure } from './c.ts';
 import type { Mutation } from './c-table.ts';
+import { MEANING_MUTATIONS } from './meaning-table.ts';
 import { POLICY_MUTATIONS } from './policy-table.ts';
 
 const run = promisify(execFile);
 const ROOT = resolve(import.meta.dirname, '../..');
-const SOURCES = 'src/policy';
+const SOURCES = 'src';
+const MUTATIONS = [...POLICY_MUTATIONS, ...MEANING_MUTATIONS];
 /** What the tests read. */
 const COPIED = ['src', 'hostfw', 'test', 'deploy', 'docs', 'package.json', 'tsconfig.json'];
+
+/** Files of tests as a file in `test` imports them, in the order in which they are asked. */
+type Tests = readonly string[];
+
+const of = (folder: string, ...names: readonly string[]): Tests =>
+  names.map((name) => `./unit/${folder}/${name}.test.ts`);
+const AGREEMENT = of('policy', 'agreement', 'selector-index');
+const EDITS = of('policy', 'incremental');
 const TABLES = [
-  'compile',
-  'facts',
-  'findings',
-  'held',
-  'l7',
-  'lists',
-  'numbering',
-  'port-index',
-  'precedence',
-  'prefixes',
-].map((name) => `test/unit/policy/${name}.test.ts`);
-const CASES = [
-  'test/unit/policy/manifest.test.ts',
-  'test/unit/policy/network-policy.test.ts',
-  'test/unit/cases/examples.test.ts',
+  ...of('policy', 'compile', 'facts', 'held', 'identity-labels', 'l7', 'lists', 'match'),
+  ...of('policy', 'network-policy', 'port-index', 'precedence', 'prefixes', 'tiers', 'numbering'),
 ];
-const TWINS = ['selector-index', 'incremental', 'agreement'].map(
-  (name) => `test/unit/policy/${name}.test.ts`,
-);
+const CASES = of('cases', 'examples');
+const FINDINGS = [
+  ...of('policy', 'findings', 'findings.property'),
+  ...of('cases', 'closings', 'lint', 'pains'),
+];
+const TOOLS = [...of('cases', 'diff', 'explain', 'path', 'snapshot'), ...of('cli', 'policy-tools')];
+const PARSERS = [
+  ...of('model', 'selector'),
+  ...of('model/parse', 'rules', 'network-policy', 'l7', 'outside', 'errors', 'refusals', 'golden'),
+];
+
+/** What is asked about a fault, likeliest and cheapest finders first. */
+const TESTS: readonly (readonly [folder: string, tests: Tests])[] = [
+  ['policy/findings/', FINDINGS],
+  ['policy/', [...AGREEMENT, ...TABLES, ...CASES, ...EDITS]],
+  ['model/', [...PARSERS, ...CASES, ...TABLES]],
+  ['cases/', [...CASES, ...TOOLS]],
+];
+/** Worlds of edits, and for what these tests do not see. */
+const FEW_WORLDS = 20;
+const MANY_WORLDS = 180;
+/** Mutants at a time, each in a copy of its own. */
+const JOBS = 2;
+/** The one file of tests that a copy runs: the others in their order. */
+const ALL = 'test/all.test.ts';
 
 export interface PolicyMutantOptions {
   readonly count: number;
@@ -48,6 +69,8 @@ export interface PolicyMutantReport {
   readonly made: number;
   /** Names of those that nothing noticed. */
   readonly survivors: readonly string[];
+  /** Names of those of which the tests could say nothing, with why. */
+  readonly unclear: readonly string[];
 }
 
 /** What a mutant is, in one line. */
@@ -59,28 +82,43 @@ function nameOf([file, from, to]: Mutation): string {
 /** Mutations whose text does not stand exactly once in the sources: the table is to be mended. */
 export function stalePolicyMutations(): readonly string[] {
   const text = (file: string): string => readFileSync(join(ROOT, SOURCES, file), 'utf8');
-  return POLICY_MUTATIONS.filter(([file, from]) => text(file).split(from).length !== 2).map(nameOf);
+  return MUTATIONS.filter(([file, from]) => text(file).split(from).length !== 2).map(nameOf);
 }
 
 /** Makes and runs `count` mutants, fewer when there are not as many. */
 export async function policyMutants(options: PolicyMutantOptions): Promise<PolicyMutantReport> {
   const { count, seed, only = '', onResult } = options;
-  const fitting = POLICY_MUTATIONS.filter((one) => nameOf(one).includes(only));
+  const fitting = MUTATIONS.filter((one) => nameOf(one).includes(only));
   const chosen = new Random(seed).shuffle(fitting).slice(0, count);
-  const folder = join(ROOT, 'build', 'mutants', `policy-${process.pid}`);
   const survivors: string[] = [];
-  try {
-    copyInto(folder);
-    for (const mutation of chosen) {
-      const finder = await finderOf(mutation, folder);
-      onResult(`${finder === undefined ? 'SURVIVES' : `found by ${finder}`}: ${nameOf(mutation)}`);
-      if (finder === undefined) survivors.push(nameOf(mutation));
+  const unclear: string[] = [];
+  const kinds = new Set(chosen.map(testsOf)).values();
+  const left = chosen.values();
+  const job = async (number: number): Promise<void> => {
+    const folder = join(ROOT, 'build', 'mutants', `policy-${process.pid}-${number}`);
+    try {
+      copyInto(folder);
+      for (const tests of kinds) await assertQuiet(tests, folder);
+      for (const mutation of left) {
+        const name = nameOf(mutation);
+        const found = await findingOf(mutation, folder);
+        if (found.kind === 'passed') survivors.push(name);
+        if (found.kind === 'unclear') unclear.push(`${name} (${found.why})`);
+        onResult(`${TEXT[found.kind]}${found.kind === 'noticed' ? ` by ${found.by}` : ''}: ${name}`);
+      }
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
     }
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-  return { made: chosen.length, survivors };
+  };
+  await Promise.all(Array.from({ length: JOBS }, (_, number) => job(number)));
+  return { made: chosen.length, survivors, unclear };
 }
+
+const TEXT: Readonly<Record<Finding['kind'], string>> = {
+  passed: 'SURVIVES',
+  unclear: 'UNCLEAR',
+  noticed: 'found',
+};
 
 function copyInto(folder: string): void {
   mkdirSync(folder, { recursive: true });
@@ -88,8 +126,21 @@ function copyInto(folder: string): void {
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
 }
 
-/** Who notices the mutant; undefined: nobody. */
-async function finderOf([file, from, to]: Mutation, folder: string): Promise<string | undefined> {
+/** Whether tests notice a mutant, and which. */
+type Finding =
+  | { readonly kind: 'passed' }
+  | { readonly kind: 'noticed'; readonly by: string }
+  | { readonly kind: 'unclear'; readonly why: string };
+
+function testsOf([file]: Mutation): Tests {
+  const tests = TESTS.find(([prefix]) => file.startsWith(prefix))?.[1];
+  if (tests === undefined) throw new Error(`no tests are named for ${file}`);
+  return tests;
+}
+
+async function findingOf(mutation: Mutation, folder: string): Promise<Finding> {
+  const [file, from, to] = mutation;
+  const tests = testsOf(mutation);
   const path = join(folder, SOURCES, file);
   const text = readFileSync(path, 'utf8');
   writeFileSync(
@@ -97,26 +148,39 @@ async function finderOf([file, from, to]: Mutation, folder: string): Promise<str
     text.replace(from, () => to),
   );
   try {
-    for (const files of [TWINS, TABLES, CASES]) {
-      const finder = await failureOf(files, folder);
-      if (finder !== undefined) return finder;
-    }
-    return undefined;
+    let found = await runTests(tests, FEW_WORLDS, folder);
+    if (found.kind === 'unclear') found = await runTests(tests, FEW_WORLDS, folder);
+    const isOfEdits = tests.some((name) => EDITS.includes(name));
+    return found.kind === 'passed' && isOfEdits ? await runTests(EDITS, MANY_WORLDS, folder) : found;
   } finally {
     writeFileSync(path, text);
   }
 }
 
-/** The title of the first test that fails. */
-async function failureOf(files: readonly string[], folder: string): Promise<string | undefined> {
-  const env = { ...process.env, FORCE_COLOR: '0', MERLON_SEED: '1' };
+/** Throws when the tests find something where there is no fault: they would find it everywhere. */
+async function assertQuiet(tests: Tests, folder: string): Promise<void> {
+  const found = await runTests(tests, FEW_WORLDS, folder);
+  if (found.kind !== 'passed')
+    throw new Error(`without a fault, too, the tests fail: ${JSON.stringify(found)}`);
+}
+
+/** Runs them one after another in one process, until the first fails. */
+async function runTests(tests: Tests, worlds: number, folder: string): Promise<Finding> {
+  writeFileSync(join(folder, ALL), tests.map((name) => `import '${name}';\n`).join(''));
+  const env = {
+    NODE_COMPILE_CACHE: join(ROOT, 'build/cache'),
+    ...process.env,
+    FORCE_COLOR: '0',
+    MERLON_SEED: '1',
+    MERLON_WORLDS: `${worlds}`,
+  };
   try {
-    await run('ava', ['--fail-fast', '--timeout=5m', ...files], { cwd: folder, env, maxBuffer: 1 << 26 });
-    return undefined;
+    const options = ['--fail-fast', '--serial', '--timeout=5m'];
+    await run('ava', [...options, ALL], { cwd: folder, env, maxBuffer: 1 << 26 });
+    return { kind: 'passed' };
   } catch (error) {
     const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
-    const title = /✘ \[fail\]: (.*)/.exec(stdout)?.[1] ?? /✘ (.*)/.exec(stdout)?.[1];
-    if (title === undefined) throw new Error(`the tests of policy do not run:\n${stdout}${stderr}`);
-    return `“${title}”`;
+    const failure = readFailure(`${stdout}${stderr}`);
+    return failure.kind === 'hung' ? { kind: 'unclear', why: `out of time in “${failure.at}”` } : failure;
   }
 }

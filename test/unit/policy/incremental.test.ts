@@ -1,6 +1,7 @@
 /**
  * Compiling with what an earlier compilation left, against its twin: compiling from nothing, and both against
  * the naive evaluator. Small worlds after every edit; large ones, whose twin is dear, after every few.
+ * MERLON_SEED repeats a run, MERLON_WORLDS makes it longer.
  */
 import { isDeepStrictEqual } from 'node:util';
 import test from 'ava';
@@ -23,6 +24,7 @@ import { randomWorld } from './generate.ts';
 import { Random } from './random.ts';
 
 const seed = Number(process.env['MERLON_SEED'] ?? Date.now() % 2 ** 31);
+const WORLDS = Number(process.env['MERLON_WORLDS'] ?? 180);
 /** Edits with rows of one other world, before the next one is made. */
 const EDITS_OF_ONE = 10;
 
@@ -110,8 +112,8 @@ interface Size {
 }
 
 const SIZES: readonly Size[] = [
-  { name: 'small', worlds: 180, edits: 50, of: 1, twinEvery: 1 },
-  { name: 'larger', worlds: 10, edits: 100, of: 8, twinEvery: 5 },
+  { name: 'small', worlds: WORLDS, edits: 50, of: 1, twinEvery: 1 },
+  { name: 'larger', worlds: Math.ceil(WORLDS / 18), edits: 100, of: 8, twinEvery: 5 },
 ];
 
 for (const { name, worlds, edits, of, twinEvery } of SIZES)

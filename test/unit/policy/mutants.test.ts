@@ -42,7 +42,6 @@ test('mutants – every fault of the compiler’s table has its place in the sou
 test(`mutants – two faults in the index of selectors are noticed (seed ${seed}; \`merlon mutants\`: all)`, async (t) => {
   t.timeout(900_000, 'runs other tests');
   const onResult = (line: string) => t.log(line.slice(0, 160));
-  const { made, survivors } = await policyMutants({ count: 2, seed, only: 'selector-index.ts', onResult });
-  t.is(made, 2);
-  t.deepEqual(survivors, []);
+  const options = { count: 2, seed, only: 'selector-index.ts', onResult };
+  t.deepEqual(await policyMutants(options), { made: 2, survivors: [], unclear: [] });
 });

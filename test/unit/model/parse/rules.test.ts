@@ -156,7 +156,7 @@ const lists: readonly [what: string, text: string, want: string][] = [
   ],
 ];
 for (const [what, text, want] of lists) {
-  test(`lists – ${what}`, (t) => t.is(words(specOf(text)), want));
+  test(`lists as read – ${what}`, (t) => t.is(words(specOf(text)), want));
 }
 
 const ports = (list: string) => `{${E}, ingress: [{toPorts: [{ports: [${list}]}]}]}`;
