@@ -6,7 +6,7 @@ import { type Cidr, formatCidr, parseCidrOrIp } from '#kit/ip';
 import type { LabelSet } from '#kit/labels';
 import { Lpm } from '#kit/lpm';
 import { compareText } from '#kit/order';
-import { type RowChanges, rowChanges } from '#kit/rows';
+import type { RowChanges } from '#kit/rows';
 import type { Identity, NodeRow } from '#model';
 
 /** An endpoint's part: addresses and prefixes it may use, and its identity's labels. */
@@ -40,25 +40,27 @@ export interface Claimants {
 export class Claims {
   readonly #at = new Lpm<Set<Claim>>();
   readonly #claims = new Map<object, Claim>();
-  #before: Claimants = { localAddresses: [], nodes: [], endpoints: [] };
+  #local: ReadonlySet<string> = new Set();
 
-  /** The prefixes that somebody else claims now, or nobody. */
-  update({ localAddresses, nodes, endpoints }: Claimants): readonly Cidr[] {
-    const touched: Cidr[] = [];
-    const claimants = { localAddresses: cidrsOf(localAddresses).map(formatCidr), nodes, endpoints };
-    const local = rowChanges(this.#before.localAddresses, claimants.localAddresses);
-    for (const text of local.gone) this.#drop([text], HOST, touched);
-    for (const text of local.come) this.#put([text], HOST, touched);
-    this.#move(rowChanges(this.#before.nodes, claimants.nodes), touched, (node) => ({
+  /** `touched` gets the prefixes that somebody else claims now, or nobody. */
+  update(
+    localAddresses: readonly string[],
+    nodes: RowChanges<NodeRow>,
+    endpoints: RowChanges<EndpointAddresses>,
+    touched: Cidr[],
+  ): void {
+    const local = new Set(cidrsOf(localAddresses).map(formatCidr));
+    this.#drop([...this.#local.difference(local)], HOST, touched);
+    this.#put([...local.difference(this.#local)], HOST, touched);
+    this.#local = local;
+    this.#move(nodes, touched, (node) => ({
       ...({ kind: 'node', rank: 1, node } as const),
       text: `${node.cluster} ${node.name} ${node.labels.key}`,
     }));
-    this.#move(rowChanges(this.#before.endpoints, claimants.endpoints), touched, (endpoint) => ({
+    this.#move(endpoints, touched, (endpoint) => ({
       ...({ kind: 'endpoint', rank: 2, endpoint } as const),
       text: `${endpoint.labels.key} ${endpoint.identity ?? 0}`,
     }));
-    this.#before = claimants;
-    return touched;
   }
 
   #move<R extends { readonly addresses: readonly string[] }>(

@@ -32,24 +32,28 @@ export function expandPolicies(policies: readonly Policy[], facts: PolicyFacts):
 
 /** The same, carried from one time to the next: what says the same as before is the same object. */
 export class Expansion {
+  #policies: readonly Policy[] = [];
   #facts: PolicyFacts = NO_FACTS;
-  #known = new Map<Policy, Policy>();
+  /** What the policies stand for that refer to anything; all others stand for themselves. */
+  readonly #meant = new Map<Policy, Policy>();
+  #direct: readonly Policy[] = [];
 
   update(policies: readonly Policy[], facts: PolicyFacts): readonly Policy[] {
     const isSame = sameReferred(this.#facts, facts);
-    const before = this.#known;
-    this.#facts = facts;
-    this.#known = new Map(
-      policies.map((policy) => {
-        const old = before.get(policy);
-        if (old !== undefined && (old === policy || isSame)) return [policy, old];
-        const now = policy.specs.some((spec) => spec.rules.some(isIndirect))
-          ? expanded(policy, facts)
-          : policy;
-        return [policy, old?.contentHash === now.contentHash ? old : now];
-      }),
-    );
-    return [...this.#known.values()];
+    if (isSame && policies === this.#policies) return this.#direct;
+    const { gone, come } = rowChanges(this.#policies, policies);
+    for (const policy of gone) this.#meant.delete(policy);
+    for (const policy of isSame ? [] : this.#meant.keys()) this.#expand(policy, facts);
+    for (const policy of come.filter(isIndirect)) this.#expand(policy, facts);
+    [this.#policies, this.#facts] = [policies, facts];
+    this.#direct =
+      this.#meant.size === 0 ? policies : policies.map((policy) => this.#meant.get(policy) ?? policy);
+    return this.#direct;
+  }
+
+  #expand(policy: Policy, facts: PolicyFacts): void {
+    const now = expanded(policy, facts);
+    if (this.#meant.get(policy)?.contentHash !== now.contentHash) this.#meant.set(policy, now);
   }
 }
 
@@ -60,7 +64,11 @@ function sameReferred(a: PolicyFacts, b: PolicyFacts): boolean {
   );
 }
 
-function isIndirect({ peers }: Rule): boolean {
+function isIndirect({ specs }: Policy): boolean {
+  return specs.some(({ rules }) => rules.some(refers));
+}
+
+function refers({ peers }: Rule): boolean {
   return (
     peers.kind === 'list' && peers.selectors.some((s) => s.kind === 'service' || s.kind === 'cloudGroup')
   );
@@ -71,7 +79,7 @@ function expanded(policy: Policy, facts: PolicyFacts): Policy {
   const specs = policy.specs.map((spec) => ({
     ...spec,
     rules: spec.rules.map((rule): Rule => {
-      if (rule.peers.kind === 'any' || !isIndirect(rule)) return rule;
+      if (rule.peers.kind === 'any' || !refers(rule)) return rule;
       const selectors = rule.peers.selectors.flatMap((selector) => directPeers(selector, facts));
       // Those beside a wildcard, too: their prefixes are known to the ipcache.
       texts.push(sortedSet(selectors.map(selectorText)).join(' | '));

@@ -35,13 +35,13 @@ interface Gift extends Pick<Given, 'by' | 'labels'> {
 export class ExtraLabels {
   readonly #given = new Lpm<Counted<Given>>();
 
-  /** The prefixes that are given something else than before. */
+  /** `touched` gets the prefixes that are given something else than before. */
   update(
     groups: RowChanges<CidrGroupRow>,
     names: RowChanges<Learnt>,
     more: RowChanges<PrefixLabels>,
-  ): readonly Cidr[] {
-    const touched: Cidr[] = [];
+    touched: Cidr[],
+  ): void {
     for (const gift of [
       ...groups.gone.flatMap(giftsOfGroup),
       ...names.gone.map(giftOfName),
@@ -54,7 +54,6 @@ export class ExtraLabels {
       ...more.come.map(giftOf),
     ])
       this.#give(gift, touched);
-    return touched;
   }
 
   #give(gift: Gift, touched: Cidr[]): void {

@@ -110,8 +110,9 @@ export class PrefixOwners {
     const old = before.facts ?? NO_FACTS;
     const learnt = this.#names.update(patterns, rowChanges(old.names, facts.names));
     const more = rowChanges(before.prefixLabels ?? [], input.prefixLabels ?? []);
-    touched.push(...this.#extra.update(rowChanges(old.cidrGroups, facts.cidrGroups), learnt, more));
-    touched.push(...this.#claims.update(input));
+    this.#extra.update(rowChanges(old.cidrGroups, facts.cidrGroups), learnt, more, touched);
+    const endpoints = rowChanges(before.endpoints, input.endpoints);
+    this.#claims.update(input.localAddresses, rowChanges(before.nodes, input.nodes), endpoints, touched);
     this.#backApiservers(new Set(apiserverAddresses(facts)), touched);
     const host = this.#hostOwner(input);
     if (!isSameOwner(host, this.#host)) {
@@ -119,8 +120,8 @@ export class PrefixOwners {
       touched.push(...cidrsOf(input.localAddresses));
     }
     this.#before = { ...input, policies };
-    const endpoints = this.#ownEndpoints(rowChanges(before.endpoints, input.endpoints), touched);
-    return { prefixes: this.#own(touched), endpoints };
+    const owners = this.#ownEndpoints(endpoints, touched);
+    return { prefixes: this.#own(touched), endpoints: owners };
   }
 
   /** Counts prefixes and patterns that policies name; the patterns that nobody named before, or names now. */

@@ -1,7 +1,7 @@
 /** Who an address is (policy.md §4.1, §4.2, §12.3; HF-4.1, HF-4.3). */
 import test from 'ava';
 import { labelSet, parseLabel } from '#kit/labels';
-import { type Identity, type NodeRow, type PolicyConfig, STANDALONE_POLICY_CONFIG } from '#model';
+import { type Identity, NO_FACTS, type NodeRow, type PolicyConfig, STANDALONE_POLICY_CONFIG } from '#model';
 import { parsePolicies } from '#model/parse';
 import { EMPTY_NUMBERING, numberingPast, type PrefixInput, PrefixMemo, prefixIdentities } from '#policy';
 import { policy } from './cases.ts';
@@ -165,4 +165,15 @@ test('prefixes – what is remembered follows the numbering that is handed in', 
     prefixIdentities({ ...given, numbering: first.numbering }, memo).ipcache[0]?.identity,
     16777216 as Identity,
   );
+});
+
+test('prefixes – a group may have more prefixes than a call takes arguments', (t) => {
+  t.timeout(600_000, 'two shared cores');
+  const list = Array.from(
+    { length: 130_000 },
+    (_, i) => `${11 + (i >> 16)}.${(i >> 8) & 255}.${i & 255}.0/24`,
+  );
+  const row = { at: {}, source: 'test', contentHash: '' };
+  const facts = { ...NO_FACTS, cidrGroups: [{ ...row, name: 'blocked', labels: {}, cidrs: list }] };
+  t.is(prefixes({ facts }).length, list.length);
 });
