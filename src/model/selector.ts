@@ -97,6 +97,23 @@ export function scopePeer(written: readonly Requirement[], scope: Scope): Select
   return selectorOf(out);
 }
 
+const WORLDS = ['world', 'world-ipv4', 'world-ipv6'];
+
+/**
+ * A peer selector that names `reserved:world` as several that mean it whatever families the agent has: with one
+ * family it is the label of the world, with two there is one a family, and the reference takes the first for both.
+ */
+export function inEveryFamily({ requirements }: Selector): readonly Selector[] {
+  const isWorld = ({ source, key }: Requirement) => source === 'reserved' && key === 'world';
+  const isNot = ({ operator }: Requirement) => operator === 'NotIn' || operator === 'DoesNotExist';
+  if (!requirements.some(isWorld)) return [{ requirements }];
+  const spread = requirements.flatMap((r) =>
+    isWorld(r) && isNot(r) ? WORLDS.map((key) => ({ ...r, key })) : [r],
+  );
+  if (!spread.some((r) => isWorld(r) && !isNot(r))) return [selectorOf(spread)];
+  return WORLDS.map((key) => selectorOf(spread.map((r) => (isWorld(r) && !isNot(r) ? { ...r, key } : r))));
+}
+
 /** Whether a key that `test` accepts is named with source k8s or any. */
 function names(requirements: readonly Requirement[], test: (key: string) => boolean): boolean {
   return requirements.some((r) => (r.source === 'k8s' || r.source === 'any') && test(r.key));

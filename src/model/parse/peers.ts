@@ -14,7 +14,7 @@ import {
 import { isDnsSubdomain } from '#kit/labels';
 import { LABEL_CLUSTER } from '../labels.ts';
 import type { Direction, Entity, Peers, PeerSelector, Requirement } from '../policy.ts';
-import { equals, exists, type Scope, scopePeer, selectorOf } from '../selector.ts';
+import { equals, exists, inEveryFamily, type Scope, scopePeer, selectorOf } from '../selector.ts';
 import { LABEL_CIDR_GROUP_NAME } from '../facts.ts';
 import { readCloudGroup, readFqdn, readService } from './outside-peers.ts';
 import type { PeerScope } from './scope.ts';
@@ -59,7 +59,8 @@ export function readPeers(rule: Fields, direction: Direction, scope: PeerScope):
   checkRemoved(rule, `${prefix}Requires`);
   checkNodes(rule, `${prefix}Nodes`, scope);
   for (const key of [`${prefix}Groups`, 'toServices', 'toFQDNs']) checkNotEmpty(rule, key);
-  const readers: readonly [key: string, what: string, read: (item: Place) => PeerSelector | undefined][] = [
+  type Read = (item: Place) => PeerSelector | readonly PeerSelector[] | undefined;
+  const readers: readonly [key: string, what: string, read: Read][] = [
     [`${prefix}Endpoints`, 'label selectors', (item) => readEndpoint(item, scope)],
     [`${prefix}CIDR`, 'CIDRs', readCidr],
     [`${prefix}CIDRSet`, 'CIDR sets', readCidrSet],
@@ -76,8 +77,7 @@ export function readPeers(rule: Fields, direction: Direction, scope: PeerScope):
     if (place === undefined) continue;
     isWritten = true;
     for (const item of readList(place, what) ?? []) {
-      const selector = read(item);
-      if (selector !== undefined) selectors.push(selector);
+      selectors.push(...[read(item) ?? []].flat());
     }
   }
   if (rule.place.report.problems.length > before) return undefined;
@@ -146,7 +146,7 @@ function readNodes(place: Place, scope: PeerScope): PeerSelector | undefined {
   };
 }
 
-function readEndpoint(place: Place, scope: Scope): PeerSelector | undefined {
+function readEndpoint(place: Place, scope: Scope): readonly PeerSelector[] | undefined {
   const written = readSelector(place);
   if (written === undefined) return undefined;
   const selector = scopePeer(written, scope);
@@ -158,7 +158,7 @@ function readEndpoint(place: Place, scope: Scope): PeerSelector | undefined {
       'without the local cluster by default this also selects world, host and CIDR identities',
     );
   }
-  return { kind: 'labels', selector };
+  return inEveryFamily(selector).map((one) => ({ kind: 'labels', selector: one }));
 }
 
 function readEntity(place: Place): PeerSelector | undefined {
