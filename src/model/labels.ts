@@ -44,3 +44,18 @@ export function podLabels(origin: PodOrigin, own: Readonly<Record<string, string
     ...Object.entries(namespaceLabels).map(([key, value]) => k8s(`${LABEL_NAMESPACE_LABELS}.${key}`, value)),
   ]);
 }
+
+/**
+ * An entry of the filter of identity labels, `[source:][!]regex`, in its parts (policy.md §12.2); no source, or
+ * an empty one, is every source.
+ */
+export function splitLabelFilterEntry(text: string): {
+  readonly source: string | undefined;
+  readonly include: boolean;
+  readonly pattern: string;
+} {
+  const colon = /^[^:\\!(]*:/.exec(text)?.[0] ?? '';
+  const rest = text.slice(colon.length);
+  const include = !rest.startsWith('!');
+  return { source: colon.slice(0, -1) || undefined, include, pattern: include ? rest : rest.slice(1) };
+}

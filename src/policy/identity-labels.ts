@@ -5,6 +5,7 @@
 import { MerlonError } from '#kit/errors';
 import { re2 } from '#kit/re2';
 import { type Label, type LabelSet, labelSet } from '#kit/labels';
+import { splitLabelFilterEntry } from '#model';
 
 /** One entry of the filter, `[source:][!]regex`, anchored at the start of the key. */
 export interface LabelFilterEntry {
@@ -54,30 +55,32 @@ export function labelFilter(entries: readonly string[] = []): LabelFilter {
 }
 
 function parseEntry(text: string): LabelFilterEntry {
-  const colon = /^[^:\\!(]*:/.exec(text)?.[0];
-  const rest = text.slice(colon?.length ?? 0);
-  const include = !rest.startsWith('!');
-  const found = re2(include ? rest : rest.slice(1));
+  const { source, include, pattern } = splitLabelFilterEntry(text);
+  const found = re2(pattern);
   if ('fault' in found) {
     throw new MerlonError('CONFIG_VALUE', `label filter "${text}" is no regular expression: ${found.fault}`);
   }
-  return { source: colon?.slice(0, -1), include, pattern: new RegExp(`^(?:${found.source})`, 'u') };
+  return { source, include, pattern: new RegExp(`^(?:${found.source})`, 'u') };
 }
 
-/** The labels that make an identity. Of an inclusive and an exclusive match the longer decides. */
+/**
+ * The labels that make an identity. Where both kinds of entries match a label, it is kept when the longest
+ * inclusive match is longer than the shortest exclusive one: who excludes a whole family of keys means those
+ * that are included by default, too.
+ */
 export function identityLabels(labels: LabelSet, filter: LabelFilter): LabelSet {
   return labelSet(labels.labels.filter((label) => isRelevant(label, filter)));
 }
 
 function isRelevant(label: Label, filter: LabelFilter): boolean {
-  let include = -1;
-  let exclude = -1;
+  let included = 0;
+  let excluded = 0;
   for (const entry of filter.entries) {
     if (entry.source !== undefined && entry.source !== label.source) continue;
-    const length = entry.pattern.exec(label.key)?.[0].length ?? -1;
-    if (entry.include) include = Math.max(include, length);
-    else exclude = Math.max(exclude, length);
+    const length = entry.pattern.exec(label.key)?.[0].length ?? 0;
+    if (length === 0) continue;
+    if (entry.include) included = Math.max(included, length);
+    else excluded = excluded === 0 ? length : Math.min(excluded, length);
   }
-  if (include < 0 && exclude < 0) return !filter.allowList;
-  return include >= exclude && include >= 0;
+  return (excluded === 0 && !filter.allowList) || included > excluded;
 }

@@ -16,6 +16,7 @@ import {
   readTextOrNumber,
   readWord,
 } from '../document/index.ts';
+import { splitLabelFilterEntry } from '../labels.ts';
 
 /** A type: reads a value or notes a problem and returns undefined. */
 export interface Type<T> {
@@ -135,7 +136,8 @@ export const labelFilterEntry: Type<string> = {
   read: (place) => {
     const written = readText(place);
     if (written === undefined) return undefined;
-    const found = re2(written.replace(/^[^:\\!(]*:/, '').replace(/^!/, ''));
+    const { pattern } = splitLabelFilterEntry(written);
+    const found = pattern === '' ? { fault: 'it names no key' } : re2(pattern);
     if (!('fault' in found)) return written;
     const message = `${quote(written)} is no entry of a label filter: ${found.fault}`;
     return fail(place, CODE, message, 'write it as k8s:app or !io\\.kubernetes');

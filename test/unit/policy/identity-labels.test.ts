@@ -47,15 +47,31 @@ test('identity labels – an inclusive entry of the user makes an allow-list', (
   t.true(kept('k8s:io.kubernetes.pod.namespace=shop', ['app']), 'defaults stay');
 });
 
-test('identity labels – the longer of two matches decides', (t) => {
-  t.true(kept('k8s:pod-template-hash=abc', ['pod-template-hash-?']), 'equal length: kept');
-  t.true(kept('k8s:kubernetes.io/arch=amd64', ['kubernetes\\.io/arch']));
-  t.false(kept('k8s:app-internal=1', ['app', '!app-internal']));
-});
+/** Of an inclusive and an exclusive match the longer decides; the shortest exclusive one, where there are several. */
+const both: readonly [what: string, label: string, entries: readonly string[], isKept: boolean][] = [
+  ['a longer inclusive match', 'k8s:kubernetes.io/arch=amd64', ['kubernetes\\.io/arch'], true],
+  ['a longer exclusive match', 'k8s:app-internal=1', ['app', '!app-internal'], false],
+  ['as long: what was named to be dropped', 'k8s:pod-template-hash=abc', ['pod-template-hash-?'], false],
+  ['a family that is kept by default', 'k8s:app.kubernetes.io/name=web', ['!app\\.kubernetes\\.io'], false],
+  ['one of that family', 'k8s:app.kubernetes.io/version=1', ['!app\\.kubernetes\\.io/version'], false],
+  ['another of that family', 'k8s:app.kubernetes.io/name=web', ['!app\\.kubernetes\\.io/version'], true],
+  [
+    'the shorter exclusion of all io.kubernetes',
+    'k8s:io.kubernetes.pod.namespace=shop',
+    ['!io\\.kubernetes\\.pod\\.namespace'],
+    true,
+  ],
+  ['the shortest exclusive match', 'k8s:abc-def=1', ['abc-', '!ab', '!abc-def'], true],
+  ['an entry that matches nothing of the key', 'k8s:app=web', ['!x*'], true],
+];
+for (const [what, label, entries, isKept] of both) {
+  test(`identity labels – ${what} decides: ${label}`, (t) => t.is(kept(label, entries), isKept));
+}
 
 test('identity labels – an entry may name the source', (t) => {
   t.false(kept('container:app=web', ['container:!app']));
   t.true(kept('k8s:app=web', ['container:!app']));
+  t.false(kept('k8s:ignore=me', [':!ignor[eE]']), 'an empty source is every source');
 });
 
 test('identity labels – an entry that is no regular expression is refused', (t) => {

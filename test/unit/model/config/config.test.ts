@@ -202,6 +202,11 @@ const errors: readonly [what: string, body: string, want: string][] = [
     'm.yaml:3:18: identityLabels[0]: "k8s:(app" is no entry of a label filter: a ( without its ) (write it as k8s:app or !io\\.kubernetes)',
   ],
   [
+    'a label filter that names no key',
+    'identityLabels: ["k8s:!"]',
+    'm.yaml:3:18: identityLabels[0]: "k8s:!" is no entry of a label filter: it names no key (write it as k8s:app or !io\\.kubernetes)',
+  ],
+  [
     'one key in two spellings',
     'enable-policy: always\npolicyEnforcementMode: never',
     'm.yaml:4:1: policyEnforcementMode: policyEnforcementMode and line 3 set the same key enable-policy (keep one of them)',
