@@ -24,7 +24,7 @@ import type { ParseOptions } from './options.ts';
 import { readCidrWithExcept } from './peers.ts';
 import { finishPolicy, inNamespace } from './policy.ts';
 import { readNetworkPorts } from './ports.ts';
-import { readSelector } from './selector.ts';
+import { NOTHING_ASKED, readSelector, readWrittenSelector } from './selector.ts';
 
 const KIND = 'NetworkPolicy';
 
@@ -57,7 +57,7 @@ function readSpec(place: Place, scope: RuleScope): PolicySpec | undefined {
   const fields = readMap(place, ['podSelector', 'policyTypes', 'ingress', 'egress'], 'a NetworkPolicy spec');
   if (fields === undefined) return undefined;
   const podSelector = fields.get('podSelector');
-  const subject = podSelector === undefined ? [] : readSelector(podSelector, ownKey);
+  const subject = podSelector === undefined ? NOTHING_ASKED : readWrittenSelector(podSelector, ownKey);
   const written = readTypes(fields);
   const ingress = readRules(fields, 'ingress', scope);
   const egress = readRules(fields, 'egress', scope);
@@ -158,13 +158,13 @@ function readPeer(place: Place, scope: RuleScope): PeerSelector | undefined {
   if (pods === undefined && namespaces === undefined) {
     return fail(place, 'POLICY_SCHEMA', 'a peer needs podSelector, namespaceSelector or ipBlock');
   }
-  const ofPods = pods === undefined ? [] : readSelector(pods, ownKey);
+  const ofPods = pods === undefined ? NOTHING_ASKED : readWrittenSelector(pods, ownKey);
   const ofNamespaces = namespaces === undefined ? [] : readSelector(namespaces, namespaceKey);
   if (ofPods === undefined || ofNamespaces === undefined) return undefined;
   const meant =
     namespaces === undefined
       ? inNamespace(place, ofPods, scope.namespace)
-      : [...ofPods, ...ofNamespaces, exists('k8s', LABEL_NAMESPACE)];
+      : [...ofPods.labels, ...ofPods.expressions, ...ofNamespaces, exists('k8s', LABEL_NAMESPACE)];
   return { kind: 'labels', selector: selectorOf(local(meant, scope)) };
 }
 

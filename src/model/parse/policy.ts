@@ -26,7 +26,7 @@ import { labelSet } from '#kit/labels';
 import { checkAnnotations, type Metadata, readMetadata } from './metadata.ts';
 import type { ParseOptions } from './options.ts';
 import { readRule, SECTIONS, sectionDirection } from './rule.ts';
-import { readSelector } from './selector.ts';
+import { readSelector, readWrittenSelector, type WrittenSelector } from './selector.ts';
 
 const SPEC_KEYS = [
   'endpointSelector',
@@ -227,35 +227,37 @@ function readSubject(spec: Fields, object: ObjectScope): PolicySpec['subject'] |
     return requirements && { kind: 'node', selector: selectorOf(requirements) };
   }
   if (endpoint === undefined) return undefined;
-  const requirements = readSelector(endpoint);
-  if (requirements === undefined) return undefined;
+  const written = readWrittenSelector(endpoint);
+  if (written === undefined) return undefined;
   const { namespace } = object.metadata;
   const isNamespaced = object.kind === 'CiliumNetworkPolicy' && namespace !== undefined;
-  const scoped = isNamespaced ? inNamespace(endpoint, requirements, namespace) : requirements;
+  const scoped = isNamespaced
+    ? inNamespace(endpoint, written, namespace)
+    : [...written.labels, ...written.expressions];
   return { kind: 'endpoints', selector: selectorOf(scoped) };
 }
 
-/** A namespaced policy's subjects are always of its own namespace (policy.md §3.3). */
+/**
+ * A namespaced policy's subjects are always of its own namespace (policy.md §3.3): what `matchLabels` says of the
+ * namespace is overwritten, expressions about it stay.
+ */
 export function inNamespace(
   place: Place,
-  written: readonly Requirement[],
+  { labels, expressions }: WrittenSelector,
   namespace: string,
 ): readonly Requirement[] {
   const own = equals('k8s', LABEL_NAMESPACE, namespace);
   const ownLabels = labelSet([{ source: 'k8s', key: LABEL_NAMESPACE, value: namespace }]);
   const isNamespaceKey = (r: Requirement) => r.source === 'k8s' && r.key === LABEL_NAMESPACE;
-  for (const r of written) {
-    if (isNamespaceKey(r) && !matchesRequirement(r, ownLabels)) {
-      warn(
-        place,
-        'foreign-namespace',
-        `${formatRequirement(r)} has no meaning: the policy selects in its own namespace ${namespace} only`,
-      );
-    }
+  const isForeign = (r: Requirement) => isNamespaceKey(r) && !matchesRequirement(r, ownLabels);
+  const only = `the policy selects in its own namespace ${namespace} only`;
+  for (const r of labels.filter(isForeign)) {
+    warn(place, 'foreign-namespace', `${formatRequirement(r)} has no meaning: ${only}`);
   }
-  // `matchLabels` entries are `In` with one value; they are overwritten, expressions stay and are ANDed.
-  const kept = written.filter((r) => !(isNamespaceKey(r) && r.operator === 'In' && r.values.length === 1));
-  return [...kept, own];
+  for (const r of expressions.filter(isForeign)) {
+    warn(place, 'foreign-namespace', `${formatRequirement(r)} selects nobody: ${only}`);
+  }
+  return [...labels.filter((r) => !isNamespaceKey(r)), ...expressions, own];
 }
 
 function readDefaultDeny(

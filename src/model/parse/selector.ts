@@ -18,11 +18,26 @@ const OPERATORS = ['In', 'NotIn', 'Exists', 'DoesNotExist'] as const;
 /** How keys are written: `source:key`, or, in Kubernetes' own objects, keys that all have one source. */
 export type ReadKey = (text: string) => { readonly source: string; readonly key: string } | undefined;
 
+/** The requirements of a selector by how they are written; all of them hold. */
+export interface WrittenSelector {
+  readonly labels: readonly Requirement[];
+  readonly expressions: readonly Requirement[];
+}
+
+/** What an absent selector, or an empty one, asks. */
+export const NOTHING_ASKED: WrittenSelector = { labels: [], expressions: [] };
+
 /** The requirements of a selector, unscoped, in the order written; undefined when a problem was noted. */
-export function readSelector(
+export function readSelector(place: Place, parseKey?: ReadKey): readonly Requirement[] | undefined {
+  const written = readWrittenSelector(place, parseKey);
+  return written && [...written.labels, ...written.expressions];
+}
+
+/** The same in its two parts. */
+export function readWrittenSelector(
   place: Place,
   parseKey: ReadKey = parseSelectorKey,
-): readonly Requirement[] | undefined {
+): WrittenSelector | undefined {
   const fields = readMap(place, ['matchLabels', 'matchExpressions'], 'a label selector');
   if (fields === undefined) return undefined;
   const labels = fields.get('matchLabels');
@@ -30,7 +45,7 @@ export function readSelector(
   const fromLabels = labels === undefined ? [] : readMatchLabels(labels, parseKey);
   const fromExpressions = expressions === undefined ? [] : readExpressions(expressions, parseKey);
   if (fromLabels === undefined || fromExpressions === undefined) return undefined;
-  return [...fromLabels, ...fromExpressions];
+  return { labels: fromLabels, expressions: fromExpressions };
 }
 
 function readMatchLabels(place: Place, parseKey: ReadKey): readonly Requirement[] | undefined {
