@@ -12,28 +12,34 @@ export function canonicalName(name: string): string {
 /** What is wrong with a `matchName`; undefined when nothing is. */
 export function nameFault(text: string): string | undefined {
   if (text === '' || text.length > MAX_FQDN) return `a name has 1 to ${MAX_FQDN} characters`;
-  return /^[-a-zA-Z0-9_.]+$/.test(text) ? undefined : 'letters, digits, - _ and . only';
+  if (!/^[-a-zA-Z0-9_.]+$/.test(text)) return 'letters, digits, - _ and . only';
+  return hasEmptyLabel(text) ? 'between two dots, and before the first, stands a label' : undefined;
 }
 
 /** What is wrong with a `matchPattern`; undefined when nothing is. */
 export function patternFault(text: string): string | undefined {
   if (text === '' || text.length > MAX_FQDN) return `a pattern has 1 to ${MAX_FQDN} characters`;
-  return /^[-a-zA-Z0-9_.*]+$/.test(text) ? undefined : 'letters, digits, - _ . and * only';
+  if (!/^[-a-zA-Z0-9_.*]+$/.test(text)) return 'letters, digits, - _ . and * only';
+  return hasEmptyLabel(text) ? 'between two dots, and before the first, stands a label or a *' : undefined;
 }
+
+/** No name of DNS has one, so what was written is not what was meant; a dot at the end is fine. */
+const hasEmptyLabel = (text: string): boolean => text.startsWith('.') || text.includes('..');
 
 /** Whether a canonical name is meant. */
 export type NameTest = (name: string) => boolean;
 
 /**
- * The names that a canonical name or pattern means. A lone `*` (or `**`) is every name, `**.` in front one or more
- * whole labels, any other run of `*` a part of one label, perhaps an empty one. A label is compared in time that
- * grows with its length times the pattern's: names come from strangers.
+ * The names that a canonical name or pattern means. Nothing but `*` is every name; two or more with a dot in front
+ * (`**.`) are one or more whole labels, any other run of `*` a part of one label, perhaps an empty one. A label is
+ * compared in time that grows with its length times the pattern's: names come from strangers.
  */
 export function fqdnTest(pattern: string): NameTest {
-  if (pattern === '*' || pattern === '**') return () => true;
+  if (/^\*+$/.test(pattern)) return () => true;
   if (!pattern.includes('*')) return (name) => name === pattern;
-  const isDeep = pattern.startsWith('**.');
-  const wanted = (isDeep ? pattern.slice(3) : pattern).split('.');
+  const deep = /^\*{2,}\./.exec(pattern)?.[0] ?? '';
+  const isDeep = deep !== '';
+  const wanted = pattern.slice(deep.length).split('.');
   return (name) => {
     const labels = name.split('.');
     const more = labels.length - wanted.length;

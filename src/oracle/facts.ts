@@ -64,10 +64,10 @@ function isSame(a: Cidr | undefined, b: Cidr): boolean {
 
 /** policy.md §4.4, by label of the name; both are lower case. */
 export function isNamed(pattern: string, name: string): boolean {
-  if (pattern === '*' || pattern === '**') return true;
+  if (isStars(pattern)) return true;
   const want = pattern.split('.');
   const have = name.split('.');
-  if (want[0] === '**' && want.length > 1) {
+  if (want[0] !== '*' && isStars(want[0] ?? '')) {
     const rest = want.slice(1);
     const deeper = have.length - rest.length;
     if (deeper < 1 || have.slice(0, deeper).some((label) => label === '')) return false;
@@ -75,6 +75,8 @@ export function isNamed(pattern: string, name: string): boolean {
   }
   return want.length === have.length && want.every((label, i) => isLabel(label, have[i] ?? ''));
 }
+
+const isStars = (text: string) => text !== '' && [...text].every((sign) => sign === '*');
 
 /** One label of a name; a run of stars is any part of it. */
 function isLabel(pattern: string, text: string): boolean {

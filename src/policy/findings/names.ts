@@ -83,7 +83,8 @@ function depth(rule: Rule, { rules }: PolicySpec): readonly Warning[] {
     : rules.filter((one) => one.direction === rule.direction).flatMap(selectedNames);
   return own.flatMap((pattern): Warning[] => {
     const [, stars, parent] = /^(\*+)\.([^*]+)$/.exec(pattern) ?? [];
-    if (parent === undefined) return [];
+    if (stars === undefined || parent === undefined) return [];
+    const isDeep = stars.length > 1;
     const isOfCluster = parent === CLUSTER_DOMAIN || parent.endsWith(`.${CLUSTER_DOMAIN}`);
     // Names of Services are two labels deeper than this; the domain itself is nobody's name.
     if (isOfCluster) {
@@ -94,11 +95,10 @@ function depth(rule: Rule, { rules }: PolicySpec): readonly Warning[] {
       return [{ code: 'wildcard-depth', message, at: rule.at, hint }];
     }
     if (beside.some((other) => fqdnMatches(other, parent))) return [];
-    const message =
-      stars === '**'
-        ? `${pattern} means names below ${parent}, not ${parent} itself`
-        : `${pattern} means neither ${parent} itself, nor x.y.${parent}`;
-    const hint = `add matchName: ${parent}${stars === '**' ? '' : ', or write **. for deeper names'}`;
+    const message = isDeep
+      ? `${pattern} means names below ${parent}, not ${parent} itself`
+      : `${pattern} means neither ${parent} itself, nor x.y.${parent}`;
+    const hint = `add matchName: ${parent}${isDeep ? '' : ', or write **. for deeper names'}`;
     return [{ code: 'wildcard-depth', message, at: rule.at, hint }];
   });
 }

@@ -262,8 +262,11 @@ const patterns: readonly [pattern: string, matching: readonly string[], others: 
   ['a.io', ['a.io', 'A.IO', 'a.io.'], ['axio', 'a.io.x']],
   ['x.*.io', ['x.y.io', 'x..io'], ['x.y.z.io']],
   ['x.**.io', ['x.y.io'], ['x.y.z.io']],
-  ['***.a.io', ['x.a.io'], ['x.y.a.io']],
-  ['***', ['a', ''], ['a.io', 'a$']],
+  ['***.a.io', ['x.a.io', 'x.y.a.io'], ['a.io', '.a.io']],
+  ['**.*.a.io', ['x.y.a.io', 'x.y.z.a.io'], ['x.a.io']],
+  ['***', ['a', 'a.io', ''], []],
+  ['*.', ['a', 'a.io'], []],
+  ['*.*', ['a.io'], ['a', 'x.a.io']],
   ['a*b*c.io', ['abc.io', 'axbxc.io', 'abbc.io'], ['acb.io', 'abcx.io', 'ab.c.io', 'a$bc.io']],
   [`${'*a'.repeat(60)}b`, [`${'a'.repeat(62)}b`], ['a'.repeat(63)]],
 ];

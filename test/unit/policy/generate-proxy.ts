@@ -13,7 +13,18 @@ import type { Random } from './random.ts';
 
 /** Names that answers give, and patterns that rules have. */
 export const NAMES = ['a.io', 'x.a.io', 'x.y.a.io', 'sub.b.io', 'subx.b.io'];
-export const PATTERNS = ['a.io', 'x.y.a.io', '*.a.io', '**.a.io', '*a.io', 'sub*.b.io', '*', 'x.*.a.io'];
+export const PATTERNS = [
+  'a.io',
+  'x.y.a.io',
+  '*.a.io',
+  '**.a.io',
+  '*a.io',
+  'sub*.b.io',
+  '*',
+  'x.*.a.io',
+  '***.a.io',
+  '***',
+];
 
 /** Few ports, so that proxies meet; listeners and names of TLS may stand on any, and on whole protocols. */
 export function proxyPorts(random: Random, { l7 }: ProxyRules): Ports {
