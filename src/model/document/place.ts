@@ -91,15 +91,23 @@ function wrongType(place: Place, expected: string, hint?: string): undefined {
   return fail(place, place.report.codes.schema, `expected ${expected}, found ${describe(place.tree)}`, hint);
 }
 
-/** The fields of a map whose keys are all among `known`; problems for others. `what` names the map. */
-export function readMap(place: Place, known: readonly string[], what: string): Fields | undefined {
+/**
+ * The fields of a map whose keys are all among `known`; problems for others. `what` names the map, `hintOf` says
+ * more about a key that is not known.
+ */
+export function readMap(
+  place: Place,
+  known: readonly string[],
+  what: string,
+  hintOf?: (key: string) => string | undefined,
+): Fields | undefined {
   const all = readAnyMap(place, what);
   if (all === undefined) return undefined;
   for (const [key, { keyPlace }] of all) {
     if (known.includes(key)) continue;
     const near = nearest(key, known);
-    const hint = near === undefined ? `known here: ${known.join(', ')}` : `did you mean ${near}?`;
-    fail(keyPlace, place.report.codes.unknownKey, `unknown field in ${what}`, hint);
+    const nearHint = near === undefined ? `known here: ${known.join(', ')}` : `did you mean ${near}?`;
+    fail(keyPlace, place.report.codes.unknownKey, `unknown field in ${what}`, hintOf?.(key) ?? nearHint);
   }
   const get = (key: string): Place | undefined => all.get(key)?.value;
   return { place, get, has: (key) => get(key) !== undefined };

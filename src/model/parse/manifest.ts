@@ -24,7 +24,7 @@ import type { WorkloadRow } from '../rows.ts';
 import { DEFAULT_PARSE_OPTIONS, type ParseOptions } from './options.ts';
 import { readCidrGroup, readEndpointSlice, readService } from './facts.ts';
 import { readNetworkPolicy } from './network-policy.ts';
-import { readPolicy } from './policy.ts';
+import { belongsInSpec, readPolicy } from './policy.ts';
 import { REFUSED_KINDS } from './refusals.ts';
 import { readWorkload } from './workload.ts';
 
@@ -79,8 +79,8 @@ export function parseManifest(
     tooLargeCode: 'MANIFEST_TOO_LARGE',
   });
   const isOne = documents.length === 1;
-  return documents.flatMap(itemsOf).map((document) => {
-    const object = readDocument(document, options);
+  return documents.flatMap(itemsOf).map(({ document, path }) => {
+    const object = readDocument(document, options, path);
     if (isOne) return object;
     const numbered = (p: Problem): Problem => ({
       ...p,
@@ -93,15 +93,16 @@ export function parseManifest(
 /** What `kubectl get` hands out several objects in: each item is a document. */
 const LIST_KINDS: readonly string[] = ['List', ...SUPPORTED_KINDS.map(({ kind }) => `${kind}List`)];
 
-function itemsOf(document: TreeDocument): readonly TreeDocument[] {
+function itemsOf(document: TreeDocument): readonly { document: TreeDocument; path: string }[] {
   const { tree } = document;
-  if (tree?.kind !== 'map') return [document];
+  const alone = [{ document, path: '' }];
+  if (tree?.kind !== 'map') return alone;
   const value = (key: string) => tree.entries.find((entry) => entry.key === key)?.value;
   const [kind, items] = [value('kind'), value('items')];
   const isList = kind?.kind === 'scalar' && LIST_KINDS.includes(kind.text);
   return isList && items?.kind === 'list'
-    ? items.items.map((item) => ({ ...document, tree: item }))
-    : [document];
+    ? items.items.map((item, i) => ({ document: { ...document, tree: item }, path: `items[${i}]` }))
+    : alone;
 }
 
 /** The policies of a text with default settings; throws the first problem. For tests and tools. */
@@ -115,10 +116,14 @@ export function parsePolicies(
   return objects.flatMap(({ value }) => (value?.kind === 'policy' ? [value.policy] : []));
 }
 
-/** One object of a document that is parsed already, for example one that stands inside another file. */
+/**
+ * One object of a document that is parsed already, for example one that stands inside another file; `path`: where
+ * it stands in its document.
+ */
 export function readDocument(
   document: TreeDocument,
   options: ParseOptions & { readonly file?: string | undefined },
+  path = '',
 ): ManifestObject {
   const number = document.index + 1;
   const nameless = { document: number, kind: '', namespace: undefined, name: undefined, value: undefined };
@@ -137,7 +142,7 @@ export function readDocument(
     problems: [],
     warnings: [],
   };
-  const root = rootPlace(document.tree, report);
+  const root = { ...rootPlace(document.tree, report), path };
   const at = placeAt(root);
   const entries = readAnyMap(root, 'an object');
   const kind = entries && readKind(root, entries.get('kind')?.value, entries.get('apiVersion')?.value);
@@ -154,7 +159,9 @@ export function readDocument(
   const typed: Report = isPolicy
     ? { ...report, codes: { schema: 'POLICY_SCHEMA', unknownKey: 'POLICY_UNKNOWN_KEY' } }
     : report;
-  const fields = readMap({ ...root, report: typed }, keysOf(kind), `a ${kind}`);
+  const fields = readMap({ ...root, report: typed }, keysOf(kind), `a ${kind}`, (key) =>
+    isPolicy && kind !== 'NetworkPolicy' && belongsInSpec(key) ? 'it belongs in spec' : undefined,
+  );
   const value = fields && readValue(fields, kind, options);
   const metadata = entries.get('metadata')?.value;
   const part = (key: string) => (metadata === undefined ? undefined : textOf(readQuietly(metadata, key)));

@@ -38,6 +38,11 @@ const SPEC_KEYS = [
   'log',
 ] as const;
 
+/** Whether a key is one of a spec, for who wrote it outside. */
+export function belongsInSpec(key: string): boolean {
+  return (SPEC_KEYS as readonly string[]).includes(key);
+}
+
 /** What all specs of an object share. */
 interface ObjectScope {
   readonly kind: PolicyKind;
@@ -294,8 +299,8 @@ function readLog(spec: Fields): string | undefined {
   const value = place === undefined ? undefined : readMap(place, ['value'], 'log')?.get('value');
   const text = value === undefined ? undefined : readText(value);
   if (value === undefined || text === undefined || text === '') return undefined;
-  if (/^[\x20-\x7e]{1,32}$/.test(text)) return text;
-  return fail(value, 'POLICY_SCHEMA', 'log.value has at most 32 printable ASCII characters');
+  if (/^\P{C}{1,32}$/u.test(text)) return text;
+  return fail(value, 'POLICY_SCHEMA', 'log.value has at most 32 printable characters');
 }
 
 function readSpecLabels(spec: Fields): void {

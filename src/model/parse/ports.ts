@@ -174,13 +174,20 @@ function readPortless(
 
 /** A port number, or a port's name in lower case: letters, digits and single hyphens, at least one letter. */
 function readPortOrName(place: Place, text: string): number | string | undefined {
+  if (/^0\d/.test(text) && /^\d+$/.test(text)) {
+    const hint = 'write it without zeros in front, which elsewhere mean an octal number';
+    return fail(place, 'POLICY_PORT', `unable to parse port: ${quote(text)}`, hint);
+  }
   if (/^\d{1,6}$/.test(text)) {
     const port = Number(text);
     if (port <= 65535) return port;
     return fail(place, 'POLICY_PORT', `unable to parse port: ${text} is above 65535`, 'ports are 0 to 65535');
   }
+  const { tree } = place;
+  // Without quotes 0x50 and 1e3 are numbers; as texts they would be names.
+  const isText = tree.kind === 'scalar' && typeof tree.value === 'string';
   const isName = text.length <= 15 && /^[a-zA-Z0-9](-?[a-zA-Z0-9])*$/.test(text) && /[a-zA-Z]/.test(text);
-  if (isName) return text.toLowerCase();
+  if (isText && isName) return text.toLowerCase();
   const hint = /^\d+-\d+$/.test(text) ? 'write a range with port and endPort' : 'ports are 0 to 65535';
   return fail(place, 'POLICY_PORT', `unable to parse port: ${quote(text)}`, hint);
 }
@@ -266,7 +273,8 @@ function readIcmpField(place: Place): PortMatch | undefined {
   const text = readTextOrNumber(typePlace);
   if (family === undefined || text === undefined) return undefined;
   const number = family === 'IPv4' ? 4 : 6;
-  const type = /^\d{1,3}$/.test(text) && Number(text) <= 255 ? Number(text) : typeByName(number, text);
+  const type =
+    /^(0|[1-9]\d{0,2})$/.test(text) && Number(text) <= 255 ? Number(text) : typeByName(number, text);
   if (type !== undefined) return { kind: 'icmp', family: number, type };
   return fail(
     typePlace,

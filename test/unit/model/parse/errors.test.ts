@@ -96,6 +96,17 @@ const cases: readonly [what: string, text: string, want: RegExp][] = [
     ports('{port: "70000", protocol: TCP}'),
     /^t\.yaml:1:\d+: .*ports\[0\]\.port: unable to parse port: 70000 is above 65535/,
   ],
+  [
+    'a port with zeros in front',
+    ports('{port: "0080"}'),
+    /unable to parse port: "0080" \(write it without zeros in front/,
+  ],
+  [
+    'a number in another notation',
+    ports('{port: 0x50}'),
+    /unable to parse port: "0x50" \(ports are 0 to 65535\)/,
+  ],
+  ['a type with zeros in front', icmps('{type: "008"}'), /ICMP type "008" not found/],
   ['a port that is no number', ports('{port: "80,81"}'), /unable to parse port: "80,81"/],
   [
     'a range in one field',
@@ -295,7 +306,12 @@ const cases: readonly [what: string, text: string, want: RegExp][] = [
   [
     'a log value that is too long',
     cnp(`{${E}, ingress: [{}], log: {value: "${'x'.repeat(33)}"}}`),
-    /log\.value has at most 32 printable ASCII characters/,
+    /log\.value has at most 32 printable characters/,
+  ],
+  [
+    'a log value with a tab',
+    cnp(`{${E}, ingress: [{}], log: {value: "a\\tb"}}`),
+    /log\.value has at most 32 printable characters/,
   ],
   [
     'a spec label without key',
@@ -312,6 +328,22 @@ const cases: readonly [what: string, text: string, want: RegExp][] = [
     meta('{name: p}').replace(/, spec:.*/, ', specs: []}'),
     /neither spec nor specs has a rule/,
   ],
+  [
+    'what belongs in spec beside it',
+    meta('{name: p}').replace('{apiVersion', '{description: a, apiVersion'),
+    /description: unknown field in a CiliumNetworkPolicy \(it belongs in spec\)/,
+  ],
+  [
+    'an object of a List',
+    `{apiVersion: v1, kind: List, items: [${rule('{}')}, ${rule('{fromEntities: [wrld]}')}]}`,
+    /^t\.yaml:1:\d+: items\[1\]\.spec\.ingress\[0\]\.fromEntities\[0\]: unsupported entity/,
+  ],
+  [
+    'a List of Lists',
+    '{apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: List, items: []}]}',
+    /items\[0\]\.kind: there is no kind "List"/,
+  ],
+  ['a List without items', '{apiVersion: v1, kind: List}', /there is no kind "List" here/],
   // Metadata
   ['no name', meta('{namespace: a}'), /metadata: metadata\.name is missing/],
   [

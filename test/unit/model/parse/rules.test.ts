@@ -458,3 +458,21 @@ test('workload – carries its own labels and those of every pod', (t) => {
   );
   t.is(object.warnings.length, 1);
 });
+
+test('manifest – a List is its items, as kubectl prints several objects', (t) => {
+  const own = (name: string) => cnp(`{${E}, ingress: [{}]}`).replace('name: p,', `name: ${name},`);
+  const objects = read(
+    `{apiVersion: v1, kind: List, metadata: {resourceVersion: ""}, items: [${own('a')}, ${own('b')}]}`,
+  );
+  t.deepEqual(
+    objects.map(({ name, value }) => [name, value?.kind]),
+    [
+      ['a', 'policy'],
+      ['b', 'policy'],
+    ],
+  );
+  const [alone] = read(own('a'));
+  const hashOf = (object: (typeof objects)[number] | undefined) =>
+    object?.value?.kind === 'policy' ? object.value.policy.contentHash : undefined;
+  t.is(hashOf(objects[0]), hashOf(alone), 'it is the same policy as in a file of its own');
+});
