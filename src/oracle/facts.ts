@@ -76,7 +76,7 @@ export function isNamed(pattern: string, name: string): boolean {
   return want.length === have.length && want.every((label, i) => isLabel(label, have[i] ?? ''));
 }
 
-const isStars = (text: string) => text !== '' && [...text].every((sign) => sign === '*');
+const isStars = (text: string) => text !== '' && text.replaceAll('*', '') === '';
 
 /** One label of a name; a run of stars is any part of it. */
 function isLabel(pattern: string, text: string): boolean {
