@@ -10,7 +10,7 @@ import {
   RESERVED_IDENTITY,
 } from '#model';
 import { heldInOrder, identityLabels, labelFilter } from '#policy';
-import type { CaseConfig, CaseEndpoint, CaseNode, CaseWorld } from './case.ts';
+import type { CaseAnswer, CaseConfig, CaseEndpoint, CaseNode, CaseWorld } from './case.ts';
 import { DEFAULT_NODE } from './read-world.ts';
 import type { NodeWorld, WorldEndpoint } from './view.ts';
 
@@ -85,7 +85,7 @@ export function nodeWorld(world: CaseWorld, policies: readonly Policy[], node: C
       .map((other) => nodeRow(other, world)),
     localAddresses: node.ips,
     nodeLabels: nodeLabels(node, 'k8s'),
-    facts: facts(world),
+    facts: facts(world, node),
     config: policyConfig(world.config),
   };
   return { ...own, held: heldInOrder(own) };
@@ -121,7 +121,7 @@ function nodeLabels({ labels, kubeApiserver }: CaseNode, source: 'k8s' | 'node')
 const ROW = { at: {}, source: 'case', contentHash: '' };
 
 /** Groups, services, answers and the API server's addresses, as the agent's sources would bring them. */
-function facts(world: CaseWorld): PolicyFacts {
+function facts(world: CaseWorld, node: CaseNode): PolicyFacts {
   const named = (name: string) => {
     const [namespace = '', plain = ''] = name.split('/');
     return { key: name, namespace, name: plain };
@@ -141,9 +141,11 @@ function facts(world: CaseWorld): PolicyFacts {
         const row = named(name);
         return { ...row, service: row.name, addresses: backends, ...ROW };
       }),
-    names: world.dns.flatMap(({ name, ips }) =>
-      ips.map((address) => ({ name: name.toLowerCase().replace(/\.$/, ''), address })),
-    ),
+    names: world.dns
+      .filter((answer) => isSeenOn(node, answer, world))
+      .flatMap(({ name, ips }) =>
+        ips.map((address) => ({ name: name.toLowerCase().replace(/\.$/, ''), address })),
+      ),
     cloudGroups: Object.entries(world.config.groups).map(([id, addresses]) => ({
       provider: 'aws',
       id,
@@ -154,6 +156,11 @@ function facts(world: CaseWorld): PolicyFacts {
     })),
     apiservers: world.externalApiserver,
   };
+}
+
+/** An answer is known on the node of the endpoint that asked; where nobody is said to have asked, on every one. */
+function isSeenOn({ name }: CaseNode, { by }: CaseAnswer, { endpoints }: CaseWorld): boolean {
+  return by === undefined || endpoints.some((endpoint) => endpoint.name === by && endpoint.node === name);
 }
 
 /** The options as the compiler has them. */

@@ -260,7 +260,9 @@ function readService(place: Place): CaseService | undefined {
   if (fields === undefined || name === undefined) return undefined;
   const clusterIP = fields.get('clusterIP');
   const backends = itemsOf(fields, 'backends', readAddress);
-  const selector = fields.has('selector') ? textMapOf(fields, 'selector') : undefined;
+  const labels = textMapOf(fields, 'selector');
+  // As Kubernetes has it, a selector without labels is none.
+  const selector = Object.keys(labels).length === 0 ? undefined : labels;
   if (selector !== undefined && backends.length > 0) {
     return fail(fields.place, 'CASE_SCHEMA', 'a service with a selector has no backends of its own');
   }
