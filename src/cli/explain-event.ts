@@ -3,7 +3,7 @@
  * generation that judged it, and whether today's would say the same. The kernel's word stands, whatever the
  * rules on paper come to.
  */
-import { call, type EndView, type EventView } from '#api/client';
+import { call, type EndpointView, type EndView, type EventView } from '#api/client';
 import {
   type CaseFlow,
   documentsDigest,
@@ -14,6 +14,8 @@ import {
   SnapshotRun,
 } from '#cases';
 import { MerlonError } from '#kit/errors';
+import { parseIp } from '#kit/ip';
+import { endpointNamed } from '#model';
 import { fitting, resultText, type ResultView, resultView } from './explain-text.ts';
 import { shortName } from './labels.ts';
 import { place, rulesText } from './place.ts';
@@ -59,15 +61,43 @@ export async function explainEvent(context: Context, event: EventView): Promise<
   return ['DENIED', 'DROPPED', 'REVOKED'].includes(event.verdict) ? 1 : 0;
 }
 
-/** Undefined: it is not kept any more. */
-async function generationOf(context: Context, number: number | undefined): Promise<Generation | undefined> {
+/**
+ * The last packet that did not pass; `from`: of an address, or of any address of an endpoint by its name or number.
+ * Throws `NOT_FOUND`, `ENDPOINT_NOT_FOUND`.
+ */
+export async function lastDrop(context: Context, from: string | undefined): Promise<EventView> {
+  if (from === undefined || parseIp(from) !== undefined) return dropFrom(context, from);
+  const endpoints = await call<readonly EndpointView[]>('/v1/endpoints', context);
+  const { ipv4, ipv6 } = endpointNamed(endpoints, from);
+  let last: EventView | undefined;
+  for (const address of [...ipv4, ...ipv6]) {
+    const found = await orAbsent(dropFrom(context, address));
+    if (found !== undefined && found.seq > (last?.seq ?? 0)) last = found;
+  }
+  if (last !== undefined) return last;
+  throw new MerlonError('NOT_FOUND', `no refusal of a packet from ${from} is kept`, {
+    hint: '`merlon events` lists what is kept',
+  });
+}
+
+function dropFrom(context: Context, address: string | undefined): Promise<EventView> {
+  const query = address === undefined ? '' : `?from=${encodeURIComponent(address)}`;
+  return call<EventView>(`/v1/events/last-drop${query}`, context);
+}
+
+async function orAbsent<V>(answer: Promise<V>): Promise<V | undefined> {
   try {
-    const wanted = number ?? 'active';
-    return generationFromText(await call<string>(`/v1/generations/${wanted}`, context), 'the agent');
+    return await answer;
   } catch (error) {
     if (error instanceof MerlonError && error.code === 'NOT_FOUND') return undefined;
     throw error;
   }
+}
+
+/** Undefined: it is not kept any more. */
+async function generationOf(context: Context, number: number | undefined): Promise<Generation | undefined> {
+  const text = await orAbsent(call<string>(`/v1/generations/${number ?? 'active'}`, context));
+  return text === undefined ? undefined : generationFromText(text, 'the agent');
 }
 
 /** The connection that was judged: of an answer the one it answers. Undefined for what carries no IP. */

@@ -27,7 +27,10 @@ const explainOptions = [
   { flags: '--dir <direction>', what: 'in or out: only the receiver’s or the sender’s policy' },
   { flags: '--dev <device>', what: 'by which it comes or leaves' },
   { flags: '--at <time>', what: 'under what was enforced then: 2026-11-21T13:36:00Z, or 10m ago as 10m' },
-  { flags: '--last-drop', what: 'the last packet that was refused; with --from, of that address' },
+  {
+    flags: '--last-drop',
+    what: 'the last packet that was refused; with --from, of that address or endpoint',
+  },
   ...explained,
 ];
 

@@ -4,12 +4,14 @@ import { formatLabel } from '#kit/labels';
 import { type IdentityRow, originParts } from '#model';
 import { monotonicNs } from '#native';
 import type { ViewContext } from './context.ts';
+import { WallClock } from './wall-clock.ts';
 
 /** Identities that were known some time: an event may name one that is gone by now. */
 const REMEMBERED = 16_384;
 
 export class NumberNames {
   readonly #context: ViewContext;
+  readonly #wall = new WallClock({ wallMs: Date.now, monotonicNs });
   readonly #labels = new Map<number, readonly string[]>();
   #learntFrom: readonly IdentityRow[] | undefined;
   #places: ReadonlyMap<string, { readonly file?: string; readonly line?: number }> = new Map();
@@ -19,15 +21,14 @@ export class NumberNames {
     this.#context = context;
   }
 
-  /** Wall-clock nanoseconds at monotonic time zero; asked anew each time, since the wall clock is set at will. */
+  /** Wall-clock nanoseconds at monotonic time zero. */
   get wallOffsetNs(): bigint {
-    return BigInt(Date.now()) * 1_000_000n - monotonicNs();
+    return this.#wall.offsetNs;
   }
 
   /** The wall-clock time of a second of the datapath's clock, RFC 3339 with milliseconds. */
   wallTime(datapathSeconds: number): string {
-    const nowMs = Date.now();
-    return new Date(nowMs - (this.#context.datapath.nowSeconds() - datapathSeconds) * 1000).toISOString();
+    return this.#wall.timeOf(datapathSeconds);
   }
 
   labels(identity: number): readonly string[] {

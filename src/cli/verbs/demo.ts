@@ -246,10 +246,11 @@ async function keep(stage: Stage): Promise<void> {
       '',
       'The data centre stays until Ctrl-C. In another terminal, as root:',
       `  export MERLON_RUN_DIR=${host.dirs?.runDir}`,
+      `  export MANIFESTS=${stage.manifests}   # a change there is enforced when you save`,
       `  ${stage.program} status`,
       `  ${stage.program} events --follow`,
-      `  nsenter --net=${stage.world.host('xwing').netns} ping -c1 ${stage.world.address('deathstar-1', 4)}`,
-      `  $EDITOR ${stage.manifests}/star-wars-l3-l4.yaml   # a change is enforced when you save`,
+      `  nsenter --net=${stage.world.host('xwing').netns} timeout 1 bash -c '</dev/tcp/${stage.world.address('deathstar-1', 4)}/80' || echo refused`,
+      'docs/first-policy.md goes on from here, with a policy of your own.',
     ].join('\n'),
   );
   await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));

@@ -11,9 +11,8 @@ import {
 } from '#cases';
 import { call, type EventView, type FlowView, stream } from '#api/client';
 import { MerlonError } from '#kit/errors';
-import { parseIp } from '#kit/ip';
 import { protocolName } from '#model';
-import { explainEvent } from '../explain-event.ts';
+import { explainEvent, lastDrop } from '../explain-event.ts';
 import { flowOf, sourcePortOf } from '../explain-question.ts';
 import { fitting, resultText, resultView, verdictsText } from '../explain-text.ts';
 import { generationAt } from '../generations.ts';
@@ -25,15 +24,7 @@ export const run: Run = async (context, [event], options) => {
   const from = text(options, 'from');
   const to = text(options, 'to');
   checkTime(event, options);
-  if (options['lastDrop'] === true) {
-    if (from !== undefined && parseIp(from) === undefined) {
-      throw new MerlonError('USAGE', `with --last-drop, --from is an address, not "${from}"`, {
-        hint: '`merlon endpoint list` shows the addresses of endpoints',
-      });
-    }
-    const query = from === undefined ? '' : `?from=${encodeURIComponent(from)}`;
-    return explainEvent(context, await call<EventView>(`/v1/events/last-drop${query}`, context));
-  }
+  if (options['lastDrop'] === true) return explainEvent(context, await lastDrop(context, from));
   if (event !== undefined) {
     return explainEvent(context, await call<EventView>(`/v1/events/${encodeURIComponent(event)}`, context));
   }

@@ -91,7 +91,7 @@ const wrong: readonly [what: string, args: readonly string[], code: number, says
     2,
     /in case files only/,
   ],
-  ['a drop of no address', ['explain', '--last-drop', '--from', 'web'], 2, /is an address, not "web"/],
+  ['a drop of nobody', ['explain', '--last-drop', '--from', 'wep'], 1, /did you mean "web"/],
   ['a past on paper', ['explain', '--last-drop', '--world', 'x'], 2, /neither events nor a past/],
   ['a shell that is none', ['completion', 'cmd'], 2, /one of bash, zsh, fish/],
   ['a namespace that is missing', ['endpoint', 'add', 'x'], 2, /--netns/],
