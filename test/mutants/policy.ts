@@ -33,8 +33,8 @@ const TABLES = [
 ];
 const CASES = of('cases', 'examples');
 const FINDINGS = [
+  ...of('cases', 'lint', 'pains', 'closings'),
   ...of('policy', 'findings', 'findings.property'),
-  ...of('cases', 'closings', 'lint', 'pains'),
 ];
 const TOOLS = [...of('cases', 'diff', 'explain', 'path', 'snapshot'), ...of('cli', 'policy-tools')];
 const PARSERS = [

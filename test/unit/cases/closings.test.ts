@@ -8,7 +8,11 @@ const read = readCase(
   `name: two nodes
 config: {hostFirewall: true}
 nodes: [{name: a, ips: [192.168.0.1]}, {name: b, ips: [192.168.0.2]}]
-endpoints: [{name: shop/web, labels: {app: web}, node: a}, {name: shop/db, labels: {app: db}, node: b}]
+endpoints:
+  - {name: shop/web, labels: {app: web}, node: a}
+  - {name: shop/db, labels: {app: db}, node: b}
+  # Of another cluster, whose node has the same name.
+  - {name: shop/far, labels: {app: web}, node: a, cluster: far}
 `,
   'world.yaml',
   () => ({ file: '', text: '' }),
