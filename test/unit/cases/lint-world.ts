@@ -43,6 +43,16 @@ const failsafe: readonly FailsafeRow[] = [
     device: '',
     why: 'names',
   },
+  {
+    entry: 3,
+    direction: 'in',
+    protocol: 6,
+    port: 2379,
+    endPort: 2380,
+    cidrs: ['0.0.0.0/0', '::/0'],
+    device: '',
+    why: 'the state of the cluster',
+  },
 ];
 
 /** What is in front of the spec of a policy in namespace shop, cluster-wide, and of a NetworkPolicy. */

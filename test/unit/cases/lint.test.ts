@@ -287,6 +287,9 @@ function hostCases(): typeof cases {
     [ssh('fromCIDR: [198.18.0.0/16]', port('"0"')), ['failsafe-wider', ...rest]],
     [ssh('fromCIDR: [198.18.0.0/16]', 'toPorts: [{ports: [{port: "0", protocol: UDP}]}]'), rest],
     [ssh('fromCIDR: [198.18.0.0/16]', port('"23"')), rest],
+    // The last port of an entry's range, and the one behind it.
+    [ssh('fromCIDR: [198.18.0.0/16]', port('"2380"')), ['failsafe-wider', ...rest]],
+    [ssh('fromCIDR: [198.18.0.0/16]', port('"2381"')), rest],
     [
       `${cluster}spec: {${node}, egress: [{toCIDR: [198.18.0.0/16], toPorts: [{ports: [{port: "53", protocol: UDP}]}]}]}`,
       ['failsafe-wider'],
@@ -374,12 +377,11 @@ test('lint – every code of the catalogue has a case', (t) => {
 
 test('lint – a typing error in a label is answered with the nearest label', (t) => {
   for (const [written, meant] of [
-    ['app: databse', 'app=database'],
-    ['ap: database', 'app=database'],
+    ['matchLabels: {app: databse}', 'app=database'],
+    ['matchLabels: {ap: database}', 'app=database'],
+    ['matchExpressions: [{key: ap, operator: Exists}]', 'app'],
   ]) {
-    const [found] = findings(
-      `${head}spec: {endpointSelector: {matchLabels: {${written}}}, ingress: [{${open}}]}`,
-    );
+    const [found] = findings(`${head}spec: {endpointSelector: {${written}}, ingress: [{${open}}]}`);
     t.true(found?.hint?.endsWith(`did you mean ${meant}?`), found?.hint);
   }
 });
