@@ -6,7 +6,7 @@
 import type { Mutation } from './c-table.ts';
 
 const WORDS: readonly Mutation[] = [
-  ['model/fqdn.ts', "if (pattern === '*' || pattern === '**') return", "if (pattern === '*') return"],
+  ['model/fqdn.ts', 'if (/^\\*+$/.test(pattern)) return', "if (pattern === '*') return"],
   ['model/fqdn.ts', 'more < 1 ||', 'more < 0 ||'],
   ['model/fqdn.ts', ': more !== 0)', ': more < 0)'],
   ['model/fqdn.ts', '!labels.slice(0, more).every(isWholeLabel)', 'false'],
@@ -51,8 +51,8 @@ const WORDS: readonly Mutation[] = [
   ['model/protocol.ts', 'MLD_TYPES = [130, 131, 132, 143]', 'MLD_TYPES = [130, 131, 132]'],
   [
     'model/parse/selector.ts',
-    'return [...fromLabels, ...fromExpressions];',
-    'return fromLabels.length > 0 ? fromLabels : fromExpressions;',
+    'return { labels: fromLabels, expressions: fromExpressions };',
+    'return { labels: fromLabels, expressions: fromLabels.length > 0 ? [] : fromExpressions };',
   ],
   ['model/parse/selector.ts', 'if (needsValues && valuePlaces.length === 0)', 'if (false)'],
   ['model/parse/selector.ts', 'if (!needsValues && valuePlaces.length > 0)', 'if (false)'],
@@ -63,8 +63,8 @@ const WORDS: readonly Mutation[] = [
     "scope.section === 'ingressDeny' || scope.section === 'egressDeny'",
     "scope.section === 'ingressDeny'",
   ],
-  ['model/parse/policy.ts', 'return [...kept, own];', 'return kept;'],
-  ['model/parse/policy.ts', "!(isNamespaceKey(r) && r.operator === 'In' && r.values.length === 1)", 'true'],
+  ['model/parse/policy.ts', '...expressions, own];', '...expressions];'],
+  ['model/parse/policy.ts', 'labels.filter((r) => !isNamespaceKey(r))', 'labels'],
   ['model/parse/policy.ts', "r.source === 'reserved' && r.key === 'init'", "r.source === 'reserved'"],
   [
     'model/parse/policy.ts',
@@ -132,7 +132,7 @@ const WORDS: readonly Mutation[] = [
     'rules',
   ],
   ['model/parse/network-policy.ts', "if (items.length === 0) return { kind: 'any' };", ''],
-  ['model/parse/network-policy.ts', '[...ofPods, ...ofNamespaces, exists', '[...ofNamespaces, exists'],
+  ['model/parse/network-policy.ts', '[...ofPods.labels, ...ofPods.expressions,', '[...ofPods.expressions,'],
   ['model/parse/network-policy.ts', "...ofNamespaces, exists('k8s', LABEL_NAMESPACE)]", '...ofNamespaces]'],
   ['model/parse/network-policy.ts', '? inNamespace(place, ofPods, scope.namespace)', '? ofPods'],
   [

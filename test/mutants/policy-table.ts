@@ -194,8 +194,9 @@ const CARRYING: readonly Mutation[] = [
 ];
 
 const SUBJECTS: readonly Mutation[] = [
-  ['policy/identity-labels.ts', 'include >= exclude && include >= 0', 'include > exclude && include >= 0'],
-  ['policy/identity-labels.ts', 'return !filter.allowList;', 'return true;'],
+  ['policy/identity-labels.ts', 'included > excluded;', 'included >= excluded;'],
+  ['policy/identity-labels.ts', 'Math.min(excluded, length)', 'Math.max(excluded, length)'],
+  ['policy/identity-labels.ts', 'excluded === 0 && !filter.allowList', 'excluded === 0'],
   ['policy/identity-labels.ts', "'app\\\\.kubernetes\\\\.io',", ''],
   ['policy/identity-labels.ts', "'!.*beta\\\\.kubernetes\\\\.io',", ''],
   ['policy/identity-labels.ts', "'reserved:.*',", ''],
