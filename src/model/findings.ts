@@ -109,7 +109,7 @@ const catalogue = {
     'Select pods by their labels.',
   ),
   'except-covers-all': warning(
-    'An exception is wider than its prefix, so nothing is left of it.',
+    'An exception is its whole prefix, or wider, so nothing is left of it.',
     'Correct the exception, or remove the entry.',
   ),
   'apiserver-by-service': warning(

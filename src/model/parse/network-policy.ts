@@ -186,7 +186,17 @@ function readIpBlock(place: Place): PeerSelector | undefined {
   if (cidr === undefined) {
     return fail(cidrPlace, 'POLICY_CIDR', `unable to parse CIDR: ${quote(text)}`, 'write it as 10.0.0.0/8');
   }
-  return readCidrWithExcept(cidr, fields.get('except'));
+  const exceptPlace = fields.get('except');
+  const selector = readCidrWithExcept(cidr, exceptPlace);
+  const whole = selector?.except.findIndex(({ length }) => length <= cidr.length) ?? -1;
+  if (whole < 0 || exceptPlace === undefined) return selector;
+  const at = readList(exceptPlace, 'CIDRs')?.[whole] ?? exceptPlace;
+  return fail(
+    at,
+    'POLICY_CIDR',
+    `the exception leaves nothing of ${text}`,
+    'an exception is a part of its cidr',
+  );
 }
 
 /** Keys of pods' labels have no source but k8s; a colon in one is a mistake that the label's syntax tells. */

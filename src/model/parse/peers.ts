@@ -233,8 +233,10 @@ function readGroupName(place: Place): readonly Requirement[] | undefined {
   return fail(place, 'POLICY_CIDR', `${quote(text)} is no name of a group`, hint);
 }
 
+type CidrSelector = Extract<PeerSelector, { kind: 'cidr' }>;
+
 /** A CIDR with the exceptions at `place`, if any. */
-export function readCidrWithExcept(cidr: Cidr, place: Place | undefined): PeerSelector | undefined {
+export function readCidrWithExcept(cidr: Cidr, place: Place | undefined): CidrSelector | undefined {
   const items = place === undefined ? [] : readList(place, 'CIDRs');
   if (items === undefined) return undefined;
   const except = items.map((item) => readExcept(item, cidr)).filter((e) => e !== undefined);
@@ -255,12 +257,8 @@ function readExcept(place: Place, cidr: Cidr | undefined): Cidr | undefined {
     const message = `the CIDR ${formatCidr(cidr)} does not contain the exception ${text}`;
     return fail(place, 'POLICY_CIDR', message, 'an exception is a part of its cidr');
   }
-  if (except.length < cidr.length)
-    warn(
-      place,
-      'except-covers-all',
-      `the exception ${text} is wider than ${formatCidr(cidr)}: nothing is left`,
-    );
+  if (except.length <= cidr.length)
+    warn(place, 'except-covers-all', `the exception ${text} leaves nothing of ${formatCidr(cidr)}`);
   return except;
 }
 
