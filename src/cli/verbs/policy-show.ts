@@ -24,9 +24,12 @@ export const run: Run = async (context, [name = 'previous'], options) => {
   await context.output.value(view, () =>
     [
       `# generation ${generation}, enforced at ${enforcedAt}: ${policies.length} ${policies.length === 1 ? 'policy' : 'policies'}\n`,
-      ...sorted.map(
-        (policy) => `# ${policy.at.file ?? policy.source}:${policy.at.line ?? 1}\n${printPolicy(policy)}`,
-      ),
+      // One that is switched off says nothing, which no document can.
+      ...sorted
+        .filter(({ specs }) => specs.length > 0)
+        .map(
+          (policy) => `# ${policy.at.file ?? policy.source}:${policy.at.line ?? 1}\n${printPolicy(policy)}`,
+        ),
     ].join('---\n'),
   );
 };

@@ -14,7 +14,15 @@ import {
 import { isDnsSubdomain } from '#kit/labels';
 import { LABEL_CLUSTER } from '../labels.ts';
 import type { Direction, Entity, Peers, PeerSelector, Requirement } from '../policy.ts';
-import { equals, exists, inEveryFamily, type Scope, scopePeer, selectorOf } from '../selector.ts';
+import {
+  equals,
+  exists,
+  formatSelector,
+  inEveryFamily,
+  type Scope,
+  scopePeer,
+  selectorOf,
+} from '../selector.ts';
 import { LABEL_CIDR_GROUP_NAME } from '../facts.ts';
 import { readCloudGroup, readFqdn, readService } from './outside-peers.ts';
 import type { PeerScope } from './scope.ts';
@@ -81,7 +89,17 @@ export function readPeers(rule: Fields, direction: Direction, scope: PeerScope):
     }
   }
   if (rule.place.report.problems.length > before) return undefined;
-  return isWritten ? { kind: 'list', selectors } : { kind: 'any' };
+  return isWritten ? { kind: 'list', selectors: withoutRepetitions(selectors) } : { kind: 'any' };
+}
+
+/** Selectors of labels once each: one that is written may mean several, which may be written beside it. */
+function withoutRepetitions(selectors: readonly PeerSelector[]): readonly PeerSelector[] {
+  const seen = new Set<string>();
+  return selectors.filter((peer) => {
+    if (peer.kind !== 'labels') return true;
+    const text = formatSelector(peer.selector);
+    return !seen.has(text) && seen.add(text);
+  });
 }
 
 /** Two peer fields with entries in one rule are refused: which of them is meant to narrow the other? */

@@ -8,6 +8,7 @@ import { type Cidr, formatCidr } from '#kit/ip';
 import { LABEL_CIDR_GROUP_NAME } from '../facts.ts';
 import type { HttpHeader, L7Rules, ProxyRules } from '../l7.ts';
 import type {
+  Direction,
   PeerSelector,
   Policy,
   PolicySpec,
@@ -52,7 +53,7 @@ function specOf(spec: PolicySpec): object {
     enableDefaultDeny: { ...spec.defaultDeny },
     ...(log === undefined ? {} : { log: { value: log } }),
     ...Object.fromEntries(
-      sections.filter(([, rules]) => rules.length > 0).map(([s, rules]) => [s, byId(rules).map(ruleOf)]),
+      sections.filter(([, rules]) => rules.length > 0).map(([s, rules]) => [s, byId(rules).flatMap(rulesOf)]),
     ),
   };
 }
@@ -72,6 +73,23 @@ function byId(rules: readonly Rule[]): readonly (readonly [Rule, ...Rule[]])[] {
   return [...groups.values()];
 }
 
+/** One rule, but for peers of several kinds, which only a NetworkPolicy can have side by side: one for each kind. */
+function rulesOf(parts: readonly [Rule, ...Rule[]]): readonly object[] {
+  const [{ peers, direction }] = parts;
+  if (peers.kind === 'any') return [ruleOf(parts)];
+  const keys = new Set(peers.selectors.map((selector) => peerKey(selector, prefixOf(direction))));
+  if (keys.size < 2) return [ruleOf(parts)];
+  return [...keys].map((key) => {
+    const selectors = peers.selectors.filter((selector) => peerKey(selector, prefixOf(direction)) === key);
+    const [first, ...more] = parts.map((rule): Rule => ({ ...rule, peers: { kind: 'list', selectors } }));
+    return first === undefined ? {} : ruleOf([first, ...more]);
+  });
+}
+
+function prefixOf(direction: Direction): 'from' | 'to' {
+  return direction === 'ingress' ? 'from' : 'to';
+}
+
 function ruleOf([rule, ...more]: readonly [Rule, ...Rule[]]): object {
   const auth = rule.auth === undefined ? {} : { authentication: { mode: rule.auth } };
   // What a NetworkPolicy says with an empty rule: everybody.
@@ -85,7 +103,7 @@ function ruleOf([rule, ...more]: readonly [Rule, ...Rule[]]): object {
 
 function peersOf(rule: Rule): object {
   if (rule.peers.kind === 'any') return {};
-  const prefix = rule.direction === 'ingress' ? 'from' : 'to';
+  const prefix = prefixOf(rule.direction);
   const { selectors } = rule.peers;
   const [first] = selectors;
   if (first === undefined) return { [`${prefix}Endpoints`]: [] };
@@ -153,18 +171,21 @@ function groupValue(selector: Selector): object {
 function serviceValue({ namespace, by }: ServiceSelector): object {
   const where = namespace === undefined ? {} : { namespace };
   if ('name' in by) return { k8sService: { serviceName: by.name, ...where } };
-  return { k8sServiceSelector: { selector: selectorValue(by.selector, false), ...where } };
+  return { k8sServiceSelector: { selector: selectorValue(by.selector), ...where } };
 }
 
 function portsOf(rule: Rule): { readonly toPorts?: readonly object[]; readonly icmps?: readonly object[] } {
   if (rule.ports.kind === 'any') return {};
   const { matches } = rule.ports;
   const icmps = matches.filter((m) => m.kind === 'icmp');
-  if (icmps.length > 0) {
+  if (icmps.length > 0 && icmps.length === matches.length) {
     const fields = icmps.map((m) => ({ family: `IPv${m.family}`, type: m.type }));
     return { icmps: chunks(fields).map((part) => ({ fields: part })) };
   }
-  const ports = matches.map(portValue);
+  // Types beside ports are what the protocol MLD stands for.
+  const ports = matches
+    .filter((match) => match.kind !== 'icmp' || match === icmps[0])
+    .map((match) => (match.kind === 'icmp' ? { protocol: 'MLD' } : portValue(match)));
   const asked = rule.proxy === undefined ? {} : proxyValue(rule.proxy);
   if (ports.length === 0) return { toPorts: [{ ports: [], ...asked }] };
   return { toPorts: chunks(ports).map((part) => ({ ports: part, ...asked })) };
@@ -203,8 +224,7 @@ function headerText({ name, value }: HttpHeader): string {
   return value === undefined ? name : `${name}: ${value}`;
 }
 
-function portValue(match: PortMatch): object {
-  if (match.kind === 'icmp') return {};
+function portValue(match: Exclude<PortMatch, { kind: 'icmp' }>): object {
   const name = protocolName(match.protocol);
   // ICMP as a whole has no name in a port list, only its number.
   const protocol = name.startsWith('ICMP') ? String(match.protocol) : name;

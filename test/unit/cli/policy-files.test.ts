@@ -88,8 +88,8 @@ test('lists – what kubectl hands out several objects in is taken apart', async
   for (const kind of ['List', 'CiliumNetworkPolicyList']) {
     await withFile(list(kind), async (file) => {
       const { out } = await merlon('policy', 'lint', file);
-      t.regex(out, /one\.case\.yaml:2:\d+: note: shop\/a: spec\.ingress\[0\]/);
-      t.regex(out, /one\.case\.yaml:3:\d+: note: shop\/b: spec\.ingress\[0\]/);
+      t.regex(out, /one\.case\.yaml:2:\d+: note: shop\/a: items\[0\]\.spec\.ingress\[0\]/);
+      t.regex(out, /one\.case\.yaml:3:\d+: note: shop\/b: items\[1\]\.spec\.ingress\[0\]/);
       t.regex(out, /^2 policies, 2 notes$/m);
     });
   }
