@@ -101,14 +101,22 @@ export class Output {
     }
   }
 
-  /** A list: JSON array, YAML, JSON lines, or a table. `empty` is what people read instead of no rows. */
-  async rows<R>(rows: readonly R[], columns: readonly Column<R>[], empty: string): Promise<void> {
+  /**
+   * A list: JSON array, YAML, JSON lines, or a table. `empty` is what people read instead of no rows, `below` what
+   * stands under the table.
+   */
+  async rows<R>(
+    rows: readonly R[],
+    columns: readonly Column<R>[],
+    empty: string,
+    below: (rows: readonly R[]) => string = () => '',
+  ): Promise<void> {
     if (this.#format === 'jsonl') {
       for (const row of rows) await this.line(JSON.stringify(row));
       return;
     }
     if (rows.length === 0 && this.isForPeople) return this.message(empty);
-    await this.value(rows, () => this.table(rows, columns));
+    await this.value(rows, () => this.table(rows, columns) + below(rows));
   }
 
   /** Rows as a table of this terminal's width. */

@@ -1,6 +1,8 @@
 /** Policies of files and directories, for verbs that need no agent. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { addAbortSignal } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { MerlonError } from '#kit/errors';
 import { decodeUtf8 } from '#kit/utf8';
 import type { WorldEndpoint } from '#cases';
@@ -17,28 +19,33 @@ export function fileTitle(file: string): string {
  * Text of a file; `-` is standard input, which must not be empty: the command before the pipe may have failed, or it
  * was read already. Throws `MANIFEST_UNREADABLE`, and `MANIFEST_SYNTAX` for what is no text.
  */
-export function readInput(file: string): string {
-  const decoded = decodeUtf8(readBytes(file));
-  if (!('text' in decoded)) {
-    throw new MerlonError('MANIFEST_SYNTAX', 'the file is not UTF-8 text', {
-      at: { file: fileTitle(file), ...decoded },
-      hint: 'save it as UTF-8',
-    });
-  }
-  if (file === STDIN && decoded.text === '') {
-    throw new MerlonError('MANIFEST_UNREADABLE', 'standard input is empty', {
-      hint: 'look at what stands before the pipe; it can be read only once',
-    });
-  }
-  return decoded.text;
+export async function readInput(file: string, signal: AbortSignal): Promise<string> {
+  if (file !== STDIN) return readText(file);
+  const bytes = process.stdin.readableEnded
+    ? Buffer.alloc(0)
+    : await buffer(addAbortSignal(signal, process.stdin));
+  if (bytes.length > 0) return decoded(file, bytes);
+  throw new MerlonError('MANIFEST_UNREADABLE', 'standard input is empty', {
+    hint: 'look at what stands before the pipe; it can be read only once',
+  });
 }
 
-function readBytes(file: string): Uint8Array {
+/** Text of a named file. Throws `MANIFEST_UNREADABLE`, `MANIFEST_SYNTAX`. */
+export function readText(file: string): string {
   try {
-    return readFileSync(file === STDIN ? 0 : file);
+    return decoded(file, readFileSync(file));
   } catch (cause) {
-    throw unreadable(fileTitle(file), cause);
+    throw cause instanceof MerlonError ? cause : unreadable(file, cause);
   }
+}
+
+function decoded(file: string, bytes: Uint8Array): string {
+  const found = decodeUtf8(bytes);
+  if ('text' in found) return found.text;
+  throw new MerlonError('MANIFEST_SYNTAX', 'the file is not UTF-8 text', {
+    at: { file: fileTitle(file), ...found },
+    hint: 'save it as UTF-8',
+  });
 }
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -80,11 +87,20 @@ function manifestFiles(paths: readonly string[]): readonly string[] {
   return [...new Map(files.map((file) => [file === STDIN ? file : resolve(file), file])).values()];
 }
 
+/** What reading and parsing files depends on. */
+export type ReadOptions = ParseOptions & { readonly signal: AbortSignal };
+
 /** Every object of the files, each with all its problems. */
-function readManifests(paths: readonly string[], options: ParseOptions): readonly ManifestObject[] {
-  return manifestFiles(paths).flatMap((file) =>
-    parseManifest(readInput(file), { ...options, file: fileTitle(file) }),
-  );
+async function readManifests(
+  paths: readonly string[],
+  { signal, ...options }: ReadOptions,
+): Promise<readonly ManifestObject[]> {
+  const objects: ManifestObject[] = [];
+  for (const file of manifestFiles(paths)) {
+    const text = await readInput(file, signal);
+    objects.push(...parseManifest(text, { ...options, file: fileTitle(file) }));
+  }
+  return objects;
 }
 
 /** The same, where one name twice is a problem of the second: no node would take both. */
@@ -106,15 +122,21 @@ export function asOneSet(objects: readonly ManifestObject[]): readonly ManifestO
 }
 
 /** The same of a set that is judged: an empty one is judged by mistake. Throws `USAGE`. */
-export function readJudged(paths: readonly string[], options: ParseOptions): readonly ManifestObject[] {
-  const objects = readManifests(paths, options);
+export async function readJudged(
+  paths: readonly string[],
+  options: ReadOptions,
+): Promise<readonly ManifestObject[]> {
+  const objects = await readManifests(paths, options);
   if (objects.length > 0) return objects;
   throw new MerlonError('USAGE', `no objects in ${paths.map(fileTitle).join(', ')}`, { hint: '' });
 }
 
 /** Every object of the files, one set. Throws the first problem. */
-export function readObjects(paths: readonly string[], options: ParseOptions): readonly ManifestObject[] {
-  const objects = asOneSet(readManifests(paths, options));
+export async function readObjects(
+  paths: readonly string[],
+  options: ReadOptions,
+): Promise<readonly ManifestObject[]> {
+  const objects = asOneSet(await readManifests(paths, options));
   const [problem] = objects.flatMap((object) => object.problems);
   if (problem !== undefined) throw errorFromProblem(problem);
   return objects;

@@ -4,18 +4,18 @@ import { CaseRun, type FlowWorld, readCase, snapshotFromJson, SnapshotRun } from
 import { call } from '#api/client';
 import { ERRORS, formatError, MerlonError } from '#kit/errors';
 import { errorFromProblem } from '#model/parse';
-import { fileTitle, readInput } from './policy-files.ts';
+import { fileTitle, readInput, readText } from './policy-files.ts';
 import { type Context, type Options, text } from './verb.ts';
 
 export async function worldOf(context: Context, options: Options): Promise<FlowWorld> {
   const file = text(options, 'world');
   if (file === undefined) return worldOfAgent(context);
   const read = readCase(
-    readInput(file),
+    await readInput(file, context.signal),
     fileTitle(file),
     (path) => {
       const beside = join(dirname(file), path);
-      return { file: beside, text: readInput(beside) };
+      return { file: beside, text: readText(beside) };
     },
     true,
   );

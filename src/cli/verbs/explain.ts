@@ -65,7 +65,7 @@ export async function explainFlow(
     one instanceof SnapshotRun ? one.results(flow, details) : one.results(flow);
   const now = judge(world).map(resultView);
   const files = list(options, 'candidate');
-  const candidate = files.length === 0 ? undefined : withFiles(world, files);
+  const candidate = files.length === 0 ? undefined : await withFiles(context, world, files);
   const after = candidate && judge(candidate).map(resultView);
   const title = flowText(flow);
   const answer = {
@@ -95,8 +95,12 @@ export async function explainFlow(
 }
 
 /** The world with the objects of files added, or in the place of those of their names. */
-function withFiles(world: FlowWorld, files: readonly string[]): FlowWorld {
-  const { policies, facts } = documentsOf(readObjects(files, world.parse));
+async function withFiles(
+  { signal }: Context,
+  world: FlowWorld,
+  files: readonly string[],
+): Promise<FlowWorld> {
+  const { policies, facts } = documentsOf(await readObjects(files, { ...world.parse, signal }));
   return world.with(applied(world.policies, policies), facts.cidrGroups);
 }
 

@@ -71,8 +71,9 @@ async function question(context: Context, files: readonly string[], options: Opt
     const world = await worldOf(context, options);
     const worlds = world.views().map((view) => view.world);
     const active = { policies: world.policies, facts: worlds[0]?.facts ?? NO_FACTS };
-    const given = documentsOf(readObjects(files, world.parse));
-    const old = from === undefined ? undefined : documentsOf(readObjects([from], world.parse));
+    const parse = { ...world.parse, signal: context.signal };
+    const given = documentsOf(await readObjects(files, parse));
+    const old = from === undefined ? undefined : documentsOf(await readObjects([from], parse));
     return {
       worlds,
       before: old === undefined ? active : onTopOf(active, old),
@@ -81,7 +82,9 @@ async function question(context: Context, files: readonly string[], options: Opt
       summarise: (names) => names,
     };
   }
-  const [old, now] = [readObjects([from], DEFAULT_PARSE_OPTIONS), readObjects(files, DEFAULT_PARSE_OPTIONS)];
+  const parse = { ...DEFAULT_PARSE_OPTIONS, signal: context.signal };
+  const old = await readObjects([from], parse);
+  const now = await readObjects(files, parse);
   return onPaper(documentsOf(old), documentsOf(now), STANDALONE_POLICY_CONFIG, workloadsOf(now));
 }
 
@@ -124,7 +127,7 @@ async function generationQuestion(
   }
   const keeper = await keeperOf(context, options);
   const world = keeper.agent ? await worldOf(context, options) : undefined;
-  const parse = world?.parse ?? DEFAULT_PARSE_OPTIONS;
+  const parse = { ...(world?.parse ?? DEFAULT_PARSE_OPTIONS), signal: context.signal };
   const before = await sideOf(from === undefined ? [] : [from], keeper, parse);
   const after = await sideOf(files, keeper, parse);
   for (const { config, name } of [before, after]) {
@@ -158,7 +161,7 @@ async function sideOf(
 ): Promise<NamedSide> {
   const [name] = names;
   if (name !== undefined && !isGeneration(name))
-    return { name, side: documentsOf(readObjects(names, parse)) };
+    return { name, side: documentsOf(await readObjects(names, parse)) };
   const kept = await (name === undefined ? keeper.active() : keeper.named(name));
   const { policies, facts, nodeLabels, config } = kept;
   return {

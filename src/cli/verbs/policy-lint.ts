@@ -42,7 +42,7 @@ export const run: Run = async (context, files, options) => {
   }
   const isInWorld = text(options, 'world') !== undefined || options['agent'] === true;
   const world = isInWorld ? await worldOf(context, options) : undefined;
-  const judged = judge(context, files, world, text(options, 'world') !== undefined);
+  const judged = await judge(context, files, world, text(options, 'world') !== undefined);
   const { count, others, told, opened } = judged;
   const code = toldExit(told, options['denyWarnings'] === true);
   if (context.extraFormat === 'sarif') {
@@ -68,14 +68,14 @@ interface Judged {
 }
 
 /** With a bar while it lasts, which is gone before anything is printed. */
-function judge(
+async function judge(
   context: Context,
   files: readonly string[],
   world: FlowWorld | undefined,
   isCase: boolean,
-): Judged {
+): Promise<Judged> {
   using progress = context.output.progress('judging policies');
-  const all = readJudged(files, world?.parse ?? DEFAULT_PARSE_OPTIONS);
+  const all = await readJudged(files, { ...(world?.parse ?? DEFAULT_PARSE_OPTIONS), signal: context.signal });
   const objects = asOneSet(all.filter(({ kind }) => !isOtherKind(kind)));
   const { policies } = documentsOf(objects);
   const after = world?.with(applied(world.policies, policies)).views();

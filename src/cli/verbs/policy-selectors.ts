@@ -3,7 +3,7 @@ import { applied, documentsOf, type FlowWorld, type SelectorView, selectorsOf } 
 import type { Column } from '../output.ts';
 import { place, shortPlace } from '../place.ts';
 import { readObjects } from '../policy-files.ts';
-import type { Run } from '../verb.ts';
+import type { Context, Run } from '../verb.ts';
 import { worldOf } from '../world.ts';
 import { SHORT_KINDS } from './policy-get.ts';
 
@@ -30,7 +30,8 @@ const columns: readonly Column<SelectorView>[] = [
 
 export const run: Run = async (context, files, options) => {
   const world = await worldOf(context, options);
-  const { asked, keys } = files.length === 0 ? { asked: world, keys: undefined } : withFiles(world, files);
+  const { asked, keys } =
+    files.length === 0 ? { asked: world, keys: undefined } : await withFiles(context, world, files);
   const views = asked.views();
   const rows = views.flatMap((view) => selectorsOf(view, keys));
   const node: Column<SelectorView> = { title: 'NODE', cell: (s) => s.node };
@@ -42,8 +43,8 @@ export const run: Run = async (context, files, options) => {
 };
 
 /** The world as it would be with the objects of these files, and the keys of their policies. */
-function withFiles(world: FlowWorld, files: readonly string[]) {
-  const { policies, facts } = documentsOf(readObjects(files, world.parse));
+async function withFiles({ signal }: Context, world: FlowWorld, files: readonly string[]) {
+  const { policies, facts } = documentsOf(await readObjects(files, { ...world.parse, signal }));
   return {
     asked: world.with(applied(world.policies, policies), facts.cidrGroups),
     keys: new Set(policies.map(({ key }) => key)),

@@ -1,7 +1,7 @@
 /** `merlon policy status`: active generation, mode, and what each policy selects. */
 import { call, type PolicyStatusView } from '#api/client';
 import type { Run } from '../verb.ts';
-import { policyColumns } from './policy-get.ts';
+import { policyTable } from './policy-get.ts';
 
 export const run: Run = async (context) => {
   const view = await call<PolicyStatusView>('/v1/policy/status', context);
@@ -10,6 +10,6 @@ export const run: Run = async (context) => {
     const head = `generation ${view.generation}, mode ${view.mode}; the node: ingress ${ingress}, egress ${egress}\n`;
     return view.policies.length === 0
       ? `${head}no policies\n`
-      : `${head}\n${context.output.table(view.policies, policyColumns)}`;
+      : `${head}\n${policyTable(context.output, view.policies)}`;
   });
 };

@@ -7,11 +7,13 @@ import { aborted } from '#kit/async';
 import { formatAt, formatError, MerlonError } from '#kit/errors';
 import { errorFromProblem } from '#model/parse';
 import { caseJunit, caseSum, caseView } from '../case-report.ts';
-import { filesBelow, fileTitle, readInput } from '../policy-files.ts';
+import { filesBelow, fileTitle, readInput, readText } from '../policy-files.ts';
 import type { Context, Run } from '../verb.ts';
 
 export const run: Run = async (context, paths, options) => {
   if (options['watch'] !== true) return once(context, paths, () => {});
+  if (paths.includes('-'))
+    throw new MerlonError('USAGE', 'standard input does not change: --watch needs files');
   using changes = new Changes();
   for (const path of paths) changes.watch(path);
   let code = 0;
@@ -36,7 +38,7 @@ async function once(
   paths: readonly string[],
   onRead: (file: string) => void,
 ): Promise<number> {
-  const ends = runAll(context, caseFiles(paths), onRead);
+  const ends = await runAll(context, caseFiles(paths), onRead);
   const unusable = ends.filter((end) => end.errors.length > 0);
   const reports = ends.flatMap(({ report }) => (report === undefined ? [] : [report]));
   for (const error of unusable.flatMap((end) => end.errors)) context.output.message(formatError(error));
@@ -53,24 +55,26 @@ async function once(
   return unusable.length > 0 ? 2 : sum.failed > 0 ? 1 : 0;
 }
 
-function runAll(
-  context: Context,
+async function runAll(
+  { output, signal }: Context,
   files: readonly string[],
   onRead: (file: string) => void,
-): readonly FileEnd[] {
-  using progress = context.output.progress('running cases');
-  return files.map((file, i) => {
-    progress.show(i, files.length);
-    return runFile(file, onRead);
-  });
+): Promise<readonly FileEnd[]> {
+  using progress = output.progress('running cases');
+  const ends: FileEnd[] = [];
+  for (const file of files) {
+    progress.show(ends.length, files.length);
+    ends.push(await runFile(file, onRead, signal));
+  }
+  return ends;
 }
 
-function runFile(file: string, onRead: (file: string) => void): FileEnd {
+async function runFile(file: string, onRead: (file: string) => void, signal: AbortSignal): Promise<FileEnd> {
   try {
-    const found = readCase(readInput(file), fileTitle(file), (path) => {
+    const found = readCase(await readInput(file, signal), fileTitle(file), (path) => {
       const beside = join(dirname(file), path);
       onRead(beside);
-      return { file: beside, text: readInput(beside) };
+      return { file: beside, text: readText(beside) };
     });
     if (found.case === undefined) return { file, errors: found.problems.map(errorFromProblem) };
     return { file, report: runCase(found.case), errors: [] };

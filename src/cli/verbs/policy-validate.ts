@@ -15,7 +15,7 @@ import {
 import type { Run } from '../verb.ts';
 
 export const run: Run = async (context, files, options) => {
-  const objects = asOneSet(readJudged(files, DEFAULT_PARSE_OPTIONS));
+  const objects = asOneSet(await readJudged(files, { ...DEFAULT_PARSE_OPTIONS, signal: context.signal }));
   const told = inPlace(
     objects.flatMap((object) => {
       const title = objectTitle(object);

@@ -14,6 +14,12 @@ export interface SeenEndpoint extends PolicySubject {
   readonly isElsewhere?: boolean;
 }
 
+/** `namespace/name`; of what has no namespace the name, of what has neither its number. */
+export function endpointTitle({ id, name, namespace }: SeenEndpoint): string {
+  if (name === undefined) return String(id);
+  return namespace === undefined ? name : `${namespace}/${name}`;
+}
+
 /** One node as its agent sees it. */
 export interface SeenNode {
   readonly world: {

@@ -2,7 +2,7 @@
 import { parseCidrOrIp } from '#kit/ip';
 import { Lpm } from '#kit/lpm';
 import { apiserverAddresses, type PolicyFacts } from '#model';
-import type { SeenNode } from './input.ts';
+import { endpointTitle, type SeenNode } from './input.ts';
 
 /** Addresses, and whose they are. */
 export type Owners = Lpm<string>;
@@ -20,7 +20,7 @@ export class KnownAddresses {
         const isApiserver = labels.labels.some((l) => l.source === 'reserved' && l.key === 'kube-apiserver');
         if (isApiserver) addAll(this.apiservers, addresses, name);
       }
-      for (const { name, id, addresses } of world.endpoints) addAll(this.pods, addresses, name ?? String(id));
+      for (const endpoint of world.endpoints) addAll(this.pods, endpoint.addresses, endpointTitle(endpoint));
     }
     addAll(this.apiservers, apiserverAddresses(facts), '');
   }

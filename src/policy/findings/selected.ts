@@ -4,7 +4,7 @@ import type { Direction, Policy } from '#model';
 import type { SubjectId } from '../selection.ts';
 import type { SpecAt } from './ground.ts';
 import type { GroundNode } from './ground-node.ts';
-import type { SeenEndpoint } from './input.ts';
+import { endpointTitle } from './input.ts';
 
 export interface SelectedSubjects {
   /** `namespace/name` of endpoints, sorted. */
@@ -53,7 +53,6 @@ function namesOf(
 }
 
 function endpointName(node: GroundNode, id: number): string {
-  const { name, namespace }: Partial<SeenEndpoint> = node.endpoint(id) ?? {};
-  if (name === undefined) return String(id);
-  return namespace === undefined ? name : `${namespace}/${name}`;
+  const endpoint = node.endpoint(id);
+  return endpoint === undefined ? String(id) : endpointTitle(endpoint);
 }

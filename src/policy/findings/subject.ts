@@ -2,6 +2,7 @@
 import { type Label, labelSet } from '#kit/labels';
 import { type Direction, formatRequirement, LABEL_NAMESPACE, matches, type Rule, type Warning } from '#model';
 import { type Ground, type Judgement, type SpecAt } from './ground.ts';
+import { endpointTitle } from './input.ts';
 
 const INFRASTRUCTURE = ['health', 'ingress', 'init'] as const;
 /** What the labels of DNS servers say in common distributions. */
@@ -70,7 +71,7 @@ function dnsServers(selected: SpecAt['selected']): readonly string[] {
   const names = selected.flatMap(({ node, endpoints }) => {
     const ids = new Set(endpoints);
     const own = node.seen.world.endpoints.filter((e) => ids.has(e.id) && e.labels.labels.some(isDnsServer));
-    return own.map(({ name, id }) => name ?? String(id));
+    return own.map(endpointTitle);
   });
   return [...new Set(names)];
 }

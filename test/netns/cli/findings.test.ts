@@ -32,6 +32,7 @@ spec:
     - toEndpoints:
         - matchLabels:
             app: web
+    - toCIDR: [10.1.0.0/24]
   egressDeny:
     - toEntities: [cluster]
 `;
@@ -121,8 +122,9 @@ test.serial('policy lint – says of the same policies what their status says', 
   const { status } = await policy('covered');
   t.deepEqual(
     status.findings?.map(({ code }) => code),
-    ['deny-only-default-deny', 'shadowed-by-deny'],
+    ['deny-only-default-deny', 'shadowed-by-deny', 'cidr-covers-pods'],
   );
+  t.regex(status.findings?.[2]?.message ?? '', / of default\/\w+, /, 'an endpoint has its namespace');
 });
 
 test.serial('endpoint get, status – name the policies that select, and how many are doubtful', async (t) => {

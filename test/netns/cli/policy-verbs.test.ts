@@ -45,7 +45,7 @@ test.serial(
     const columns: readonly [verb: string, titles: readonly string[], row: RegExp][] = [
       [
         'policy get',
-        ['KIND', 'NAME', 'STATE', 'RULES', 'SELECTS', 'WHERE', 'NOTES'],
+        ['KIND', 'NAME', 'STATE', 'RULES', 'SELECTS', 'WHERE'],
         /^CNP +default\/web +applied +1 +1 .*web\.yaml:1/m,
       ],
       [

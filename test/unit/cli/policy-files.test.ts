@@ -129,3 +129,9 @@ spec: {nodeSelector: {}, ingress: [{fromEntities: [remote-node]}]}
     t.regex(out, /^text: CiliumClusterwideNetworkPolicy\/host \(added\)/m);
   });
 });
+
+test('policy test – nothing is watched that cannot change', async (t) => {
+  const { code, err } = await merlon('policy', 'test', '--watch', '-');
+  t.is(code, 2);
+  t.regex(err, /standard input does not change.*`merlon help policy test`/);
+});

@@ -54,6 +54,18 @@ test('standard input – is read as a file is', async (t) => {
   t.like(JSON.parse(out), { valid: true, objects: [{ file: 'standard input', name: 'p' }] });
 });
 
+test('standard input – is waited for, however long its writer takes', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'merlon-stdin-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  await writeFile(join(folder, 'a.yaml'), policy('a'));
+  // The program has read the named pipe to its end before anything comes by standard input.
+  const late = `cat ${folder}/a.yaml > ${folder}/pipe; for i in {1..20}; do /bin/true; done; cat`;
+  const line = `mkfifo ${folder}/pipe; { ${late}; } | merlon policy validate ${folder}/pipe -`;
+  const { code, out, err } = await shell(line, policy('p'));
+  t.is(code, 0, err);
+  t.is(out, '2 objects, all valid\n');
+});
+
 for (const line of [
   'policy validate -',
   'policy lint -',
