@@ -7,6 +7,7 @@
 #define MERLON_CONFIG_H
 
 #include <linux/types.h>
+#include "types.h"
 
 /* Whose programs these are; equals instance.id of the pinned map. */
 const volatile __u64 cfg_instance_id = 0;
@@ -36,6 +37,9 @@ const volatile __u32 cfg_drop_window = 5;
 /* ICMPv6 errors that pass without policy: tokens a second and burst of each device (HF-2.3). */
 const volatile __u32 cfg_icmp6_error_rate = 1000;
 const volatile __u32 cfg_icmp6_error_burst = 2000;
+
+/* Entries of the unproven tables, each a set of places. */
+const volatile __u32 cfg_unproven_sets = 4096 / UNPROVEN_WAYS;
 
 /* Identities of addresses that no prefix of the ipcache covers. */
 const volatile __u32 cfg_identity_world4 = 9;

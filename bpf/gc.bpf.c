@@ -102,10 +102,54 @@ FLOW_COLLECTOR(flow_gc_any6, flow_any6, struct flow6_key, FLOW_TABLE_ANY6, false
  * has to ask them. An insertion there writes over what is present: between claim and deletion it could be
  * lost, in a table that may lose any record.
  */
-FLOW_COLLECTOR(flow_gc_unproven4, unproven4, struct flow4_key, FLOW_TABLE_UNPROVEN4, true)
-FLOW_COLLECTOR(flow_gc_unproven6, unproven6, struct flow6_key, FLOW_TABLE_UNPROVEN6, true)
 FLOW_COLLECTOR(flow_gc_overflow4, overflow4, struct flow4_key, FLOW_TABLE_OVERFLOW4, false)
 FLOW_COLLECTOR(flow_gc_overflow6, overflow6, struct flow6_key, FLOW_TABLE_OVERFLOW6, false)
+
+/* May the record of a place go? Apart: the verifier need not follow it for each. */
+__noinline int unproven_claim(struct unproven *place, __u32 is_v6, __u32 pressure)
+{
+	return place && flow_claim(&place->flow, is_v6 ? place->key6.proto : place->key4.proto,
+				   true, pressure);
+}
+
+/* Takes the expired records out of a set; how many it had. */
+static __always_inline __u32 set_collect(struct unproven_set *set, bool is_v6, __u8 pressure)
+{
+	__u32 met = 0;
+	__u64 word;
+
+	for (int i = 0; i < UNPROVEN_WAYS; i++) {
+		word = *(volatile __u64 *)&set->word[i];
+		if (!(word >> 32))
+			continue;
+		met++;
+		if (unproven_claim(&set->place[i], is_v6, pressure) &&
+		    __sync_val_compare_and_swap(&set->word[i], word, 0) == word)
+			count(STAT_GC_DELETED, 1);
+	}
+	return met;
+}
+
+/* The reader learns of records, not of sets: a byte each. */
+#define UNPROVEN_COLLECTOR(name, number, is_v6)                         \
+	SEC("iter/bpf_map_elem")                                        \
+	int name(struct bpf_iter__bpf_map_elem *ctx)                    \
+	{                                                               \
+		const struct live_state *state = live_get();            \
+		struct unproven_set *set = ctx->value;                  \
+		__u64 marks = 0;                                        \
+		__u32 met;                                              \
+                                                                        \
+		if (!set || !state)                                     \
+			return 0;                                       \
+		met = set_collect(set, is_v6, state->pressure[number]); \
+		if (met)                                                \
+			bpf_seq_write(ctx->meta->seq, &marks, met);     \
+		return 0;                                               \
+	}
+
+UNPROVEN_COLLECTOR(flow_gc_unproven4, FLOW_TABLE_UNPROVEN4, false)
+UNPROVEN_COLLECTOR(flow_gc_unproven6, FLOW_TABLE_UNPROVEN6, true)
 
 /* What the feeder has done with an instruction. */
 #define FED_IN_PLACE 1

@@ -204,25 +204,33 @@ FLOW_MAP(flow_tcp6, flow6_key, flow);
 FLOW_MAP(flow_any4, flow4_key, flow4_value);
 FLOW_MAP(flow_any6, flow6_key, flow);
 
-#define FLOW_LRU_MAP(name, k, v, flags)              \
+/*
+ * Inbound records without proof, of every protocol, in sets (lib/unproven.h). The datapath inserts, and evicts
+ * from a full set what was asked for longest ago; the collector takes what has expired.
+ */
+#define UNPROVEN_MAP(name)                                 \
+	struct {                                           \
+		__uint(type, BPF_MAP_TYPE_ARRAY);          \
+		__uint(map_flags, BPF_F_MMAPABLE);         \
+		__uint(max_entries, 4096 / UNPROVEN_WAYS); \
+		__type(key, __u32);                        \
+		__type(value, struct unproven_set);        \
+	} name SEC(".maps")
+
+UNPROVEN_MAP(unproven4);
+UNPROVEN_MAP(unproven6);
+
+/* Records that found no room; asked while live.overflow_used says so; the LRU evicts. */
+#define OVERFLOW_MAP(name, k, v)                     \
 	struct {                                     \
 		__uint(type, BPF_MAP_TYPE_LRU_HASH); \
-		__uint(map_flags, flags);            \
 		__uint(max_entries, 4096);           \
 		__type(key, struct k);               \
 		__type(value, struct v);             \
 	} name SEC(".maps")
 
-/*
- * Inbound records without proof, of every protocol; the LRU evicts. A list a CPU: an insertion costs a fifth
- * less than with one for all, and the loader sees to it that every CPU's share is of use.
- */
-FLOW_LRU_MAP(unproven4, flow4_key, unproven_value, BPF_F_NO_COMMON_LRU);
-FLOW_LRU_MAP(unproven6, flow6_key, unproven_value, BPF_F_NO_COMMON_LRU);
-
-/* Records that found no room; asked while live.overflow_used says so; the LRU evicts. */
-FLOW_LRU_MAP(overflow4, flow4_key, flow4_value, 0);
-FLOW_LRU_MAP(overflow6, flow6_key, flow, 0);
+OVERFLOW_MAP(overflow4, flow4_key, flow4_value);
+OVERFLOW_MAP(overflow6, flow6_key, flow);
 
 /* UDP ports at which a socket of the node's waits for anybody (HF-3.7), a bit each. Agent. */
 struct {

@@ -236,20 +236,18 @@ enum table_use {
 	TABLE_CHECKING = 2, /* asked as ever while the agent finds out whether it is empty */
 };
 
-/* What every packet may read without a lookup. Written by the agent only, but for overflow_used and
- * unproven_used. */
+/* What every packet may read without a lookup. Written by the agent only, but for overflow_used. */
 struct live_state {
 	__u32 clock; /* logical time of the machine; stamped into verdicts */
 	__u32 epoch_wide; /* logical time of the last identity change of a prefix shorter than a host's */
-	__u32 interest;         /* EVENT_* types that user space wants, as bits */
-	__u32 overflow_used[2]; /* enum table_use of the overflow table of IPv4, IPv6 */
-	__u32 unproven_used[2];
+	__u32 interest;             /* EVENT_* types that user space wants, as bits */
+	__u32 overflow_used[2];     /* enum table_use of the overflow table of IPv4, IPv6 */
 	__u8 pressure[FLOW_TABLES]; /* enum flow_pressure, by enum flow_table */
 	__u32 pad;
 	/* logical time of the last identity change, by hash of the peer address */
 	__u32 epoch[EPOCH_BUCKETS];
 };
-_Static_assert(sizeof(struct live_state) == 40 + 4 * EPOCH_BUCKETS, "live_state");
+_Static_assert(sizeof(struct live_state) == 32 + 4 * EPOCH_BUCKETS, "live_state");
 
 /* ---- Addresses ---- */
 
@@ -485,13 +483,30 @@ struct flow4_value {
 };
 _Static_assert(sizeof(struct flow4_value) == 128, "flow4_value");
 
-/* A record whose initiator has proved nothing yet (small LRU tables). */
-struct unproven_value {
+/* A record whose initiator has proved nothing yet. No hash's element: its key is its own. */
+struct unproven {
 	struct flow flow;
 	__u32 resp_first; /* responder's first sequence number, of its latest SYN-ACK; host order */
 	__u32 resp_end;   /* one past the last sequence number it sent */
+	union {
+		struct flow4_key key4;
+		struct flow6_key key6;
+	};
 };
-_Static_assert(sizeof(struct unproven_value) == 112, "unproven_value");
+_Static_assert(sizeof(struct unproven) == 152, "unproven");
+
+#define UNPROVEN_WAYS 8
+
+/*
+ * The places of which a record may have any, by the hash of its key. Before them a word for each, a cache line
+ * together: half of the hash, odd, << 32 | when it was last asked for, in jiffies, odd. 0 = empty; without
+ * the upper half the place is just being filled.
+ */
+struct unproven_set {
+	__u64 word[UNPROVEN_WAYS];
+	struct unproven place[UNPROVEN_WAYS];
+};
+_Static_assert(sizeof(struct unproven_set) == 20 * 64, "unproven_set");
 
 /* Room of one CPU for what the datapath knows of a packet; its layout is the datapath's own. */
 struct packet_scratch {
@@ -500,18 +515,16 @@ struct packet_scratch {
 
 /* Room of one CPU for the key of the connection at hand, and a record on its way into a table. */
 struct flow_scratch {
-	union {
-		struct flow4_value value4;
-		struct unproven_value unproven;
-	};
+	struct flow4_value value4;
 	union {
 		struct flow4_key key4;
 		struct flow6_key key6;
 	};
 	__u32 swapped; /* the packet's source is the second end of the key */
 	__u32 number;  /* of the last record made on this CPU */
+	__u64 hash;    /* of the key, for the unproven tables */
 };
-_Static_assert(sizeof(struct flow_scratch) == 176, "flow_scratch");
+_Static_assert(sizeof(struct flow_scratch) == 184, "flow_scratch");
 
 /* Fragments of one datagram, of both families. */
 struct frag4_key {

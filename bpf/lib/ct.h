@@ -13,13 +13,14 @@
 /* Below this age (seconds) no record has expired, whatever its state. */
 #define AGE_SURELY_LIVE 5
 
+#define HASH_MULTIPLIER 0x9e3779b97f4a7c15ULL
+
 #define FLOW_FIN_BOTH (FLOW_FIN_INIT | FLOW_FIN_RESP)
 
-/* Tables that can hold a record. */
+/* Hash tables that can hold a record. */
 enum flow_home {
 	HOME_MAIN = 0,
-	HOME_UNPROVEN = 1,
-	HOME_OVERFLOW = 2,
+	HOME_OVERFLOW = 1,
 };
 
 /* Does `a` sort behind `b`, by address, then by port? */
@@ -74,6 +75,23 @@ static __always_inline struct flow_scratch *scratch_get(void)
 	return bpf_map_lookup_elem(&flow_scratch, &zero);
 }
 
+static __always_inline __u64 hash_add(__u64 hash, __u64 word)
+{
+	hash = (hash ^ word) * HASH_MULTIPLIER;
+	return hash ^ hash >> 32;
+}
+
+/* Of the key in this CPU's room. Seeded by what nobody outside knows: no sender chooses whom he meets. */
+static __always_inline __u64 key_hash(const struct flow_scratch *scratch, bool is_v6)
+{
+	const __u64 *word = (const void *)&scratch->key6;
+	__u64 hash = hash_add(hash_add(cfg_instance_id, word[0]), word[1]);
+
+	if (is_v6)
+		hash = hash_add(hash_add(hash_add(hash, word[2]), word[3]), word[4]);
+	return hash_add(hash, 0);
+}
+
 /*
  * Puts the key of the packet's connection into this CPU's room, where it stays for all that is done with its
  * record: whether the packet's source is the second end. The verifier walks this once, and forgets it.
@@ -98,6 +116,7 @@ __noinline int key_make(const struct packet *pkt)
 		key6_set(&scratch->key6, swapped, low, high, ports, pkt->proto);
 	}
 	scratch->swapped = swapped;
+	scratch->hash = key_hash(scratch, pkt->family != 4);
 	return swapped;
 }
 
@@ -294,13 +313,6 @@ __noinline int flow_insert(const struct packet *pkt, __u32 home)
 		return -1;
 	is_tcp = pkt->proto == IPPROTO_TCP;
 	is_v6 = pkt->family != 4;
-	if (home == HOME_UNPROVEN) {
-		TABLE_USE(state->unproven_used[is_v6]);
-		if (is_v6)
-			return bpf_map_update_elem(&unproven6, &scratch->key6, &scratch->unproven,
-						   BPF_ANY);
-		return bpf_map_update_elem(&unproven4, &scratch->key4, &scratch->unproven, BPF_ANY);
-	}
 	__builtin_memset(&scratch->value4.extra, 0, sizeof(scratch->value4.extra));
 	if (home == HOME_MAIN) {
 		map = is_v6    ? is_tcp ? (void *)&flow_tcp6 : (void *)&flow_any6
@@ -328,8 +340,8 @@ static __always_inline __u32 flow_number(struct flow_scratch *scratch)
 	return (scratch->number << 8 | (bpf_get_smp_processor_id() & 0xff)) ?: 1;
 }
 
-/* A new record of this packet's connection in `home`. As flow_insert. */
-static __always_inline int flow_create(struct packet *pkt, __u32 is_reply, __u32 home)
+/* A new record of this packet's connection in the main table. As flow_insert. */
+static __always_inline int flow_create(struct packet *pkt, __u32 is_reply)
 {
 	struct flow_scratch *scratch = scratch_get();
 
@@ -337,11 +349,7 @@ static __always_inline int flow_create(struct packet *pkt, __u32 is_reply, __u32
 		return -1;
 	pkt->flow = flow_number(scratch);
 	flow_write(&scratch->value4.flow, pkt, is_reply);
-	if (home == HOME_UNPROVEN) {
-		scratch->unproven.resp_first = pkt->resp_first;
-		scratch->unproven.resp_end = pkt->resp_end;
-	}
-	return flow_insert(pkt, home);
+	return flow_insert(pkt, HOME_MAIN);
 }
 
 #endif

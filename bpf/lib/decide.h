@@ -16,6 +16,7 @@
 #include "sanity.h"
 #include "sock.h"
 #include "stage.h"
+#include "unproven.h"
 
 /* Every subject judges the connection as new, the pod first; all must allow. 0, or the refusal (stage.h). */
 static __always_inline int judge_all(struct packet *pkt, __u32 is_reply)
@@ -82,17 +83,14 @@ __noinline int flow_promote(const struct packet *pkt, const struct flow *flow)
 	scratch->value4.flow.flags |= FLOW_PROVEN;
 	if (flow_insert(pkt, HOME_MAIN))
 		return 0;
-	if (pkt->family == 4)
-		bpf_map_delete_elem(&unproven4, &scratch->key4);
-	else
-		bpf_map_delete_elem(&unproven6, &scratch->key6);
+	unproven_find(pkt->family != 4, true);
 	count(STAT_FLOW_PROVEN, 1);
 	return 0;
 }
 
 /* Notes what an unproven record's packet shows; true once the initiator has proved itself. */
 static __always_inline bool proof_advance(struct __sk_buff *skb, struct packet *pkt,
-					  struct unproven_value *unproven, bool is_reply)
+					  struct unproven *unproven, bool is_reply)
 {
 	if (pkt->proto != IPPROTO_TCP)
 		return !is_reply && unproven->flow.flags & FLOW_SEEN_REPLY;
@@ -227,7 +225,7 @@ __noinline int flow_touch(struct flow *flow, const struct packet *pkt, __u32 is_
 
 /* A packet of a live record. `unproven` is the same record where it stands in that table. */
 __noinline int flow_continue(struct __sk_buff *skb, struct packet *pkt, struct flow *flow,
-			     struct unproven_value *unproven, __u32 reply)
+			     struct unproven *unproven, __u32 reply)
 {
 	bool is_proven, is_reply = reply & 1;
 	int refusal = 0;
@@ -313,28 +311,40 @@ __noinline int flow_orient(struct __sk_buff *skb, struct packet *pkt)
 	return refusal;
 }
 
+/* Makes a record in the main table, or over the expired one. 0, or the refusal. */
+static __always_inline int flow_keep(struct packet *pkt, struct flow *expired, bool is_reply)
+{
+	int rc;
+
+	if (expired && flow_take_over(expired, pkt, is_reply))
+		return 0;
+	rc = flow_create(pkt, is_reply);
+	if (rc > 0 && expired) /* the dead one is still in the way */
+		rc = flow_insert(pkt, HOME_OVERFLOW);
+	if (rc < 0 && record_is_indispensable(pkt, is_reply))
+		return refuse(pkt, pkt->owner, DROP_CT_FULL);
+	return 0;
+}
+
 /* Keeps the record of a connection that its subjects allow: the packet's way. */
 __noinline int flow_begin(struct packet *pkt, struct flow *expired)
 {
-	__u32 home = HOME_MAIN;
 	bool is_reply;
-	int rc;
+	int refusal;
 
 	if (!pkt)
 		return -DROP_INTERNAL;
 	is_reply = pkt->flags & PKT_REPLY;
 	if (pkt->flags & PKT_FROM_WIRE && address_is_local(&pkt->saddr, pkt->family))
 		return refuse(pkt, pkt->owner, DROP_SPOOFED_LOCAL_SOURCE);
-	if (!(pkt->flags & PKT_NO_RECORD)) {
-		if (!initiator_is_here(pkt, is_reply) && !(pkt->flags & PKT_SOCKET))
-			home = HOME_UNPROVEN;
-		if (home == HOME_UNPROVEN || !expired || !flow_take_over(expired, pkt, is_reply)) {
-			rc = flow_create(pkt, is_reply, home);
-			if (rc > 0 && expired) /* the dead one is still in the way */
-				rc = flow_insert(pkt, HOME_OVERFLOW);
-			if (rc < 0 && record_is_indispensable(pkt, is_reply))
-				return refuse(pkt, pkt->owner, DROP_CT_FULL);
-		}
+	if (pkt->flags & PKT_NO_RECORD)
+		return pass_new(pkt);
+	if (initiator_is_here(pkt, is_reply) || pkt->flags & PKT_SOCKET) {
+		refusal = flow_keep(pkt, expired, is_reply);
+		if (refusal)
+			return refusal;
+	} else {
+		unproven_create(pkt, is_reply);
 	}
 	return pass_new(pkt);
 }
@@ -367,7 +377,7 @@ __noinline int flow_track(struct __sk_buff *skb, struct packet *pkt)
 {
 	struct live_state *state = live_get();
 	struct flow *flow = NULL, *expired = NULL;
-	struct unproven_value *unproven = NULL;
+	struct unproven *unproven = NULL;
 	struct flow_scratch *scratch = scratch_get();
 	__u32 swapped, is_reply;
 	bool is_v6;
@@ -384,9 +394,7 @@ __noinline int flow_track(struct __sk_buff *skb, struct packet *pkt)
 	if (!flow || !flow_lives(flow, pkt->proto, false)) {
 		expired = flow;
 		flow = NULL;
-		if (state->unproven_used[is_v6])
-			unproven = is_v6 ? bpf_map_lookup_elem(&unproven6, &scratch->key6)
-					 : bpf_map_lookup_elem(&unproven4, &scratch->key4);
+		unproven = unproven_lookup(scratch, is_v6);
 		if (unproven)
 			flow = &unproven->flow;
 		else if (state->overflow_used[is_v6])

@@ -9,6 +9,7 @@
 #include "ipcache.h"
 #include "packet.h"
 #include "sock.h"
+#include "unproven.h"
 
 #define ICMP_JUDGE 0   /* policy decides */
 #define ICMP_PASS (-1) /* whatever the policy */
@@ -154,18 +155,19 @@ static __always_inline bool inner_take6(struct __sk_buff *skb, struct packet *pk
 static __always_inline bool inner_is_tracked(const struct packet *pkt)
 {
 	struct flow_scratch *scratch = scratch_get();
+	struct unproven *unproven;
 
 	if (!scratch)
 		return false;
 	key_make(pkt);
+	unproven = unproven_lookup(scratch, pkt->family != 4);
+	if (unproven && flow_admits(&unproven->flow, pkt->proto, true))
+		return true;
 	if (pkt->family == 4)
 		return flow_admits(flow_main4(&scratch->key4), pkt->proto, false) ||
-		       flow_admits(bpf_map_lookup_elem(&unproven4, &scratch->key4), pkt->proto,
-				   true) ||
 		       flow_admits(bpf_map_lookup_elem(&overflow4, &scratch->key4), pkt->proto,
 				   false);
 	return flow_admits(flow_main6(&scratch->key6), pkt->proto, false) ||
-	       flow_admits(bpf_map_lookup_elem(&unproven6, &scratch->key6), pkt->proto, true) ||
 	       flow_admits(bpf_map_lookup_elem(&overflow6, &scratch->key6), pkt->proto, false);
 }
 

@@ -17,6 +17,7 @@ export interface WorkerSetup {
   readonly walks: readonly {
     readonly table: string;
     readonly capacity: number;
+    readonly recordsAByte: number;
     readonly mapFd: Fd;
     readonly program: Fd;
   }[];

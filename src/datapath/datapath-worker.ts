@@ -39,13 +39,13 @@ setInterval(() => {
 }, POLL_MS);
 
 /** A pass is a descriptor of the iterator's link. */
-function walkOf({ table, capacity, mapFd, program }: WorkerSetup['walks'][number]): Walk {
+function walkOf({ mapFd, program, ...walk }: WorkerSetup['walks'][number]): Walk {
   const link = linkCreate(program, 0, ATTACH.traceIter, { iterMapFd: mapFd });
   const begin = () => {
     const fd = iterCreate(link);
     return { read: (out: Uint8Array) => readFd(fd, out), close: () => closeFd(fd) };
   };
-  return { table, capacity, begin };
+  return { ...walk, begin };
 }
 
 try {

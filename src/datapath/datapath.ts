@@ -11,7 +11,7 @@ import { Devices } from './devices.ts';
 import { Endpoints } from './endpoints.ts';
 import { Epochs } from './epoch.ts';
 import { Failsafe } from './failsafe.ts';
-import { FLOW_TABLES, type FlowTables } from './flow-tables.ts';
+import { FLOW_TABLES, type FlowTables, roomOf } from './flow-tables.ts';
 import { type FlowRecord, type FlowTimeouts, listFlows } from './flows.ts';
 import type { Instance } from './instance.ts';
 import { Ipcache } from './ipcache.ts';
@@ -355,10 +355,10 @@ export class Datapath implements AsyncDisposable {
       origins: { used: this.origins.size, shared: this.origins.shared, limit: this.origins.limit },
       memoryBytes: this.maps.memoryBytes(),
       maps: [...this.maps.all()].map(({ name, maxEntries }) => ({ name, maxEntries })),
-      flowTables: FLOW_TABLES.map(({ table }) => ({
-        name: table,
-        entries: this.#flowTables.entries(table),
-        capacity: this.maps.get(table).maxEntries,
+      flowTables: FLOW_TABLES.map((row) => ({
+        name: row.table,
+        entries: this.#flowTables.entries(row.table),
+        capacity: roomOf(row, this.maps.get(row.table).maxEntries),
       })),
       features: this.#features(),
       troubles: [

@@ -3,7 +3,15 @@
  * about it in status, and the flags by which packets are spared asking a table that has become empty again.
  */
 import { type Fd, mapNextKey } from '#native';
-import { FLOW_PRESSURE, FLOW_TABLE, LIVE_STATE, MAPS, type MapName, TABLE_USE } from '#wire/bpf';
+import {
+  FLOW_PRESSURE,
+  FLOW_TABLE,
+  LIVE_STATE,
+  MAPS,
+  type MapName,
+  TABLE_USE,
+  UNPROVEN_WAYS,
+} from '#wire/bpf';
 import { type Pass, type Pressure, pressureOf } from './gc.ts';
 import type { OnProblem, Topic } from './options.ts';
 import type { Grace } from './policy.ts';
@@ -15,6 +23,8 @@ export const FLOW_TABLES: readonly {
   readonly number: number;
   /** Word of `struct live_state` that says whether it has entries; absent: it is asked always. */
   readonly use?: number;
+  /** Its entries are sets of places. */
+  readonly isUnproven?: boolean;
 }[] = [
   { table: 'flow_tcp4', collector: 'flow_gc_tcp4', number: FLOW_TABLE.TCP4 },
   { table: 'flow_tcp6', collector: 'flow_gc_tcp6', number: FLOW_TABLE.TCP6 },
@@ -25,7 +35,7 @@ export const FLOW_TABLES: readonly {
       table: `unproven${family}` as const,
       collector: `flow_gc_unproven${family}`,
       number: FLOW_TABLE[`UNPROVEN${family}`],
-      use: LIVE_STATE.unproven_used / 4 + i,
+      isUnproven: true,
     },
     {
       table: `overflow${family}` as const,
@@ -35,6 +45,11 @@ export const FLOW_TABLES: readonly {
     },
   ]),
 ];
+
+/** Records that a table has room for, of so many entries of its map. */
+export function roomOf({ isUnproven }: (typeof FLOW_TABLES)[number], maxEntries: number): number {
+  return isUnproven ? maxEntries * UNPROVEN_WAYS : maxEntries;
+}
 
 const LEVEL: Readonly<Record<Pressure, number>> = {
   none: FLOW_PRESSURE.NONE,
@@ -69,7 +84,7 @@ export class FlowTables {
     this.#bytes = new Uint8Array(deps.live);
   }
 
-  /** Records that the last walk met in a table, rounded up to 16; 0 before the first. */
+  /** Records that the last walk met in a table, of hashes rounded up to 16; 0 before the first. */
   entries(table: string): number {
     return this.#passes.get(table)?.entries ?? 0;
   }
@@ -104,10 +119,11 @@ export class FlowTables {
       const pass = this.#passes.get(table);
       return pass === undefined ? LEVEL.none : LEVEL[pressureOf(pass)];
     };
-    const worst = Math.max(...FLOW_TABLES.filter(({ use }) => use === undefined).map((t) => level(t.table)));
-    for (const { table, number } of FLOW_TABLES) {
+    const main = FLOW_TABLES.filter(({ table }) => table.startsWith('flow_'));
+    const worst = Math.max(...main.map(({ table }) => level(table)));
+    for (const { table, number, isUnproven } of FLOW_TABLES) {
       const own = level(table);
-      this.#bytes[LIVE_STATE.pressure + number] = table.startsWith('unproven') ? Math.max(own, worst) : own;
+      this.#bytes[LIVE_STATE.pressure + number] = isUnproven ? Math.max(own, worst) : own;
     }
   }
 

@@ -23,6 +23,7 @@ import {
 } from '#wire/bpf';
 import { ipOfBytes } from './keys.ts';
 import type { DatapathMaps } from './maps.ts';
+import { unprovenIn } from './unproven.ts';
 
 /** One end of a flow. Protocols without ports have none. */
 export interface FlowEnd {
@@ -95,27 +96,39 @@ export function* listFlows(
   now: number,
   between?: readonly [string, string],
 ): Generator<FlowRecord[]> {
-  const chunk = 4096;
   const ends = between?.map((text) => parseIp(text)?.bytes);
   for (const [name, family, kind] of TABLES) {
     const bytes = family === 4 ? 4 : 16;
     if (ends?.some((end) => end?.length !== bytes) === true) continue;
-    const { keySize, valueSize } = MAPS[name];
-    const cursor = batchCursor(keySize);
-    const keys = new Uint8Array(chunk * keySize);
-    const values = new Uint8Array(chunk * valueSize);
-    while (!cursor.isDone) {
-      const count = mapLookupBatch(maps.fd(name), cursor, keys, values, chunk);
+    for (const entries of batches(maps, name)) {
       const records: FlowRecord[] = [];
-      for (let i = 0; i < count; i++) {
-        const key = keys.subarray(i * keySize, (i + 1) * keySize);
-        if (ends !== undefined && !isBetween(key, bytes, ends)) continue;
-        const value = new DataView(values.buffer, i * valueSize, valueSize);
-        const record = decodeFlow(family, kind, key, value, timeouts, now);
-        if (record !== undefined) records.push(record);
-      }
+      for (const entry of entries)
+        for (const { key, value } of kind === 'unproven' ? unprovenIn(family, entry.value) : [entry]) {
+          if (ends !== undefined && !isBetween(key, bytes, ends)) continue;
+          const record = decodeFlow(family, kind, key, value, timeouts, now);
+          if (record !== undefined) records.push(record);
+        }
       yield records;
     }
+  }
+}
+
+/** About so many bytes are read at once. */
+const BATCH_BYTES = 1 << 19;
+
+/** All entries of a map, a batch at a time; they hold until the next one. */
+function* batches(maps: DatapathMaps, name: MapName) {
+  const { keySize, valueSize } = MAPS[name];
+  const chunk = Math.ceil(BATCH_BYTES / valueSize);
+  const cursor = batchCursor(keySize);
+  const keys = new Uint8Array(chunk * keySize);
+  const values = new Uint8Array(chunk * valueSize);
+  while (!cursor.isDone) {
+    const count = mapLookupBatch(maps.fd(name), cursor, keys, values, chunk);
+    yield Array.from({ length: count }, (_, i) => ({
+      key: keys.subarray(i * keySize, (i + 1) * keySize),
+      value: new DataView(values.buffer, i * valueSize, valueSize),
+    }));
   }
 }
 

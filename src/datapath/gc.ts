@@ -1,6 +1,6 @@
 /**
  * Drives the collector: each read of an iterator lets the kernel walk on, judge and delete by itself, and
- * answers with a byte per 16 records. Budget (HF-3.5): 1 % of a table per 100 ms, so that a pass takes ten
+ * answers with a byte per so many records. Budget (HF-3.5): 1 % of a table per 100 ms, so that a pass takes ten
  * seconds, and no more than 5 % of a CPU for all tables together: what one turn takes too long (a read of a
  * sparse table walks all its empty buckets), the next ones rest.
  */
@@ -9,13 +9,16 @@
 export const TURN_MS = 100;
 const TURN_BUDGET_MS = 5;
 const PASS_MS = 10_000;
-const RECORDS_A_BYTE = 16;
+/** Of collectors that walk hash tables. */
+export const RECORDS_A_BYTE = 16;
 const READ_MOST = 256;
 
 /** A table's iterator. */
 export interface Walk {
   readonly table: string;
   readonly capacity: number;
+  /** Met by the collector for each byte that it answers. */
+  readonly recordsAByte: number;
   /** Begins a pass; reads of what it returns go on with it. */
   readonly begin: () => { read(out: Uint8Array): number; close(): void };
 }
@@ -23,7 +26,7 @@ export interface Walk {
 /** How a pass went. */
 export interface Pass {
   readonly table: string;
-  /** Records met, rounded up to 16. */
+  /** Records met, rounded up to those of a byte. */
   readonly entries: number;
   readonly capacity: number;
   /** False: told on the way, since the table is under more pressure than was known. */
@@ -81,7 +84,7 @@ export class Collector {
       state.bytes = 0;
       state.beganMs = this.#nowMs();
     }
-    let left = Math.ceil(walk.capacity / 100 / RECORDS_A_BYTE);
+    let left = Math.ceil(walk.capacity / 100 / walk.recordsAByte);
     do {
       const n = state.reader.read(new Uint8Array(Math.min(left, READ_MOST)));
       if (n <= 0) return this.#end(state);
@@ -104,8 +107,8 @@ export class Collector {
   }
 }
 
-function passOf({ walk: { table, capacity }, bytes }: State, isOver: boolean): Pass {
-  return { table, capacity, entries: bytes * RECORDS_A_BYTE, isOver };
+function passOf({ walk: { table, capacity, recordsAByte }, bytes }: State, isOver: boolean): Pass {
+  return { table, capacity, entries: bytes * recordsAByte, isOver };
 }
 
 const LEVELS = ['none', 'high', 'severe'] as const;

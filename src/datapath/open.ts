@@ -4,8 +4,9 @@ import { possibleCpus } from '#native';
 import { Attachments, probeTcx } from './attach.ts';
 import { Background } from './background.ts';
 import { IpcacheFeeder } from './feeder.ts';
-import { FLOW_TABLES, FlowTables } from './flow-tables.ts';
+import { FLOW_TABLES, FlowTables, roomOf } from './flow-tables.ts';
 import type { FlowTimeouts } from './flows.ts';
+import { RECORDS_A_BYTE } from './gc.ts';
 import { kernelHz } from './hz.ts';
 import { FolderLock, Instance } from './instance.ts';
 import { Programs, type Settings } from './load.ts';
@@ -57,7 +58,7 @@ export async function openParts(opts: DatapathOptions, stack: AsyncDisposableSta
   const instance = new Instance(maps.fd('instance'), before);
   const timeouts = { ...TIMEOUTS, ...opts.timeouts };
   const programs = stack.use(new Programs());
-  const settings = { ...(await settingsFor(instance, timeouts)), ...opts.settings };
+  const settings = { ...(await settingsFor(instance, maps, timeouts)), ...opts.settings };
   const folder = opts.objects === undefined ? {} : { folder: opts.objects };
   programs.load('flow', maps, settings, folder);
   programs.load('host', maps, settings, { ...folder, later: LAYER3_PROGRAMS });
@@ -103,10 +104,13 @@ export async function openParts(opts: DatapathOptions, stack: AsyncDisposableSta
 }
 
 function walksOf(maps: DatapathMaps, programs: Programs) {
-  return FLOW_TABLES.flatMap(({ table, collector }) => {
-    const program = programs.get(collector)?.fd;
-    const { fd: mapFd, maxEntries: capacity } = maps.get(table);
-    return program === undefined ? [] : [{ table, capacity, mapFd, program }];
+  return FLOW_TABLES.flatMap((row) => {
+    const { table } = row;
+    const program = programs.get(row.collector)?.fd;
+    const { fd: mapFd, maxEntries } = maps.get(table);
+    const capacity = roomOf(row, maxEntries);
+    const recordsAByte = row.isUnproven ? 1 : RECORDS_A_BYTE;
+    return program === undefined ? [] : [{ table, capacity, recordsAByte, mapFd, program }];
   });
 }
 
@@ -117,7 +121,7 @@ export function feederOf(maps: DatapathMaps, programs: Programs): IpcacheFeeder 
   return new IpcacheFeeder(program.fd, maps.view('ipcache_ops'), maps.get('ipcache_ops').maxEntries);
 }
 
-async function settingsFor(instance: Instance, t: FlowTimeouts): Promise<Settings> {
+async function settingsFor(instance: Instance, maps: DatapathMaps, t: FlowTimeouts): Promise<Settings> {
   const hz = await kernelHz();
   return {
     cfg_instance_id: instance.id,
@@ -131,5 +135,7 @@ async function settingsFor(instance: Instance, t: FlowTimeouts): Promise<Setting
     cfg_timeout_udp_stream: t.udpStream,
     cfg_timeout_icmp: t.icmp,
     cfg_timeout_generic: t.generic,
+    // Of the maps as they are: pinned ones keep their size.
+    cfg_unproven_sets: Math.min(maps.get('unproven4').maxEntries, maps.get('unproven6').maxEntries),
   };
 }

@@ -2,7 +2,7 @@
  * How many entries each map has (HF-3.5). Flow tables follow the machine's memory, everything else has room
  * for what one node is expected to hold; tests and small machines override by name.
  */
-import { MAPS, type MapName } from '#wire/bpf';
+import { MAPS, type MapName, UNPROVEN_WAYS } from '#wire/bpf';
 
 /** Bytes of a flow record with its place in the kernel's hash. */
 export const FLOW_RECORD_BYTES = 192;
@@ -13,8 +13,6 @@ const FLOW_MOST = 16 * 1024 * 1024;
 const FLOW_SET_LEAST = 4096;
 /** Unproven and overflow tables, per family. */
 const SIDE_MOST = 65536;
-/** Of the unproven tables each CPU has a share, and needs so many for a flood not to turn it over at once. */
-const UNPROVEN_OF_CPU = 1024;
 /** Per-CPU counters of origins: 32 bytes each on every CPU. */
 const COUNTER_BYTES_MOST = 64 * 1024 * 1024;
 
@@ -41,7 +39,6 @@ export function mapSizes(input: SizeInput): MapSizes {
   const tcp = flows(input.maxTcp, 2 / 3);
   const other = flows(input.maxOther, 1 / 3);
   const side = Math.min(SIDE_MOST, tcp);
-  const unproven = Math.max(side, Math.min(tcp, UNPROVEN_OF_CPU * input.cpus));
   const origins = Math.floor(COUNTER_BYTES_MOST / 32 / input.cpus);
   const arenaBytes = clamp(input.memoryBytes * 0.002, 16 << 20, 256 << 20);
   const base = Object.fromEntries(Object.entries(MAPS).map(([name, m]) => [name, m.maxEntries as number]));
@@ -51,8 +48,8 @@ export function mapSizes(input: SizeInput): MapSizes {
     flow_tcp6: tcp,
     flow_any4: other,
     flow_any6: other,
-    unproven4: unproven,
-    unproven6: unproven,
+    unproven4: Math.ceil(side / UNPROVEN_WAYS),
+    unproven6: Math.ceil(side / UNPROVEN_WAYS),
     overflow4: side,
     overflow6: side,
     rulesets: 4096,

@@ -90,6 +90,7 @@ export const FLOW_PROXY_LEG = 8192;
 export const FLOW_INBOUND = 16384;
 export const FLOW_HOST = 32768;
 export const FLOW_CLOSING = 128;
+export const UNPROVEN_WAYS = 8;
 export const DROP_REPORTS_SHIFT = 23;
 export const DROP_REPORTS = 512;
 export const EVENT_VERSION = 1;
@@ -632,16 +633,15 @@ export function writeHostfwControl(view: DataView, at: number, value: HostfwCont
 }
 
 /** Bytes of `struct live_state`. */
-export const LIVE_STATE_SIZE = 16424;
+export const LIVE_STATE_SIZE = 16416;
 /** Offsets in `struct live_state`. */
 export const LIVE_STATE = {
   clock: 0,
   epoch_wide: 4,
   interest: 8,
   overflow_used: 12,
-  unproven_used: 20,
-  pressure: 28,
-  epoch: 40,
+  pressure: 20,
+  epoch: 32,
 } as const;
 
 /** `struct live_state`. */
@@ -650,7 +650,6 @@ export interface LiveState {
   readonly epoch_wide: number;
   readonly interest: number;
   readonly overflow_used: readonly [number, number];
-  readonly unproven_used: readonly [number, number];
   readonly pressure: Uint8Array;
   readonly epoch: Uint32Array;
 }
@@ -662,24 +661,21 @@ export function readLiveState(view: DataView, at = 0): LiveState {
     epoch_wide: view.getUint32(at + 4, LE),
     interest: view.getUint32(at + 8, LE),
     overflow_used: [view.getUint32(at + 12, LE), view.getUint32(at + 16, LE)],
-    unproven_used: [view.getUint32(at + 20, LE), view.getUint32(at + 24, LE)],
-    pressure: bytes(view, at + 28, 8),
-    epoch: Uint32Array.from({ length: 4096 }, (_, i) => view.getUint32(at + 40 + 4 * i, LE)),
+    pressure: bytes(view, at + 20, 8),
+    epoch: Uint32Array.from({ length: 4096 }, (_, i) => view.getUint32(at + 32 + 4 * i, LE)),
   };
 }
 
 /** Writes `struct live_state` at byte `at` of the view; padding becomes zero. */
 export function writeLiveState(view: DataView, at: number, value: LiveState): void {
-  zero(view, at + 36, 4);
+  zero(view, at + 28, 4);
   view.setUint32(at, value.clock, LE);
   view.setUint32(at + 4, value.epoch_wide, LE);
   view.setUint32(at + 8, value.interest, LE);
   view.setUint32(at + 12, value.overflow_used[0], LE);
   view.setUint32(at + 16, value.overflow_used[1], LE);
-  view.setUint32(at + 20, value.unproven_used[0], LE);
-  view.setUint32(at + 24, value.unproven_used[1], LE);
-  putBytes(view, at + 28, 8, value.pressure);
-  for (let i = 0; i < 4096; i += 1) view.setUint32(at + 40 + 4 * i, value.epoch[i]!, LE);
+  putBytes(view, at + 20, 8, value.pressure);
+  for (let i = 0; i < 4096; i += 1) view.setUint32(at + 32 + 4 * i, value.epoch[i]!, LE);
 }
 
 /** Bytes of `struct addr4_key`. */
@@ -1354,36 +1350,91 @@ export function writeFlow4Value(view: DataView, at: number, value: Flow4Value): 
   writeFlowExtra(view, at + 104, value.extra);
 }
 
-/** Bytes of `struct unproven_value`. */
-export const UNPROVEN_VALUE_SIZE = 112;
-/** Offsets in `struct unproven_value`. */
-export const UNPROVEN_VALUE = {
+/** Bytes of `struct unproven`. */
+export const UNPROVEN_SIZE = 152;
+/** Offsets in `struct unproven`. */
+export const UNPROVEN = {
   flow: 0,
   resp_first: 104,
   resp_end: 108,
+  key4: 112,
+  key6: 112,
 } as const;
 
-/** `struct unproven_value`. */
-export interface UnprovenValue {
+/** `struct unproven`. */
+export interface Unproven {
   readonly flow: Flow;
   readonly resp_first: number;
   readonly resp_end: number;
+  readonly key4: Flow4Key | undefined;
+  readonly key6: Flow6Key | undefined;
 }
 
-/** Reads `struct unproven_value` at byte `at` of the view. */
-export function readUnprovenValue(view: DataView, at = 0): UnprovenValue {
+/** Reads `struct unproven` at byte `at` of the view. */
+export function readUnproven(view: DataView, at = 0): Unproven {
   return {
     flow: readFlow(view, at),
     resp_first: view.getUint32(at + 104, LE),
     resp_end: view.getUint32(at + 108, LE),
+    key4: view.byteLength < at + 128 ? undefined : readFlow4Key(view, at + 112),
+    key6: view.byteLength < at + 152 ? undefined : readFlow6Key(view, at + 112),
   };
 }
 
-/** Writes `struct unproven_value` at byte `at` of the view; padding becomes zero. */
-export function writeUnprovenValue(view: DataView, at: number, value: UnprovenValue): void {
+/** Writes `struct unproven` at byte `at` of the view; padding becomes zero. */
+export function writeUnproven(view: DataView, at: number, value: Unproven): void {
+  zero(view, at + 112, Math.min(40, view.byteLength - at - 112));
   writeFlow(view, at, value.flow);
   view.setUint32(at + 104, value.resp_first, LE);
   view.setUint32(at + 108, value.resp_end, LE);
+  if (value.key4 !== undefined) {
+    writeFlow4Key(view, at + 112, value.key4);
+  }
+  if (value.key6 !== undefined) {
+    writeFlow6Key(view, at + 112, value.key6);
+  }
+}
+
+/** Bytes of `struct unproven_set`. */
+export const UNPROVEN_SET_SIZE = 1280;
+/** Offsets in `struct unproven_set`. */
+export const UNPROVEN_SET = {
+  word: 0,
+  place: 64,
+} as const;
+
+/** `struct unproven_set`. */
+export interface UnprovenSet {
+  readonly word: readonly [bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint];
+  readonly place: readonly [Unproven, Unproven, Unproven, Unproven, Unproven, Unproven, Unproven, Unproven];
+}
+
+/** Reads `struct unproven_set` at byte `at` of the view. */
+export function readUnprovenSet(view: DataView, at = 0): UnprovenSet {
+  return {
+    word: [view.getBigUint64(at, LE), view.getBigUint64(at + 8, LE), view.getBigUint64(at + 16, LE), view.getBigUint64(at + 24, LE), view.getBigUint64(at + 32, LE), view.getBigUint64(at + 40, LE), view.getBigUint64(at + 48, LE), view.getBigUint64(at + 56, LE)],
+    place: [readUnproven(view, at + 64), readUnproven(view, at + 216), readUnproven(view, at + 368), readUnproven(view, at + 520), readUnproven(view, at + 672), readUnproven(view, at + 824), readUnproven(view, at + 976), readUnproven(view, at + 1128)],
+  };
+}
+
+/** Writes `struct unproven_set` at byte `at` of the view; padding becomes zero. */
+export function writeUnprovenSet(view: DataView, at: number, value: UnprovenSet): void {
+  view.setBigUint64(at, value.word[0], LE);
+  view.setBigUint64(at + 8, value.word[1], LE);
+  view.setBigUint64(at + 16, value.word[2], LE);
+  view.setBigUint64(at + 24, value.word[3], LE);
+  view.setBigUint64(at + 32, value.word[4], LE);
+  view.setBigUint64(at + 40, value.word[5], LE);
+  view.setBigUint64(at + 48, value.word[6], LE);
+  view.setBigUint64(at + 56, value.word[7], LE);
+  writeUnproven(view, at + 64, value.place[0]);
+  writeUnproven(view, at + 216, value.place[1]);
+  writeUnproven(view, at + 368, value.place[2]);
+  writeUnproven(view, at + 520, value.place[3]);
+  writeUnproven(view, at + 672, value.place[4]);
+  writeUnproven(view, at + 824, value.place[5]);
+  writeUnproven(view, at + 976, value.place[6]);
+  writeUnproven(view, at + 1128, value.place[7]);
 }
 
 /** Bytes of `struct packet_scratch`. */
@@ -1411,48 +1462,43 @@ export function writePacketScratch(view: DataView, at: number, value: PacketScra
 }
 
 /** Bytes of `struct flow_scratch`. */
-export const FLOW_SCRATCH_SIZE = 176;
+export const FLOW_SCRATCH_SIZE = 184;
 /** Offsets in `struct flow_scratch`. */
 export const FLOW_SCRATCH = {
   value4: 0,
-  unproven: 0,
   key4: 128,
   key6: 128,
   swapped: 168,
   number: 172,
+  hash: 176,
 } as const;
 
 /** `struct flow_scratch`. */
 export interface FlowScratch {
-  readonly value4: Flow4Value | undefined;
-  readonly unproven: UnprovenValue | undefined;
+  readonly value4: Flow4Value;
   readonly key4: Flow4Key | undefined;
   readonly key6: Flow6Key | undefined;
   readonly swapped: number;
   readonly number: number;
+  readonly hash: bigint;
 }
 
 /** Reads `struct flow_scratch` at byte `at` of the view. */
 export function readFlowScratch(view: DataView, at = 0): FlowScratch {
   return {
-    value4: view.byteLength < at + 128 ? undefined : readFlow4Value(view, at),
-    unproven: view.byteLength < at + 112 ? undefined : readUnprovenValue(view, at),
+    value4: readFlow4Value(view, at),
     key4: view.byteLength < at + 144 ? undefined : readFlow4Key(view, at + 128),
     key6: view.byteLength < at + 168 ? undefined : readFlow6Key(view, at + 128),
     swapped: view.getUint32(at + 168, LE),
     number: view.getUint32(at + 172, LE),
+    hash: view.getBigUint64(at + 176, LE),
   };
 }
 
 /** Writes `struct flow_scratch` at byte `at` of the view; padding becomes zero. */
 export function writeFlowScratch(view: DataView, at: number, value: FlowScratch): void {
-  zero(view, at, Math.min(168, view.byteLength - at - 0));
-  if (value.value4 !== undefined) {
-    writeFlow4Value(view, at, value.value4);
-  }
-  if (value.unproven !== undefined) {
-    writeUnprovenValue(view, at, value.unproven);
-  }
+  zero(view, at + 128, Math.min(40, view.byteLength - at - 128));
+  writeFlow4Value(view, at, value.value4);
   if (value.key4 !== undefined) {
     writeFlow4Key(view, at + 128, value.key4);
   }
@@ -1461,6 +1507,7 @@ export function writeFlowScratch(view: DataView, at: number, value: FlowScratch)
   }
   view.setUint32(at + 168, value.swapped, LE);
   view.setUint32(at + 172, value.number, LE);
+  view.setBigUint64(at + 176, value.hash, LE);
 }
 
 /** Bytes of `struct frag4_key`. */
@@ -1985,6 +2032,7 @@ export const SETTINGS = {
   cfg_timeout_udp: { size: 4, isSigned: false },
   cfg_timeout_udp_stream: { size: 4, isSigned: false },
   cfg_tunnel_port: { size: 2, isSigned: false },
+  cfg_unproven_sets: { size: 4, isSigned: false },
   cfg_wireguard_port: { size: 2, isSigned: false },
   cfg_xdp_buff_len: { size: 1, isSigned: false },
 } as const;
@@ -2008,7 +2056,7 @@ export const MAPS = {
   failsafe_port: { type: 2, keySize: 4, valueSize: 8, maxEntries: 131328, flags: 1024, key: '', value: '', inner: undefined, layout: '3833a795' },
   flow_any4: { type: 1, keySize: 16, valueSize: 128, maxEntries: 4096, flags: 0, key: 'flow4_key', value: 'flow4_value', inner: undefined, layout: 'f0eccd1c' },
   flow_any6: { type: 1, keySize: 40, valueSize: 104, maxEntries: 4096, flags: 0, key: 'flow6_key', value: 'flow', inner: undefined, layout: '111f4e56' },
-  flow_scratch: { type: 6, keySize: 4, valueSize: 176, maxEntries: 1, flags: 0, key: '', value: 'flow_scratch', inner: undefined, layout: 'f9a540af' },
+  flow_scratch: { type: 6, keySize: 4, valueSize: 184, maxEntries: 1, flags: 0, key: '', value: 'flow_scratch', inner: undefined, layout: '5649381f' },
   flow_tcp4: { type: 1, keySize: 16, valueSize: 128, maxEntries: 4096, flags: 0, key: 'flow4_key', value: 'flow4_value', inner: undefined, layout: 'f0eccd1c' },
   flow_tcp6: { type: 1, keySize: 40, valueSize: 104, maxEntries: 4096, flags: 0, key: 'flow6_key', value: 'flow', inner: undefined, layout: '111f4e56' },
   frag4: { type: 9, keySize: 12, valueSize: 12, maxEntries: 8192, flags: 0, key: 'frag4_key', value: 'frag_value', inner: undefined, layout: '466717e5' },
@@ -2023,7 +2071,7 @@ export const MAPS = {
   ipcache_net4: { type: 11, keySize: 8, valueSize: 32, maxEntries: 65536, flags: 1, key: 'lpm4_key', value: 'ipcache_entry', inner: undefined, layout: 'a30cef2f' },
   ipcache_net6: { type: 11, keySize: 20, valueSize: 32, maxEntries: 65536, flags: 1, key: 'lpm6_key', value: 'ipcache_entry', inner: undefined, layout: '2770ed61' },
   ipcache_ops: { type: 2, keySize: 4, valueSize: 56, maxEntries: 4096, flags: 1024, key: '', value: 'ipcache_op', inner: undefined, layout: '98d1d824' },
-  live: { type: 2, keySize: 4, valueSize: 16424, maxEntries: 1, flags: 1024, key: '', value: 'live_state', inner: undefined, layout: '70ae86ed' },
+  live: { type: 2, keySize: 4, valueSize: 16416, maxEntries: 1, flags: 1024, key: '', value: 'live_state', inner: undefined, layout: '3f74ce44' },
   local_addrs4: { type: 1, keySize: 4, valueSize: 8, maxEntries: 4096, flags: 0, key: 'addr4_key', value: 'local_addr', inner: undefined, layout: '5270fcd7' },
   local_addrs6: { type: 1, keySize: 16, valueSize: 8, maxEntries: 4096, flags: 0, key: 'addr6_key', value: 'local_addr', inner: undefined, layout: '4c8f4768' },
   overflow4: { type: 9, keySize: 16, valueSize: 128, maxEntries: 4096, flags: 0, key: 'flow4_key', value: 'flow4_value', inner: undefined, layout: '5df4197d' },
@@ -2035,8 +2083,8 @@ export const MAPS = {
   stages: { type: 3, keySize: 4, valueSize: 4, maxEntries: 4, flags: 0, key: '', value: '', inner: undefined, layout: '57d0c931' },
   stat_count: { type: 6, keySize: 4, valueSize: 8, maxEntries: 32, flags: 0, key: '', value: '', inner: undefined, layout: 'e23fe7d6' },
   udp_servers: { type: 2, keySize: 4, valueSize: 8, maxEntries: 1024, flags: 1024, key: '', value: '', inner: undefined, layout: '3833a795' },
-  unproven4: { type: 9, keySize: 16, valueSize: 112, maxEntries: 4096, flags: 2, key: 'flow4_key', value: 'unproven_value', inner: undefined, layout: '0bc7a0e3' },
-  unproven6: { type: 9, keySize: 40, valueSize: 112, maxEntries: 4096, flags: 2, key: 'flow6_key', value: 'unproven_value', inner: undefined, layout: '21b84024' },
+  unproven4: { type: 2, keySize: 4, valueSize: 1280, maxEntries: 512, flags: 1024, key: '', value: 'unproven_set', inner: undefined, layout: '36d3fa52' },
+  unproven6: { type: 2, keySize: 4, valueSize: 1280, maxEntries: 512, flags: 1024, key: '', value: 'unproven_set', inner: undefined, layout: '36d3fa52' },
   vlans: { type: 1, keySize: 8, valueSize: 4, maxEntries: 4096, flags: 0, key: 'vlan_key', value: '', inner: undefined, layout: 'dcd4106b' },
 } as const;
 export type MapName = keyof typeof MAPS;

@@ -16,9 +16,18 @@ const run = promisify(execFile);
 const ROOT = resolve(import.meta.dirname, '../..');
 const SOURCES = join(ROOT, 'bpf');
 /** Files that no mutant runs: the mutants themselves, and what takes the attached programs for granted. */
-const TABLES = ['host', 'state', 'corners', 'pod', 'edges', 'audit', 'corners-pod', 'settings', 'drops'].map(
-  (name) => `test/packet/${name}.test.ts`,
-);
+const TABLES = [
+  'host',
+  'state',
+  'corners',
+  'pod',
+  'edges',
+  'audit',
+  'unproven',
+  'corners-pod',
+  'settings',
+  'drops',
+].map((name) => `test/packet/${name}.test.ts`);
 /** Tests of a source that runs no packets, before the others. */
 const BESIDE: Readonly<Record<string, readonly string[]>> = {
   'gc.bpf.c': ['test/netns/datapath/collect.test.ts'],

@@ -289,6 +289,7 @@ for (const v of FAMILIES) {
     node.patchFlow(record.table, record.key, record.value);
     const late = node.run('host_ingress', inbound(v, tcp({ src: 1000, dst: 80, seq: 10, ack: 501 })));
     expect(t, 'late', late, 'pass PASS_NEW');
+    t.is(node.flows().length, 1, 'the new record has taken the place of the old');
   });
 
   test.serial(`corners – ${v}: the number of a reset, which the peer chose, proves nothing`, (t) => {

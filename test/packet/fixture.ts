@@ -46,6 +46,7 @@ import { address } from './builder.ts';
 import { forgetDrops } from './memories.ts';
 import { buildNetwork } from './network.ts';
 import { RingReader } from './ring.ts';
+import { patchUnproven, unprovenEntries } from './unproven.ts';
 import { ARENA_WORDS, PolicyTables } from './policy-tables.ts';
 import {
   AUDITED_BELOW,
@@ -57,10 +58,12 @@ import {
   OBJECTS,
   FRAG_TABLES,
   IDENTITY,
+  mapped,
   NODE,
   PEER,
   POD,
   type Slot,
+  UNPROVEN_BYTES,
 } from './world.ts';
 
 export * from './world.ts';
@@ -73,13 +76,6 @@ const SLOT = { wire: 1, pod: 2 } as const;
 export async function prepare(): Promise<void> {
   await compileAddon();
   if (OBJECTS === undefined) await compileBpf();
-}
-
-/** IPv4 is mapped, as keys of both families have it. */
-export function mapped(text: string): Uint8Array {
-  const { family, bytes } = address(text);
-  if (family === 6) return bytes;
-  return Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...bytes);
 }
 
 const u32 = (n: number): Uint8Array => new Uint8Array(Uint32Array.of(n).buffer);
@@ -331,6 +327,7 @@ export class Fixture {
 
   /** All keys and values of a table. */
   entries(name: string, keySize: number, valueSize: number): { key: Uint8Array; value: Uint8Array }[] {
+    if (name.startsWith('unproven')) return unprovenEntries(this.view(name, UNPROVEN_BYTES), keySize);
     const found: { key: Uint8Array; value: Uint8Array }[] = [];
     let last: Uint8Array | null = null;
     for (;;) {
@@ -367,16 +364,17 @@ export class Fixture {
 
   /** Rewrites a record in place, as the clock or a neighbour would. */
   patchFlow(table: string, key: Uint8Array, value: Uint8Array): void {
-    mapUpdate(this.map(table), key, value);
+    if (table.startsWith('unproven')) patchUnproven(this.view(table, UNPROVEN_BYTES), key, value);
+    else mapUpdate(this.map(table), key, value);
   }
 
   /** No flows, no fragments, no events, no failsafe; tables of policy stay. */
   reset(): void {
     for (const [table, keySize, valueSize] of [...FLOW_TABLES, ...FRAG_TABLES])
-      for (const { key } of this.entries(table, keySize, valueSize)) mapDelete(this.map(table), key);
+      if (table.startsWith('unproven')) new Uint8Array(this.view(table, UNPROVEN_BYTES).buffer).fill(0);
+      else for (const { key } of this.entries(table, keySize, valueSize)) mapDelete(this.map(table), key);
     this.clearFailsafe();
-    for (const at of [wire.LIVE_STATE.overflow_used, wire.LIVE_STATE.unproven_used])
-      this.live.setBigUint64(at, 0n, true);
+    this.live.setBigUint64(wire.LIVE_STATE.overflow_used, 0n, true);
     mapUpdate(this.map('event_limits'), u32(0), new Uint8Array(wire.EVENT_LIMIT_SIZE));
     this.forgetDrops();
     this.#events();

@@ -1,11 +1,19 @@
 /** Who is who in the packet tests, and how their hand-made policies are written down. */
 import * as wire from '#wire/bpf';
+import { address } from './builder.ts';
 
 export const IDENTITY = { host: 1, peer: 4001, other: 4002, pod: 4003, world4: 9, world6: 10 } as const;
 export const NODE = { v4: '192.0.2.1', v6: '2001:db8::1' } as const;
 export const POD = { v4: '10.0.0.2', v6: '2001:db8:1::2' } as const;
 export const PEER = { v4: '192.0.2.9', v6: '2001:db8::9' } as const;
 export const OTHER = { v4: '198.51.100.7', v6: '2001:db8:2::7' } as const;
+
+/** IPv4 is mapped, as keys of both families have it. */
+export function mapped(text: string): Uint8Array {
+  const { family, bytes } = address(text);
+  if (family === 6) return bytes;
+  return Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...bytes);
+}
 
 /** One line of a hand-made matrix; absent fields match anything. Later lines win. */
 export interface Rule {
@@ -48,15 +56,18 @@ export function lineAt(
   );
 }
 
+/** Of each unproven table, as the sources size it. */
+export const UNPROVEN_BYTES = wire.MAPS.unproven4.maxEntries * wire.UNPROVEN_SET_SIZE;
+
 /** The tables that hold state of packets: name, bytes of a key, bytes of a value. */
 export const FLOW_TABLES: readonly (readonly [table: string, keySize: number, valueSize: number])[] = [
   ['flow_tcp4', wire.FLOW4_KEY_SIZE, wire.FLOW4_VALUE_SIZE],
   ['flow_any4', wire.FLOW4_KEY_SIZE, wire.FLOW4_VALUE_SIZE],
-  ['unproven4', wire.FLOW4_KEY_SIZE, wire.UNPROVEN_VALUE_SIZE],
+  ['unproven4', wire.FLOW4_KEY_SIZE, wire.UNPROVEN_SIZE],
   ['overflow4', wire.FLOW4_KEY_SIZE, wire.FLOW4_VALUE_SIZE],
   ['flow_tcp6', wire.FLOW6_KEY_SIZE, wire.FLOW_SIZE],
   ['flow_any6', wire.FLOW6_KEY_SIZE, wire.FLOW_SIZE],
-  ['unproven6', wire.FLOW6_KEY_SIZE, wire.UNPROVEN_VALUE_SIZE],
+  ['unproven6', wire.FLOW6_KEY_SIZE, wire.UNPROVEN_SIZE],
   ['overflow6', wire.FLOW6_KEY_SIZE, wire.FLOW_SIZE],
 ];
 export const FRAG_TABLES: typeof FLOW_TABLES = [

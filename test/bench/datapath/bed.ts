@@ -21,8 +21,9 @@ import {
   progQuery,
   fdById,
   closeFd,
+  viewRelease,
 } from '#native';
-import { EVENT_LIMIT_SIZE, MAPS, STAGES } from '#wire/bpf';
+import { EVENT_LIMIT_SIZE, MAPS, STAGES, UNPROVEN_SET_SIZE, UNPROVEN_WAYS } from '#wire/bpf';
 import type { Place } from './packets.ts';
 import { NODE, POD_ENDPOINT, type World } from './world.ts';
 
@@ -184,6 +185,7 @@ export class Bed implements AsyncDisposable {
 
   /** How many records a flow table holds; `isEmptied`: and takes them out. */
   countFlows(name: 'unproven4' | 'unproven6' | 'flow_tcp4' | 'flow_tcp6', isEmptied = false): number {
+    if (name === 'unproven4' || name === 'unproven6') return this.#countUnproven(name, isEmptied);
     const chunk = 16_384;
     const keySize = name.endsWith('4') ? 16 : 40;
     const cursor = batchCursor(keySize);
@@ -192,6 +194,20 @@ export class Bed implements AsyncDisposable {
     const take = isEmptied ? mapDrainBatch : mapLookupBatch;
     let count = 0;
     while (!cursor.isDone) count += take(this.datapath.maps.fd(name), cursor, keys, values, chunk);
+    return count;
+  }
+
+  #countUnproven(name: 'unproven4' | 'unproven6', isEmptied: boolean): number {
+    const memory = this.datapath.maps.view(name);
+    const words = new BigUint64Array(memory);
+    let count = 0;
+    for (let set = 0; set < words.length - UNPROVEN_WAYS; set += UNPROVEN_SET_SIZE / 8)
+      for (let at = set; at < set + UNPROVEN_WAYS; at++) {
+        if (words[at] === 0n) continue;
+        count++;
+        if (isEmptied) words[at] = 0n;
+      }
+    viewRelease(memory);
     return count;
   }
 

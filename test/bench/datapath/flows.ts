@@ -53,8 +53,8 @@ export function wrapperOf(family: Family): Wrapper {
   return family === 4 ? 'wrap_flows4' : 'wrap_flows6';
 }
 
-/** Fewer than the unproven table holds, so that it evicts none before the proof. */
-const AT_ONCE = 10_000;
+/** So few that no set of the unproven table overflows before the proof. */
+const AT_ONCE = 2000;
 
 /** Establishes the connections of `flows` peers. Throws when fewer records than that are proven. */
 export function establish(bed: Bed, connection: Connection, flows: number): void {

@@ -9,7 +9,7 @@ import { BEYOND, CLOSED, NODE, OPEN, PEER, STRANGER_FIRST, POD } from './world.t
 const MANY = 100_000;
 const HOT = 400_000;
 const COLD = 150_000;
-/** The unproven table holds 65,536, each CPU its share: so many fit without eviction. */
+/** The unproven table holds 65,536: so many have room, but for a few in full sets. */
 const FRESH = 25_000;
 /** Distinct tuples before a walk over new flows turns round. */
 const TUPLES = 1 << 22;

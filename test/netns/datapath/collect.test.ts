@@ -53,6 +53,7 @@ async function bed() {
     live,
     bytes: new Uint8Array(live),
     words: new Uint32Array(live),
+    now,
     /** Writes a record that was last seen `idle` seconds ago. */
     put(table: MapName, port: number, protocol: number, idle: number, flags = 0) {
       const key = keyOf(table, port, protocol);
@@ -187,6 +188,27 @@ test('collector – every expired record of a full table goes in one walk', asyn
   t.true(left.every((i) => i % 2 === 1));
 });
 
+for (const family of [4, 6] as const)
+  test(`collector – IPv${family}: an unproven record goes when it has waited for a minute, each is met`, async (t) => {
+    await using b = await bed();
+    const table = `unproven${family}` as const;
+    const idle = [1, 30, 59, 64, 100, 8000];
+    const set = new DataView(new ArrayBuffer(wire.UNPROVEN_SET_SIZE));
+    idle.forEach((seconds, way) => {
+      const at = wire.UNPROVEN_SET.place + way * wire.UNPROVEN_SIZE;
+      new Uint8Array(set.buffer).set(keyOf(`flow_tcp${family}`, way, TCP), at + wire.UNPROVEN.key4);
+      set.setUint32(at + FLOW.last_seen, b.now() - seconds, true);
+      set.setBigUint64(wire.UNPROVEN_SET.word + 8 * way, (BigInt(way) << 33n) | (1n << 32n) | 1n, true);
+    });
+    const bytes = new Uint8Array(set.buffer);
+    for (const index of [0, 7, ENTRIES - 1]) mapUpdate(b.maps.fd(table), Uint32Array.of(index), bytes);
+    t.is(b.collect(table), 3 * idle.length, 'a byte a record');
+    t.is(b.collect(table), 9);
+    mapLookup(b.maps.fd(table), Uint32Array.of(7), bytes);
+    const left = idle.map((_, way) => set.getBigUint64(wire.UNPROVEN_SET.word + 8 * way, true) !== 0n);
+    t.deepEqual(left, [true, true, true, false, false, false]);
+  });
+
 /** Bookkeeping over the real tables; `during` runs while the grace period is waited for. */
 function flowTables(b: Bed, during: () => void, warnings: string[] = []) {
   return new FlowTables({
@@ -199,20 +221,20 @@ function flowTables(b: Bed, during: () => void, warnings: string[] = []) {
   });
 }
 
-const USE = LIVE_STATE.unproven_used / 4;
+const USE = LIVE_STATE.overflow_used / 4;
 
 async function usedAfter(t: ExecutionContext, during: (b: Bed) => void): Promise<number | undefined> {
   await using b = await bed();
   b.words[USE] = TABLE_USE.USED;
-  b.put('unproven4', 1, TCP, 100);
-  b.collect('unproven4');
-  t.false(mapNextKey(b.maps.fd('unproven4'), null, new Uint8Array(16)));
+  b.put('overflow4', 1, TCP, 100);
+  b.collect('overflow4');
+  t.false(mapNextKey(b.maps.fd('overflow4'), null, new Uint8Array(16)));
   let seen: number | undefined;
   const tables = flowTables(b, () => {
     seen = b.words[USE];
     during(b);
   });
-  await tables.checkEmpty('unproven4', USE);
+  await tables.checkEmpty('overflow4', USE);
   t.is(seen, TABLE_USE.CHECKING, 'packets still ask the table');
   return b.words[USE];
 }
@@ -222,7 +244,7 @@ test('FlowTables – a table found empty is not asked any more', async (t) => {
 });
 
 test('FlowTables – an entry made by who had read that the table is used keeps it so', async (t) => {
-  const late = (b: Bed) => b.put('unproven4', 2, TCP, 0);
+  const late = (b: Bed) => b.put('overflow4', 2, TCP, 0);
   t.is(await usedAfter(t, late), TABLE_USE.USED);
 });
 

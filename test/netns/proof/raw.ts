@@ -22,6 +22,7 @@ import {
   socketIn,
 } from '#native';
 import { frame as layered, type Layer } from '../../packet/builder.ts';
+import { unprovenEntries } from '../../packet/unproven.ts';
 
 /** Kernel numbers of linux/socket.h, if_packet.h, in.h, in6.h and tcp.h. */
 export const AF_INET = 2;
@@ -277,7 +278,9 @@ export function mapCount(bpfRoot: string, name: string): number {
     let count = 0;
     for (;;) {
       const got = mapLookupBatch(fd, cursor, keys, values, batch);
-      count += got;
+      count += name.startsWith('unproven')
+        ? unprovenEntries(new DataView(values.buffer.slice(0, got * valueSize)), 0).length
+        : got;
       if (cursor.isDone) return count;
     }
   } finally {

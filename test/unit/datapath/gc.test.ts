@@ -10,6 +10,7 @@ function bench(tables: readonly { bytes: number; costMs: number }[], capacity = 
   const walks = tables.map(({ bytes, costMs }, i) => ({
     table: `t${i}`,
     capacity,
+    recordsAByte: 16,
     begin: () => {
       let left = bytes;
       open++;
