@@ -17,8 +17,12 @@ import {
 } from './control.ts';
 import { EnforceTimes } from './enforce-time.ts';
 
-/** Pause before a failed pass is tried again, when no change comes first. */
+/**
+ * Pause before a failed pass is tried again, when no change comes first: this long, and ten times as long as the
+ * pass took, since policies that there is no room for are computed in vain each time.
+ */
 const RETRY_MS = 2000;
+const RETRY_FACTOR = 10;
 
 export interface PolicyLoopOptions {
   /** Tables that `input` reads; the loop runs when one changes. */
@@ -115,6 +119,7 @@ export class PolicyLoop {
     const revision = this.#options.revision();
     const input = this.#options.input();
     if (input === undefined) return;
+    const beganMs = clock.nowMs();
     try {
       const isRepair = this.#error !== undefined;
       const { sink, inherited } = this.#options;
@@ -133,7 +138,8 @@ export class PolicyLoop {
     for (const wake of this.#waiting) wake();
     this.#waiting.clear();
     if (this.#error !== undefined) {
-      await Promise.race([this.#idle(signal), clock.sleep(RETRY_MS, signal).catch(() => undefined)]);
+      const pauseMs = Math.max(RETRY_MS, RETRY_FACTOR * (clock.nowMs() - beganMs));
+      await Promise.race([this.#idle(signal), clock.sleep(pauseMs, signal).catch(() => undefined)]);
       this.#touch();
     }
   }

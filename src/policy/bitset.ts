@@ -2,7 +2,11 @@
  * Sets of rule numbers as bits, and the sets that meet in cells, each known by one number. Hot: a rule set of
  * a thousand rules has hundreds of thousands of meetings. Benchmark: test/bench/policy.bench.ts.
  */
+import { MerlonError } from '#kit/errors';
 import type { Segment } from './decide.ts';
+
+/** Most rules that all parts of a rule set have together: 64 MB, and as much again in cells. */
+const MAX_PART_RULES = 1 << 22;
 
 /** `count` sets of numbers below `size`, one after another. */
 export class BitSets {
@@ -50,6 +54,7 @@ export class Meetings {
   /** Hash of the bits → numbers of parts with this hash. */
   readonly #known = new Map<number, number[]>();
   readonly #bits: Uint32Array[] = [];
+  #partRules = 0;
 
   /** Bits from `keptFrom` on stay in every part: rules that change what others decide. */
   constructor(segments: readonly Segment[], keptFrom: number = segments.length) {
@@ -59,7 +64,7 @@ export class Meetings {
     this.#scratch = new Uint32Array(this.#width);
   }
 
-  /** Number of the part that decides where set `i` of `a` meets set `j` of `b`. */
+  /** Number of the part that decides where set `i` of `a` meets set `j` of `b`. Throws `POLICY_NO_ROOM`. */
   part(a: BitSets, i: number, b: BitSets, j: number): number {
     const { words: left } = a;
     const { words: right } = b;
@@ -106,7 +111,13 @@ export class Meetings {
     const bits = new Uint32Array(this.#width);
     for (let w = begin; w < stop; w++) bits[w] = this.#scratch[w] ?? 0;
     const number = this.#bits.push(bits) - 1;
-    this.parts.push(valuesOf(bits));
+    const values = valuesOf(bits);
+    this.#partRules += values.length;
+    if (this.#partRules > MAX_PART_RULES) {
+      const what = `the ${this.#segments.length} rules of one subject overlap too much`;
+      throw new MerlonError('POLICY_NO_ROOM', what);
+    }
+    this.parts.push(values);
     if (known === undefined) this.#known.set(hash, [number]);
     else known.push(number);
     return number;

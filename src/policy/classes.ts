@@ -3,6 +3,7 @@
  * named by the lists that mean it, so that its name has a meaning of its own, whatever else is compiled
  * beside it. (Identities: partition.ts.)
  */
+import { MerlonError } from '#kit/errors';
 import type { Ports } from '#model';
 import type { PortClass } from './compiled.ts';
 import { nameOf } from './digest.ts';
@@ -14,6 +15,8 @@ import { type IndexRange, mergeRanges, PORT_CLASS_ENTRIES, portOfIndex, rangesOf
 
 /** Longest class name that is written out. */
 const CLASS_NAME_LIMIT = 1000;
+/** Most pairs of a stretch of ports and a list that means it: some 200 MB. */
+const MAX_MEMBERSHIPS = 1 << 22;
 
 /** A port list by content. `wildcard`: every protocol matches. */
 export interface PortList {
@@ -80,7 +83,7 @@ export class PortPartition {
   #names: ReadonlySet<string> = new Set(['']);
   #classes: readonly PortClass[] = [{ name: '', ranges: [[0, PORT_CLASS_ENTRIES - 1]] }];
 
-  /** The classes after lists (no wildcards) have come and gone. */
+  /** The classes after lists (no wildcards) have come and gone. Throws `POLICY_NO_ROOM`. */
   update(lists: RowChanges<PortList>): Classes<PortClass> {
     const changed = new Set<string>();
     if (hasChanges(lists)) this.#recompute(lists, changed);
@@ -124,11 +127,17 @@ function portClasses(lists: readonly PortList[]): readonly NamedClass[] {
   edges.sort((a, b) => a.at - b.at);
   const groups = new Map<string, { readonly lists: readonly number[]; readonly ranges: IndexRange[] }>();
   groups.set('', { lists: [], ranges: [] });
-  const active = new Set<number>();
+  /** Ascending. */
+  const active: number[] = [];
+  let memberships = 0;
   let from = 0;
   const close = (to: number) => {
     if (to <= from) return;
-    const covering = [...active].sort((a, b) => a - b);
+    memberships += active.length;
+    if (memberships > MAX_MEMBERSHIPS) {
+      throw new MerlonError('POLICY_NO_ROOM', `${lists.length} lists of ports overlap too much`);
+    }
+    const covering = [...active];
     const key = covering.join();
     const group = groups.get(key);
     if (group === undefined) groups.set(key, { lists: covering, ranges: [[from, to - 1]] });
@@ -137,14 +146,27 @@ function portClasses(lists: readonly PortList[]): readonly NamedClass[] {
   };
   for (const edge of edges) {
     close(edge.at);
-    if (edge.opens) active.add(edge.list);
-    else active.delete(edge.list);
+    const at = placeIn(active, edge.list);
+    if (edge.opens) active.splice(at, 0, edge.list);
+    else active.splice(at, 1);
   }
   close(PORT_CLASS_ENTRIES);
   return [...groups.values()].map((group) => {
     const names = group.lists.map((number) => lists[number]?.name ?? '');
     return { name: className(names), ranges: mergeRanges(group.ranges), lists: names };
   });
+}
+
+/** Where a number stands, or would stand, among ascending ones. */
+function placeIn(ascending: readonly number[], number: number): number {
+  let low = 0;
+  let high = ascending.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((ascending[middle] ?? number) < number) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** Name of the class that lists with these names (sorted) mean. */

@@ -2,6 +2,7 @@
  * Second stage, identities: those that no peer list tells apart form one class. The partition is carried from
  * one compilation to the next: what it costs is what changed. A fresh one is a full computation.
  */
+import { MerlonError } from '#kit/errors';
 import { compareText } from '#kit/order';
 import type { RowChanges } from '#kit/rows';
 import type { Identity, IdentityRow, PolicyConfig } from '#model';
@@ -12,11 +13,15 @@ import { Places, VACANT } from './places.ts';
 import { SelectorIndex } from './selector-index.ts';
 import { LabelIndex } from './selectors.ts';
 
-/** A peer list with a number of its own as long as it is in use, and the identities it means. */
+/** Most pairs of a list and an identity that it means: some 300 MB. */
+const MAX_MEMBERSHIPS = 1 << 22;
+
+/** A peer list with a number of its own as long as it is in use, the identities it means, and their classes. */
 interface KnownList {
   readonly number: number;
   readonly list: PeerList;
   readonly members: Set<Identity>;
+  readonly places: Set<number>;
 }
 
 /** Identities that the same lists mean. */
@@ -38,6 +43,7 @@ export class IdentityPartition {
   readonly #ofList = new Map<string, Set<number>>();
   #classes: readonly IdentityClass[] = [{ name: '', members: [] }];
   #nextNumber = 0;
+  #memberships = 0;
 
   constructor(config: PolicyConfig) {
     this.#index = new LabelIndex(config);
@@ -45,7 +51,7 @@ export class IdentityPartition {
     this.#groups.set('', { lists: [], name: '', members: new Set() });
   }
 
-  /** The classes after lists (no wildcards) and identities have come and gone. */
+  /** The classes after lists (no wildcards) and identities have come and gone. Throws `POLICY_NO_ROOM`. */
   update(lists: RowChanges<PeerList>, identities: RowChanges<IdentityRow>): Classes<IdentityClass> {
     const touched = new Set<Identity>();
     for (const list of lists.gone) this.#removeList(list, touched);
@@ -55,6 +61,7 @@ export class IdentityPartition {
     }
     for (const row of identities.come) this.#admit(row, touched);
     for (const list of lists.come) this.#addList(list, touched);
+    this.#checkRoom();
     const changed = new Set<Group>();
     for (const id of touched) this.#regroup(id, changed);
     const names = this.#place(changed);
@@ -66,6 +73,7 @@ export class IdentityPartition {
     const known = this.#lists.get(name);
     if (known === undefined) return;
     for (const id of known.members) if (this.#listsOf.get(id)?.delete(known)) touched.add(id);
+    this.#memberships -= known.members.size;
     this.#lists.delete(name);
     this.#ofList.delete(name);
     this.#selectors.remove(known);
@@ -73,9 +81,11 @@ export class IdentityPartition {
 
   #addList(list: PeerList, touched: Set<Identity>): void {
     const members = this.#index.membersOf(list) as Set<Identity>;
-    const known = { number: this.#nextNumber++, list, members };
+    const known = { number: this.#nextNumber++, list, members, places: new Set<number>() };
     this.#lists.set(list.name, known);
-    this.#ofList.set(list.name, new Set());
+    this.#ofList.set(list.name, known.places);
+    this.#memberships += members.size;
+    this.#checkRoom();
     this.#selectors.add(known, list.selectors);
     for (const id of members) {
       this.#listsOf.get(id)?.add(known);
@@ -83,8 +93,16 @@ export class IdentityPartition {
     }
   }
 
+  #checkRoom(): void {
+    if (this.#memberships <= MAX_MEMBERSHIPS) return;
+    const what = `${this.#lists.size} lists of peers overlap too much: together they mean more than ${MAX_MEMBERSHIPS} identities`;
+    throw new MerlonError('POLICY_NO_ROOM', what);
+  }
+
   #forget(id: Identity, touched: Set<Identity>): void {
-    for (const { members } of this.#listsOf.get(id) ?? []) members.delete(id);
+    const lists = this.#listsOf.get(id) ?? new Set();
+    for (const { members } of lists) members.delete(id);
+    this.#memberships -= lists.size;
     this.#index.remove(id);
     this.#listsOf.delete(id);
     touched.add(id);
@@ -96,6 +114,7 @@ export class IdentityPartition {
     this.#index.add(id, labels);
     const lists = new Set(this.#selectors.meaning(labels));
     for (const { members } of lists) members.add(id);
+    this.#memberships += lists.size;
     this.#listsOf.set(id, lists);
     touched.add(id);
   }
@@ -127,8 +146,7 @@ export class IdentityPartition {
 
   /** Gives groups that came a place and takes it from empty ones; the lists whose classes are others now. */
   #place(changed: ReadonlySet<Group>): Set<string> {
-    const names = new Set<string>();
-    if (changed.size === 0) return names;
+    if (changed.size === 0) return new Set();
     const isIn = (group: Group): boolean => group.members.size > 0 || group.name === '';
     const gone = [...changed].filter((group) => !isIn(group));
     const had = gone.filter(({ name }) => this.#places.of(name) !== undefined);
@@ -137,7 +155,7 @@ export class IdentityPartition {
     for (const { name, lists } of had) {
       const place = this.#places.of(name) ?? 0;
       classes[place] = { name: VACANT, members: [] };
-      for (const { list } of lists) this.#ofList.get(list.name)?.delete(place);
+      for (const list of lists) list.places.delete(place);
     }
     this.#places.update(
       had.map(({ name }) => name),
@@ -148,11 +166,11 @@ export class IdentityPartition {
       if (!isIn(group)) continue;
       const place = this.#places.of(group.name) ?? 0;
       classes[place] = { name: group.name, members: [...group.members].sort((a, b) => a - b) };
-      for (const { list } of group.lists) this.#ofList.get(list.name)?.add(place);
+      for (const list of group.lists) list.places.add(place);
     }
     this.#classes = classes;
-    for (const { lists } of [...had, ...come]) for (const { list } of lists) names.add(list.name);
-    return names;
+    const others = new Set([...had, ...come].flatMap(({ lists }) => lists));
+    return new Set([...others].map(({ list }) => list.name));
   }
 }
 

@@ -56,7 +56,10 @@ export const FOLDERS: readonly Folder[] = [
   }),
   part(1, 'src/table', 'tables and reconcilers', { imports: ['kit'] }),
   part(1, 'src/netlink', 'netlink codecs and requests', { imports: ['native', 'kit'] }),
-  part(2, 'src/policy', 'rules and identities → compiled rule sets', { imports: ['model', 'kit'], pure: [] }),
+  part(2, 'src/policy', 'rules and identities → compiled rule sets', {
+    imports: ['model', 'kit'],
+    pure: ['node:crypto'],
+  }),
   part(2, 'src/oracle', 'the naive judge, straight from rules and addresses', {
     imports: ['model', 'kit'],
     pure: [],

@@ -60,6 +60,12 @@ const texts: Readonly<Record<string, () => string>> = {
       `  ingress: [{fromEndpoints: [{matchExpressions: [{key: a, operator: In, values: [${counted(100_000, (i) => `v${i},`)}]}]}]}]`,
     ),
   'wrong ports without end': () => policy(`  ingress: [{toPorts: [{ports: [${fill('{port: x y},')}]}]}]`),
+  'unknown annotations without end': () =>
+    policy('  ingress: [{}]').replace(
+      'namespace: b',
+      `namespace: b, annotations: {${counted(25_000, (i) => `merlon.io/a${i}: "",`)}}`,
+    ),
+  'rules as many as one object may have': () => policy(`  ingress: [${'{},'.repeat(49_000)}]`),
   'unknown fields without end': () => policy(counted(80_000, (i) => `  f${i}: 1\n`)),
   'one field a hundred thousand times': () => policy(fill('  log: {}\n')),
   'one unknown field of a mebibyte': () => policy(`  ${fill('x')}: 1`),
@@ -75,6 +81,17 @@ const texts: Readonly<Record<string, () => string>> = {
   'an expression of brackets': () =>
     policy(
       `  ingress: [{toPorts: [{ports: [{port: "80", protocol: TCP}], rules: {http: [{path: "${'('.repeat(50_000)}${')'.repeat(50_000)}"}]}}]}]`,
+    ),
+  'expressions without end': () =>
+    policy(
+      `  ingress: [{toPorts: [{ports: [{port: "80", protocol: TCP}], rules: {http: [${counted(
+        12_000,
+        (i) => `{path: '/(?i)[\\pL\\p{Han}]+${i}'},`,
+      )}]}}]}]`,
+    ),
+  'expressions that are wrong': () =>
+    policy(
+      `  ingress: [{toPorts: [{ports: [{port: "80", protocol: TCP}], rules: {http: [${fill('{path: "(?:(?:a{1000}){1000}){1000}"},')}]}}]}]`,
     ),
   'an expression of repetitions': () =>
     policy(

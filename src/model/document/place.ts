@@ -7,7 +7,7 @@ import type { ErrorCode, SourceAt } from '#kit/errors';
 import { nearest } from '#kit/nearest';
 import type { FindingCode, Warning } from '../findings.ts';
 import { MAX_PROBLEMS, type Problem, quote } from './problem.ts';
-import type { Position, Tree } from './tree.ts';
+import type { Position, Tree, TreeEntry } from './tree.ts';
 
 /** Where findings of one document go, and the codes of the findings that every kind of document can have. */
 export interface Report {
@@ -51,6 +51,11 @@ export function placeAt(place: Place, position: Position = place.tree.at): Sourc
 /** Notes what is wrong with a value. Returns undefined, so that readers can end in it. */
 export function fail(place: Place, code: ErrorCode, message: string, hint?: string): undefined {
   return note(place.report.problems, place, code, message, hint);
+}
+
+/** Whether no further problem is kept, so that nobody need find out what would be right. */
+export function isFull({ problems }: Report): boolean {
+  return problems.length >= MAX_PROBLEMS;
 }
 
 /** Notes what is accepted but probably not meant. */
@@ -101,15 +106,20 @@ export function readMap(
   what: string,
   hintOf?: (key: string) => string | undefined,
 ): Fields | undefined {
-  const all = readAnyMap(place, what);
-  if (all === undefined) return undefined;
-  for (const [key, { keyPlace }] of all) {
-    if (known.includes(key)) continue;
-    const near = nearest(key, known);
+  const { tree, report } = place;
+  if (tree.kind !== 'map') return wrongType(place, `${what} (a map)`);
+  for (const entry of tree.entries) {
+    if (known.includes(entry.key)) continue;
+    if (isFull(report)) break;
+    const near = nearest(entry.key, known);
     const nearHint = near === undefined ? `known here: ${known.join(', ')}` : `did you mean ${near}?`;
-    fail(keyPlace, place.report.codes.unknownKey, `unknown field in ${what}`, hintOf?.(key) ?? nearHint);
+    const hint = hintOf?.(entry.key) ?? nearHint;
+    fail(keyPlaceOf(place, entry), report.codes.unknownKey, `unknown field in ${what}`, hint);
   }
-  const get = (key: string): Place | undefined => all.get(key)?.value;
+  const get = (key: string): Place | undefined => {
+    const entry = tree.entries.find((e) => e.key === key);
+    return entry && valuePlaceOf(place, entry);
+  };
   return { place, get, has: (key) => get(key) !== undefined };
 }
 
@@ -118,22 +128,31 @@ export function readAnyMap(
   place: Place,
   what: string,
 ): Map<string, { keyPlace: Place; value: Place | undefined }> | undefined {
-  const { tree, path, report } = place;
+  const { tree } = place;
   if (tree.kind !== 'map') return wrongType(place, `${what} (a map)`);
-  const out = new Map<string, { keyPlace: Place; value: Place | undefined }>();
-  for (const entry of tree.entries) {
-    const at = childPath(path, entry.key);
-    const isNull = entry.value.kind === 'scalar' && entry.value.value === null;
-    out.set(entry.key, {
-      keyPlace: {
-        tree: { kind: 'scalar', at: entry.keyAt, value: entry.key, text: entry.key },
-        path: at,
-        report,
+  return new Map(
+    tree.entries.map((entry) => [
+      entry.key,
+      {
+        // Mostly nothing is wrong with the key.
+        get keyPlace() {
+          return keyPlaceOf(place, entry);
+        },
+        value: valuePlaceOf(place, entry),
       },
-      value: isNull ? undefined : { tree: entry.value, path: at, report },
-    });
-  }
-  return out;
+    ]),
+  );
+}
+
+function keyPlaceOf({ path, report }: Place, { key, keyAt }: TreeEntry): Place {
+  const tree: Tree = { kind: 'scalar', at: keyAt, value: key, text: key };
+  return { tree, path: childPath(path, key), report };
+}
+
+/** Undefined for a value that is null. */
+function valuePlaceOf({ path, report }: Place, { key, value }: TreeEntry): Place | undefined {
+  const isNull = value.kind === 'scalar' && value.value === null;
+  return isNull ? undefined : { tree: value, path: childPath(path, key), report };
 }
 
 /** The items of a list. A null item stays: it is a mistake that its reader reports. */

@@ -60,10 +60,10 @@ export const MAX_DEPTH = 64;
 export const MAX_ALIAS_FACTOR = 10;
 /** Most documents of one text. */
 export const MAX_DOCUMENTS = 10_000;
-/** Most words and signs of one text: the densest real manifest of the largest size has 560,000. */
-const MAX_LEXEMES = 700_000;
-/** Most of one document, all of which is in memory at once: rules in blocks of a mebibyte have 446,000. */
-const MAX_DOCUMENT_LEXEMES = 450_000;
+/** Most words and signs of one text: eight thousand policies of a mebibyte have 440,000. */
+export const MAX_LEXEMES = 500_000;
+/** Most of one document, all of which is in memory at once: a list in lines has six an item, a rule some fifty. */
+export const MAX_DOCUMENT_LEXEMES = 200_000;
 /** Documents smaller than this many values after expansion are not held to the factor. */
 const ALIAS_FLOOR = 1000;
 
@@ -176,14 +176,17 @@ class Limits {
   #inDocument = 0;
 
   take(lexeme: string, offset: number): void {
-    if (lexeme === '[' || lexeme === '{') this.#depth++;
-    else if (lexeme === ']' || lexeme === '}') this.#depth--;
+    if (lexeme === '[' || lexeme === '{') {
+      this.#depth++;
+      this.#inDocument++; // what begins here takes more than a word
+    } else if (lexeme === ']' || lexeme === '}') this.#depth--;
     if (this.#depth > MAX_DEPTH) throw new Unusable(`nested deeper than ${MAX_DEPTH} levels`, offset);
     if (++this.#inText > MAX_LEXEMES) {
-      throw new Unusable('too many words and signs for one file', offset, 'split it');
+      throw new Unusable(`more than ${MAX_LEXEMES} words and signs`, offset, 'split the file');
     }
     if (++this.#inDocument > MAX_DOCUMENT_LEXEMES) {
-      throw new Unusable('too many words and signs for one object', offset, 'write several objects');
+      const message = `more than ${MAX_DOCUMENT_LEXEMES} words and signs in one object`;
+      throw new Unusable(message, offset, 'write several objects');
     }
   }
 
@@ -217,21 +220,17 @@ function treeDocument(
   }
 }
 
-/** Refuses nesting beyond `MAX_DEPTH` with a loop of its own, since composing recurses. */
-function checkDepth(root: CST.Token): void {
-  const stack: [token: CST.Token, depth: number][] = [[root, 0]];
-  for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
-    const [token, depth] = next;
-    if (depth > MAX_DEPTH) {
-      throw new Unusable(`nested deeper than ${MAX_DEPTH} levels`, 'offset' in token ? token.offset : 0);
-    }
-    if (token.type === 'document') {
-      if (token.value) stack.push([token.value, depth]);
-    } else if ('items' in token) {
-      for (const item of token.items) {
-        if ('key' in item && item.key) stack.push([item.key, depth + 1]);
-        if (item.value) stack.push([item.value, depth + 1]);
-      }
+/** Refuses nesting beyond `MAX_DEPTH`, no deeper than which it recurses itself, since composing recurses. */
+function checkDepth(token: CST.Token, depth = 0): void {
+  if (depth > MAX_DEPTH) {
+    throw new Unusable(`nested deeper than ${MAX_DEPTH} levels`, 'offset' in token ? token.offset : 0);
+  }
+  if (token.type === 'document') {
+    if (token.value) checkDepth(token.value, depth);
+  } else if ('items' in token) {
+    for (const { key, value } of token.items) {
+      if (key) checkDepth(key, depth + 1);
+      if (value) checkDepth(value, depth + 1);
     }
   }
 }
@@ -349,10 +348,40 @@ function fileAt(file: string | undefined, at: Position) {
 
 /** SHA-256 in hexadecimal of any value made of JSON types; keys of objects in alphabetical order. */
 export function contentHashOf(value: unknown): string {
-  const canonical = JSON.stringify(value, (_key, v: unknown) =>
-    typeof v === 'object' && v !== null && !Array.isArray(v)
-      ? Object.fromEntries(Object.entries(v).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
-      : v,
-  );
-  return createHash('sha256').update(canonical).digest('hex');
+  const hash = createHash('sha256');
+  let text = '';
+  writeCanonical(value, (part) => {
+    text += part;
+    if (text.length < HASHED_AT_ONCE) return;
+    hash.update(text);
+    text = '';
+  });
+  return hash.update(text).digest('hex');
+}
+
+/** Signs of a text that are hashed together: the whole may be ten times what was written. */
+const HASHED_AT_ONCE = 16 * 1024;
+
+/** JSON in parts; bytes count as a list of numbers. */
+function writeCanonical(value: unknown, write: (part: string) => void): void {
+  if (typeof value !== 'object' || value === null) return write(JSON.stringify(value) ?? 'null');
+  if (value instanceof Uint8Array) return write(`[${value.join()}]`);
+  let mark = Array.isArray(value) ? '[' : '{';
+  const end = Array.isArray(value) ? ']' : '}';
+  if (Array.isArray(value)) {
+    for (const item of value) {
+      write(mark);
+      writeCanonical(item, write);
+      mark = ',';
+    }
+  } else {
+    for (const key of Object.keys(value).sort()) {
+      const field = (value as Readonly<Record<string, unknown>>)[key];
+      if (field === undefined) continue;
+      write(`${mark}${JSON.stringify(key)}:`);
+      writeCanonical(field, write);
+      mark = ',';
+    }
+  }
+  write(mark === ',' ? end : mark + end);
 }

@@ -2,6 +2,7 @@
 import { re2 } from '#kit/re2';
 import {
   fail,
+  isFull,
   type Place,
   quote,
   readAnyMap,
@@ -46,7 +47,7 @@ function listOf(place: Place | undefined): readonly Place[] | undefined {
 /** A regular expression that must hold for the entire value; an empty one asks nothing. */
 function readPattern(place: Place | undefined): string | undefined {
   const text = place === undefined ? undefined : readText(place);
-  if (place === undefined || text === undefined || text === '') return undefined;
+  if (place === undefined || text === undefined || text === '' || isFull(place.report)) return undefined;
   const found = re2(text);
   if (!('fault' in found)) return text;
   return fail(

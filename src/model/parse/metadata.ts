@@ -2,7 +2,16 @@
 import type { ErrorCode } from '#kit/errors';
 import { isDnsLabel, isDnsSubdomain, labelKeyProblem, labelValueProblem } from '#kit/labels';
 import { nearest } from '#kit/nearest';
-import { type Fields, fail, type Place, quote, readAnyMap, readMap, readText } from '../document/index.ts';
+import {
+  type Fields,
+  fail,
+  isFull,
+  type Place,
+  quote,
+  readAnyMap,
+  readMap,
+  readText,
+} from '../document/index.ts';
 import { OTHER_ANNOTATIONS, POLICY_ANNOTATIONS } from './refusals.ts';
 
 /** Fields of `metadata`: those that people write, and those that an API server adds to what it hands out. */
@@ -121,6 +130,7 @@ function readAnnotations(metadata: Fields): ReadonlyMap<string, Place> {
 /** Problems for annotations of ours on an object of `kind`; a host policy takes those of policies. */
 export function checkAnnotations(metadata: Metadata, kind: string, isHostPolicy: boolean): void {
   for (const [key, place] of metadata.ours) {
+    if (isFull(place.report)) return;
     const policy = Object.hasOwn(POLICY_ANNOTATIONS, key) ? POLICY_ANNOTATIONS[key] : undefined;
     const value = place.tree.kind === 'scalar' ? place.tree.text : '';
     if (policy === undefined) {

@@ -107,18 +107,10 @@ export function finishPolicy(
     name,
     at,
     source,
-    contentHash: contentHashOf([key, withPlainAddresses(meaning)]),
+    contentHash: contentHashOf([key, meaning]),
     specs,
     ...(warnings.length === 0 ? {} : { warnings: [...warnings] }),
   };
-}
-
-/** Byte arrays as lists of numbers: JSON would write them as objects. */
-function withPlainAddresses(value: unknown): unknown {
-  if (value instanceof Uint8Array) return [...value];
-  if (Array.isArray(value)) return value.map(withPlainAddresses);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, v]) => [key, withPlainAddresses(v)]));
 }
 
 function specPlaces(object: Fields): readonly { place: Place; index: number }[] {

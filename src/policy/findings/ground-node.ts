@@ -42,7 +42,7 @@ export class GroundNode {
   #peers: LabelIndex | undefined;
   #judge: Judge | undefined;
   #deciding: ReadonlySet<string> | undefined;
-  #excluding: readonly (readonly string[])[] | undefined;
+  #excluding: ReadonlyMap<string, readonly string[]> | undefined;
   #byId: ReadonlyMap<number, SeenEndpoint> | undefined;
   #peerSample: readonly Identity[] | undefined;
   readonly #specs = new Map<string, PolicySpec[]>();
@@ -113,16 +113,18 @@ export class GroundNode {
 
   /** Ids of the rules that decide a cell of some rule set. */
   get deciding(): ReadonlySet<string> {
-    this.#deciding ??= new Set(
-      [this.seen.compiled.host, ...this.seen.compiled.ruleSets].flatMap(({ directions }) =>
-        [directions.ingress, directions.egress].flatMap(({ cells }) => cells.flatMap(originOf)),
-      ),
-    );
+    if (this.#deciding === undefined) {
+      const ids = new Set<string>();
+      for (const { directions } of [this.seen.compiled.host, ...this.seen.compiled.ruleSets])
+        for (const { cells } of [directions.ingress, directions.egress])
+          for (const cell of cells) for (const id of originOf(cell)) ids.add(id);
+      this.#deciding = ids;
+    }
     return this.#deciding;
   }
 
-  /** Ids of rules that exclude each other, in pairs: for some subject, or for a peer that both mean. */
-  get excluding(): readonly (readonly string[])[] {
+  /** For ids of rules the first pair they are in that excludes each other: for some subject, or a peer of both. */
+  get excluding(): ReadonlyMap<string, readonly string[]> {
     if (this.#excluding === undefined) {
       const { world, compiled } = this.seen;
       const { policies, config, facts = NO_FACTS } = this.#input;
@@ -132,7 +134,9 @@ export class GroundNode {
         conflict === undefined ? [] : [conflict],
       );
       const pairs = new Map([...ofSubjects.values(), ...ofPeers].map((pair) => [pair.join(' '), pair]));
-      this.#excluding = [...pairs].sort(([a], [b]) => compareText(a, b)).map(([, pair]) => pair);
+      const inOrder = [...pairs].sort(([a], [b]) => compareText(b, a));
+      // Of several pairs of one rule the first is written last.
+      this.#excluding = new Map(inOrder.flatMap(([, pair]) => pair.map((id) => [id, pair] as const)));
     }
     return this.#excluding;
   }

@@ -33,6 +33,7 @@ export class Ground {
   #labels: KnownLabels | undefined;
   #addresses: KnownAddresses | undefined;
   #ports: NamedPorts | undefined;
+  #unproxied: ReadonlySet<string> | undefined;
 
   constructor(input: FindingInput) {
     this.input = input;
@@ -72,6 +73,15 @@ export class Ground {
       this.input.nodes.flatMap(({ world }) => world.endpoints.flatMap(({ namedPorts }) => namedPorts ?? [])),
     );
     return this.#ports;
+  }
+
+  /** Ids of the rules that have a part that asks nothing of a proxy. */
+  get unproxied(): ReadonlySet<string> {
+    if (this.#unproxied === undefined) {
+      const rules = this.input.policies.flatMap(({ specs }) => specs.flatMap((spec) => spec.rules));
+      this.#unproxied = new Set(rules.filter(({ proxy }) => proxy === undefined).map(({ id }) => id));
+    }
+    return this.#unproxied;
   }
 
   /** Whether nobody of any node is meant by this peer alone. */

@@ -73,8 +73,9 @@ function failsafe({ policy, spec }: SpecAt, node: GroundNode): readonly Warning[
   return (node.seen.world.failsafe ?? []).flatMap((entry): Warning[] => {
     const direction: Direction = entry.direction === 'in' ? 'ingress' : 'egress';
     const all = node.specsOf('host').flatMap(({ rules }) => rules);
-    const rules = all.filter((rule) => rule.direction === direction && meets(rule, entry));
-    const own = spec.rules.find((rule) => rules.includes(rule) && isNarrower(rule, entry));
+    const isOfEntry = (rule: Rule): boolean => rule.direction === direction && meets(rule, entry);
+    const rules = all.filter(isOfEntry);
+    const own = spec.rules.find((rule) => isOfEntry(rule) && isNarrower(rule, entry));
     if (own === undefined) return [];
     const isAllOpen = rules.some((rule) => rule.verdict === 'allow' && !isNarrower(rule, entry));
     if (own.verdict === 'allow' && (isAllOpen || !node.specsOf('host').some((s) => s.defaultDeny[direction])))

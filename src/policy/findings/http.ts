@@ -27,12 +27,20 @@ function parts({ path, method, host }: HttpRule): readonly (readonly [field: str
 
 function anchors(rule: HttpRule, at: At): readonly Warning[] {
   return parts(rule)
-    .filter(([, pattern]) => pattern.startsWith('^') || /(?:^|[^\\])(?:\\\\)*\$$/.test(pattern))
+    .filter(([, pattern]) => pattern.startsWith('^') || endsInAnchor(pattern))
     .map(([field, pattern]) => ({
       code: 'http-anchor',
       message: `${field} ${JSON.stringify(pattern)} has an anchor that says nothing`,
       at,
     }));
+}
+
+/** A `$` at the end that no backslash escapes. */
+function endsInAnchor(pattern: string): boolean {
+  if (!pattern.endsWith('$')) return false;
+  let at = pattern.length - 1;
+  while (pattern[at - 1] === '\\') at--;
+  return (pattern.length - 1 - at) % 2 === 0;
 }
 
 function neverMatches({ path, method }: HttpRule, at: At): readonly Warning[] {
@@ -69,8 +77,9 @@ function queries({ path, method }: HttpRule, at: At): readonly Warning[] {
   if (LIKE_QUERY.test(plain)) return [quantifier(path, at)];
   if (!/[\w/-]\$?$/.test(plain) || plain.includes('\\?')) return [];
   // A method of gRPC is called by POST, and never with a query.
-  const isGrpc = method === 'POST' && /^\/[^/]*\.[^/]*\/\w+$/.test(path);
-  if (isGrpc) return [];
+  const [root, service = '', call = '', ...more] = path.split('/');
+  const isGrpc = root === '' && service.includes('.') && /^\w+$/.test(call) && more.length === 0;
+  if (method === 'POST' && isGrpc) return [];
   const message = `path ${JSON.stringify(path)} admits no query string behind it`;
   const hint = `write ${path.replace(/\$$/, '')}(\\?.*)? if queries are fine`;
   return [{ code: 'http-path-query', message, at, hint }];

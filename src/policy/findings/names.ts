@@ -2,6 +2,7 @@
 import { fqdnMatches, PORT_PROTOCOLS, type PolicySpec, type Rule, type Warning } from '#model';
 import { type Ground, type Judgement, peersOf, type SpecAt } from './ground.ts';
 import type { GroundNode } from './ground-node.ts';
+import { Patterns } from './patterns.ts';
 import type { SubjectId } from '../selection.ts';
 
 const DNS_PORT = 53;
@@ -12,7 +13,8 @@ const NDOTS = 5;
 
 export const nameFindings: Judgement = (at, ground) => [
   ...unlearnt(at),
-  ...at.spec.rules.flatMap((rule) => [...sharedAddresses(rule, ground), ...depth(rule, at.spec)]),
+  ...at.spec.rules.flatMap((rule) => sharedAddresses(rule, ground)),
+  ...depths(at.spec),
   ...search(at),
 ];
 
@@ -74,13 +76,18 @@ function sharedAddresses(rule: Rule, { facts }: Ground): readonly Warning[] {
   return [{ code: 'fqdn-shared-address', message, at: rule.at }];
 }
 
+function depths({ rules }: PolicySpec): readonly Warning[] {
+  // Names are selected at egress only.
+  const selected = new Patterns(rules.flatMap(selectedNames));
+  const asked = new Patterns(rules.flatMap((rule) => dnsPatterns(rule) ?? []));
+  return rules.flatMap((rule) => {
+    const patterns = dnsPatterns(rule);
+    return patterns === undefined ? depth(rule, selectedNames(rule), selected) : depth(rule, patterns, asked);
+  });
+}
+
 /** `*.a.io` where neither `a.io` nor what is deeper is named beside it. */
-function depth(rule: Rule, { rules }: PolicySpec): readonly Warning[] {
-  const isDns = dnsPatterns(rule) !== undefined;
-  const own = dnsPatterns(rule) ?? selectedNames(rule);
-  const beside = isDns
-    ? rules.flatMap((one) => dnsPatterns(one) ?? [])
-    : rules.filter((one) => one.direction === rule.direction).flatMap(selectedNames);
+function depth(rule: Rule, own: readonly string[], beside: Patterns): readonly Warning[] {
   return own.flatMap((pattern): Warning[] => {
     const [, stars, parent] = /^(\*+)\.([^*]+)$/.exec(pattern) ?? [];
     if (stars === undefined || parent === undefined) return [];
@@ -89,12 +96,12 @@ function depth(rule: Rule, { rules }: PolicySpec): readonly Warning[] {
     // Names of Services are two labels deeper than this; the domain itself is nobody's name.
     if (isOfCluster) {
       const sample = `web.shop.svc.${CLUSTER_DOMAIN}`;
-      if (beside.some((other) => fqdnMatches(other, sample))) return [];
+      if (beside.mean(sample)) return [];
       const message = `${pattern} means names of one more label, not ${sample}`;
       const hint = `write **.${parent}`;
       return [{ code: 'wildcard-depth', message, at: rule.at, hint }];
     }
-    if (beside.some((other) => fqdnMatches(other, parent))) return [];
+    if (beside.mean(parent)) return [];
     const message = isDeep
       ? `${pattern} means names below ${parent}, not ${parent} itself`
       : `${pattern} means neither ${parent} itself, nor x.y.${parent}`;
@@ -105,18 +112,18 @@ function depth(rule: Rule, { rules }: PolicySpec): readonly Warning[] {
 
 /** Names whose expansions by a pod's search list are refused: some resolvers give up at that. */
 function search({ policy, spec, selected }: SpecAt): readonly Warning[] {
-  if (spec.subject.kind === 'node') return [];
+  const isAsking = spec.rules.some((rule) => dnsPatterns(rule) !== undefined);
+  if (spec.subject.kind === 'node' || !isAsking) return [];
   const namespace = policy.namespace ?? 'default';
   const neighbours = selected.flatMap(({ node, samples }) => samples.flatMap((one) => node.specsOf(one)));
-  const admitted = [...new Set([spec, ...neighbours])].flatMap((one) =>
-    one.rules.flatMap((rule) => dnsPatterns(rule) ?? []),
-  );
+  const specs = [...new Set([spec, ...neighbours])];
+  const admitted = new Patterns(specs.flatMap(({ rules }) => rules.flatMap((one) => dnsPatterns(one) ?? [])));
   return spec.rules.flatMap((rule): Warning[] => {
     const refused = (dnsPatterns(rule) ?? []).map((pattern) => {
       const name = pattern.replaceAll(/\*+/g, 'x');
       const isAbsolute = name.split('.').length > NDOTS || name.endsWith(CLUSTER_DOMAIN);
       const expanded = `${name}.${namespace}.svc.${CLUSTER_DOMAIN}`;
-      return isAbsolute || admitted.some((other) => fqdnMatches(other, expanded)) ? undefined : expanded;
+      return isAbsolute || admitted.mean(expanded) ? undefined : expanded;
     });
     const first = refused.find((name) => name !== undefined);
     if (first === undefined) return [];

@@ -24,12 +24,12 @@ function names(rule: Rule, { ports: known }: Ground): readonly Warning[] {
   const written = portNamesOf(rule);
   if (written.length === 0) return [];
   const found = new Map<string, Warning>();
+  // A port without protocol is one name for each protocol: one of them known is enough.
+  const knownNames = new Set(written.filter((key) => known.has(key)).map(nameOf));
   for (const key of written) {
-    const [name = ''] = key.split('/');
+    const name = nameOf(key);
     const numbers = known.get(key) ?? [];
-    // A port without protocol is one name for each protocol: one of them known is enough.
-    const isKnown = written.some((other) => other.startsWith(`${name}/`) && known.has(other));
-    if (!isKnown) {
+    if (!knownNames.has(name)) {
       const message = `no endpoint has a port named ${name}`;
       found.set(name, { code: 'named-port-unknown', message, at: rule.at });
     } else if (numbers.length > 1 && rule.direction === 'egress') {
@@ -38,6 +38,11 @@ function names(rule: Rule, { ports: known }: Ground): readonly Warning[] {
     }
   }
   return [...found.values()];
+}
+
+/** The name in `name/protocol`. */
+function nameOf(key: string): string {
+  return key.slice(0, key.indexOf('/'));
 }
 
 /** A rule for the port at which a Service is asked, not the one at which its pods answer. */

@@ -9,7 +9,7 @@ export const proxyFindings: Judgement = ({ spec, selected }, ground) =>
 
 /** Rules that exclude each other, for some subject or for a peer that both mean. */
 function conflicts(rule: Rule, { nodes }: Ground): readonly Warning[] | undefined {
-  const pair = nodes.flatMap((node) => node.excluding).find((ids) => ids.includes(rule.id));
+  const pair = nodes.map((node) => node.excluding.get(rule.id)).find((ids) => ids !== undefined);
   if (pair === undefined) return undefined;
   const kept = 'a subject of both keeps the policy it had, and without one what both match is refused';
   return [
@@ -35,7 +35,7 @@ function ineffective(rule: Rule, selected: readonly Selected[], ground: Ground):
         for (const port of tcpPorts(rule)) {
           const { origin, proxy } = at.node.judge(subject, rule.direction, peer, PORT_PROTOCOLS.TCP, port);
           if (proxy?.wildcard !== true || !origin.includes(rule.id)) continue;
-          const why = broader(origin, rule, at, subject);
+          const why = broader(origin, rule, at, subject, ground);
           if (why === undefined) continue;
           const who = labelText(at.node.seen.identities.find(({ id }) => id === peer)?.labels.labels ?? []);
           const message = `${why} makes the ${kind} rules ineffective for ${who}`;
@@ -65,14 +65,10 @@ function broader(
   rule: Rule,
   { node }: Selected,
   subject: SubjectId,
+  ground: Ground,
 ): string | undefined {
-  const specs = node.specsOf(subject);
-  if (!isDenied(specs, rule.direction)) return `no default deny at ${rule.direction}`;
-  const others = specs
-    .flatMap((spec) => spec.rules)
-    .filter((one) => origin.includes(one.id) && one.proxy === undefined);
-  const [first] = others.map((one) => one.id).sort();
-  return first;
+  if (!isDenied(node.specsOf(subject), rule.direction)) return `no default deny at ${rule.direction}`;
+  return origin.find((id) => ground.unproxied.has(id));
 }
 
 function isDenied(specs: ReturnType<Selected['node']['specsOf']>, direction: Direction): boolean {

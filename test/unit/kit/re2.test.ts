@@ -38,6 +38,8 @@ const cases: readonly [text: string, matches: readonly string[], others: readonl
   ['{a}]', ['{a}]'], []],
   ['a??b*?', ['', 'abb'], ['ba']],
   ['', [''], ['a']],
+  ['(?:(?:a{2}){5}){100}', ['a'.repeat(1000)], ['a'.repeat(999)]],
+  ['(?i)ab*\\p{Lu}c', ['ABBxC', 'aéC'], ['abab1c']],
   ['a|', ['a', ''], ['b']],
   ['(|a)b', ['b', 'ab'], ['a']],
 ];
@@ -65,6 +67,8 @@ const refused = [
   '[[:what:]]',
   '\\',
   'a{1001}',
+  '(?:(?:a{10}){10,}){11}',
+  '(?:a{0,30}b?){34}',
   '[b-a]',
   '\\p{Nothing}',
   '\\u0041',
@@ -73,6 +77,16 @@ const refused = [
 for (const text of refused) {
   test(`re2 – ${text} is refused`, (t) => {
     t.true('fault' in re2(text));
+  });
+}
+
+for (const [what, text, says] of [
+  ['of thousands of signs', 'a'.repeat(4097), /4097 characters, the limit is 4096/],
+  ['of groups in groups', `${'('.repeat(1001)}${')'.repeat(1001)}`, /no deeper than 1000/],
+] as const) {
+  test(`re2 – an expression ${what} is refused, and why`, (t) => {
+    const found = re2(text);
+    t.regex('fault' in found ? found.fault : '', says);
   });
 }
 
