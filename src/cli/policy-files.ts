@@ -97,10 +97,22 @@ async function readManifests(
 ): Promise<readonly ManifestObject[]> {
   const objects: ManifestObject[] = [];
   for (const file of manifestFiles(paths)) {
-    const text = await readInput(file, signal);
-    objects.push(...parseManifest(text, { ...options, file: fileTitle(file) }));
+    try {
+      const text = await readInput(file, signal);
+      objects.push(...parseManifest(text, { ...options, file: fileTitle(file) }));
+    } catch (error) {
+      // What is no text is wrong like any other file; the rest is told all the same.
+      if (!(error instanceof MerlonError) || error.code !== 'MANIFEST_SYNTAX') throw error;
+      objects.push(noText(error));
+    }
   }
   return objects;
+}
+
+function noText({ code, message, at = {}, hint }: MerlonError): ManifestObject {
+  const problem = { code, message, at, ...(hint === undefined ? {} : { hint }) };
+  const nothing = { namespace: undefined, name: undefined, value: undefined, warnings: [] };
+  return { document: 1, kind: '', at, problems: [problem], ...nothing };
 }
 
 /** The same, where one name twice is a problem of the second: no node would take both. */

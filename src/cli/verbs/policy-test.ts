@@ -1,11 +1,10 @@
 /** `merlon policy test`: case files through the compiler that fills the datapath. */
-import { type FSWatcher, statSync, watch } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type CaseReport, readCase, runCase } from '#cases';
 import { errorView } from '#api/client';
-import { aborted } from '#kit/async';
-import { formatAt, formatError, MerlonError } from '#kit/errors';
+import { exitCode, formatAt, formatError, MerlonError } from '#kit/errors';
 import { errorFromProblem } from '#model/parse';
+import { Changes } from '../changes.ts';
 import { caseJunit, caseSum, caseView } from '../case-report.ts';
 import { filesBelow, fileTitle, readInput, readText } from '../policy-files.ts';
 import type { Context, Run } from '../verb.ts';
@@ -18,12 +17,23 @@ export const run: Run = async (context, paths, options) => {
   for (const path of paths) changes.watch(path);
   let code = 0;
   while (!context.signal.aborted) {
-    code = await once(context, paths, (file) => changes.watch(file));
+    code = await onceMore(context, paths, (file) => changes.watch(file));
     context.output.message('waiting for a change; stop with Ctrl-C');
     if (!(await changes.next(context.signal))) break;
   }
   return code;
 };
+
+/** While it is watched, what cannot be run may be mended. */
+async function onceMore(...[context, paths, onRead]: Parameters<typeof once>): Promise<number> {
+  try {
+    return await once(context, paths, onRead);
+  } catch (error) {
+    if (!(error instanceof MerlonError) || context.signal.aborted) throw error;
+    context.output.message(formatError(error));
+    return exitCode(error);
+  }
+}
 
 /** One file's end: a report, or why it cannot be used. */
 interface FileEnd {
@@ -131,35 +141,4 @@ function closing(sum: {
   if (sum.unsure > 0) parts.push(`${sum.unsure} unsure and different`);
   if (sum.unusable > 0) parts.push(`${many(sum.unusable, 'file')} unusable`);
   return `${parts.join(', ')}\n`;
-}
-
-/** Changes of files, from the moment each is named. */
-class Changes implements Disposable {
-  readonly #watchers = new Map<string, FSWatcher>();
-  #noticed = Promise.withResolvers<void>();
-
-  /** Everything below a directory, or what stands beside a file: editors replace files by others. */
-  watch(path: string): void {
-    const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
-    const folder = isFolder ? resolve(path) : dirname(resolve(path));
-    if (this.#watchers.has(folder)) return;
-    const watcher = watch(folder, { recursive: isFolder }, (_event, name) => {
-      if (name === null || /\.ya?ml$/.test(name)) this.#noticed.resolve();
-    });
-    this.#watchers.set(folder, watcher);
-  }
-
-  /** True at the next change, also one since the last time; false when the signal aborts. */
-  async next(signal: AbortSignal): Promise<boolean> {
-    const isChange = await Promise.race([
-      this.#noticed.promise.then(() => true),
-      aborted(signal).then(() => false),
-    ]);
-    this.#noticed = Promise.withResolvers<void>();
-    return isChange;
-  }
-
-  [Symbol.dispose](): void {
-    for (const watcher of this.#watchers.values()) watcher.close();
-  }
 }

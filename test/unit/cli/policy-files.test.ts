@@ -1,4 +1,7 @@
 /** The policy tools and the files that they are given: sets, lists, what is no case; and the selectors of files. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import test from 'ava';
 import { examples, merlon, withFile } from './merlon.ts';
 
@@ -134,4 +137,17 @@ test('policy test – nothing is watched that cannot change', async (t) => {
   const { code, err } = await merlon('policy', 'test', '--watch', '-');
   t.is(code, 2);
   t.regex(err, /standard input does not change.*`merlon help policy test`/);
+});
+
+test('policy validate, lint – a file that is no text is told like any other that is wrong', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'merlon-text-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  await writeFile(join(folder, 'a.yaml'), Buffer.from([0x61, 0xff]));
+  await writeFile(join(folder, 'b.yaml'), shop('b').replace('v2', 'v3'));
+  for (const verb of ['validate', 'lint']) {
+    const { code, out } = await merlon('policy', verb, folder);
+    t.is(code, 2);
+    t.regex(out, /a\.yaml:1:2: error: the file is not UTF-8 text \[MANIFEST_SYNTAX\]\n    save it as UTF-8/);
+    t.regex(out, /b\.yaml:1:13: error: .*\[MANIFEST_KIND\]/);
+  }
 });
