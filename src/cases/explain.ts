@@ -7,6 +7,7 @@ import { formatAt } from '#kit/errors';
 import { formatLabel, type LabelSet, labelSet } from '#kit/labels';
 import {
   type Direction,
+  type L7Request,
   type Policy,
   type PolicySpec,
   policyTitle,
@@ -22,9 +23,11 @@ import {
   ORIGIN_LOCALHOST,
   type NamedPorts,
   portsOfSubject,
+  type ProxyRuleSet,
   selectionsOf,
 } from '#policy';
 import { type Failure, peerFailure, portFailure } from './failure.ts';
+import { type ProxyStep, proxySteps } from './proxy-text.ts';
 import type { Known, NodeView, Subject } from './view.ts';
 
 /** What is asked: one side of a flow. */
@@ -35,6 +38,8 @@ export interface SideQuestion {
   readonly peer: Known;
   readonly protocol: number;
   readonly port: number | undefined;
+  /** What a proxy would see, where that is asked, too. */
+  readonly request?: L7Request;
 }
 
 export interface RuleStep {
@@ -74,8 +79,12 @@ export interface Explanation {
   /** What comes of a packet that no rule matches, and who says so. */
   readonly otherwise: { readonly verdict: 'allow' | 'deny'; readonly by: readonly string[] };
   readonly verdict: Cell['verdict'];
-  /** Which proxy the connection is handed to, and whether it lets every request pass. */
-  readonly proxy?: { readonly parser: string; readonly letsAllPass: boolean };
+  /** Which proxy the connection is handed to, whether it lets every request pass, and else which. */
+  readonly proxy?: {
+    readonly parser: string;
+    readonly letsAllPass: boolean;
+    readonly rules: readonly ProxyStep[];
+  };
   /** How both ends prove who they are. */
   readonly auth?: string;
   /** Rules that decided, or what made the default. */
@@ -118,15 +127,17 @@ export function explain(question: SideQuestion): Explanation {
     })),
     otherwise: otherwiseOf(question, live, isAsked),
     verdict: cell.verdict,
-    ...(cell.proxy === undefined
-      ? {}
-      : { proxy: { parser: cell.proxy.parser, letsAllPass: cell.proxy.wildcard } }),
+    ...(cell.proxy === undefined ? {} : { proxy: proxyOf(cell.proxy, question.request) }),
     ...(cell.auth === undefined ? {} : { auth: cell.auth }),
     decidedBy: decidedBy(cell.origin),
     ...(cell.staged === undefined
       ? {}
       : { staged: { verdict: cell.staged.verdict, decidedBy: decidedBy(cell.staged.origin) } }),
   };
+}
+
+function proxyOf(rules: ProxyRuleSet, request: SideQuestion['request']): Required<Explanation>['proxy'] {
+  return { parser: rules.parser, letsAllPass: rules.wildcard, rules: proxySteps(rules, request) };
 }
 
 /**

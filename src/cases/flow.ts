@@ -62,6 +62,8 @@ export interface Side {
   readonly protocol: number;
   readonly port: number | undefined;
   readonly cell: Cell;
+  /** What a proxy would see, where that was asked. */
+  readonly request?: L7Request;
   readonly verdict: CaseVerdict;
   /** Why a running node refuses it, or would but for audit (flow-api.md §4.8). */
   readonly reason?: string;
@@ -207,6 +209,7 @@ export class CaseRun implements FlowWorld {
       protocol: flow.protocol,
       port,
       cell,
+      ...(flow.request === undefined ? {} : { request: l7Request(flow.request) }),
       verdict: this.#verdict(cell, flow),
     };
   }
@@ -378,7 +381,8 @@ export function proxied({ proxy, staged }: Cell, { request }: CaseFlow): CaseVer
   return permits(proxy, l7Request(request)) ? 'allow' : 'deny';
 }
 
-function l7Request(request: CaseRequest): L7Request {
+/** What a proxy would see. */
+export function l7Request(request: CaseRequest): L7Request {
   switch (request.kind) {
     case 'http': {
       const { method, path, host, headers } = request;

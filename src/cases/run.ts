@@ -1,6 +1,7 @@
 /** Runs a case: each expectation and rejection with what came of it. */
 import { formatAt, formatError, MerlonError } from '#kit/errors';
 import { errorFromProblem } from '#model/parse';
+import { permits } from '#policy';
 import type { Case, CaseVerdict, Expectation, Rejection } from './case.ts';
 import { flowText } from './flow-text.ts';
 import { CaseRun, type FlowResult, type Side } from './flow.ts';
@@ -75,7 +76,13 @@ function sideText(side: Side, places: ReadonlyMap<string, string>): string {
   const { verdict, origin } = side.cell;
   if (origin.length === 0) return `${who}: no policy, open`;
   const by = origin.map((id) => (places.get(id) ? `${id} (${places.get(id)})` : id)).join(', ');
-  return `${who}: ${verdict === 'default-deny' ? 'default deny of' : `${verdict} by`} ${by}`;
+  return `${who}: ${verdict === 'default-deny' ? 'default deny of' : `${verdict} by`} ${by}${proxyText(side)}`;
+}
+
+/** What the proxy makes of the request, if there is one. */
+function proxyText({ cell: { proxy }, request }: Side): string {
+  if (proxy === undefined || request === undefined) return '';
+  return permits(proxy, request) ? ', and its proxy lets it pass' : ', but its proxy refuses it';
 }
 
 function rejectionOf(given: Case, rejection: Rejection): RejectionOutcome {

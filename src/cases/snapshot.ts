@@ -7,7 +7,7 @@ import { type CidrGroupRow, NO_FACTS, PROTOCOL_ICMP6, RESERVED_IDENTITY, type Po
 import type { ParseOptions } from '#model/parse';
 import { appliedFacts } from './candidate.ts';
 import { CASE_ENTITIES, type CaseEntity, type CaseFlow, type CaseParty } from './case.ts';
-import { combined, proxied, type FlowResult, type FlowWorld, type Side } from './flow.ts';
+import { combined, l7Request, proxied, type FlowResult, type FlowWorld, type Side } from './flow.ts';
 import { type Documents, worldWith } from './generation.ts';
 import { type Hook, type NodeFacts, type Packet, pathOf, type SubjectVerdict } from './path.ts';
 import { describedParty } from './party.ts';
@@ -212,7 +212,8 @@ export class SnapshotRun implements FlowWorld {
       ? offCell(familyOf(own, other, flow))
       : view.judge(own.subject, direction, peer.identity, protocol, port);
     const names = { subjectName: own.name, peerName: other.name };
-    const side = { direction, view, subject: own.subject, ...names, peer, protocol, port, cell };
+    const request = flow.request === undefined ? {} : { request: l7Request(flow.request) };
+    const side = { direction, view, subject: own.subject, ...names, peer, protocol, port, cell, ...request };
     const { node } = this.#snapshot;
     const reason = REASONS[cell.verdict];
     const isAudited = isAuditedBy(node, own.subject, direction);

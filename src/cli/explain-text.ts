@@ -123,16 +123,32 @@ function policyLines(side: SideView): readonly string[] {
   lines.push(`${side.verdict}${byWhom(side)}`);
   if (side.staged !== undefined)
     lines.push(`with the policies in audit: ${side.staged.verdict}${byWhom(side.staged)}`);
-  if (side.proxy !== undefined) {
-    const { parser, letsAllPass } = side.proxy;
-    const all = letsAllPass ? ', which lets every request pass' : '';
-    lines.push(`to the proxy for ${parser}${all}`);
-  }
+  if (side.proxy !== undefined) lines.push(...proxyLines(side.proxy));
   if (side.withProxy !== undefined) {
     lines.push(`no proxy serves it yet, so it is refused (${side.reason}); with one: ${side.withProxy}`);
   }
   if (side.auth !== undefined) lines.push(`once both ends are authenticated: ${side.auth}`);
   return lines;
+}
+
+/** Most rules of a proxy that are told. */
+const MOST_PROXY_RULES = 12;
+
+/** Where it goes and what may be asked there; with a request what became of it, by the rules that match first. */
+function proxyLines({ parser, letsAllPass, rules }: NonNullable<SideView['proxy']>): readonly string[] {
+  if (letsAllPass) return [`to the proxy for ${parser}, which lets every request pass`];
+  if (rules.length === 0) return [`to the proxy for ${parser}`];
+  const isAsked = rules.some(({ matches }) => matches !== undefined);
+  const passing = rules.filter(({ matches }) => matches === true);
+  const what = !isAsked ? 'lets pass' : passing.length > 0 ? 'lets it pass' : 'refuses it';
+  const sorted = [...passing, ...rules.filter(({ matches }) => matches !== true)];
+  const shown = sorted.slice(0, MOST_PROXY_RULES).map(({ rule, matches }) => {
+    const mark = matches === undefined ? '' : matches ? 'match    ' : 'no match ';
+    return `  ${mark}${rule}`;
+  });
+  const more = rules.length - shown.length;
+  const rest = more > 0 ? [`  and ${more} more`] : [];
+  return [`to the proxy for ${parser}, which ${what}:`, ...shown, ...rest];
 }
 
 function byWhom(of: Pick<SideView, 'decidedBy'>): string {

@@ -220,8 +220,15 @@ test('explain – a request is judged as the proxy would', async (t) => {
   const world = ['--world', `${examples}/api-methods.case.yaml`];
   const got = await merlon(...flow, '--http', 'GET /v1/products/7', ...world);
   t.is(got.code, 0);
-  t.regex(got.out, /to the proxy for http/);
-  t.is((await merlon(...flow, '--http', 'DELETE http://shop.example/v1/products/7', ...world)).code, 1);
+  t.regex(
+    got.out,
+    /to the proxy for http, which lets it pass:\n +match +GET \/v1\/products\S+\n +no match POST \/v1\/orders, header x-checkout: yes\n/,
+  );
+  const refused = await merlon(...flow, '--http', 'DELETE http://shop.example/v1/products/7', ...world);
+  t.is(refused.code, 1);
+  t.regex(refused.out, /which refuses it:\n +no match POST .*\n +no match GET .*\n/);
+  const open = await merlon(...flow, ...world);
+  t.regex(open.out, /which lets pass:\n +POST .*\n +GET .*\n/);
 });
 
 test('policy diff – 0 the same, 1 differs', async (t) => {
