@@ -132,6 +132,8 @@ export type CaseRequest =
       readonly path: string;
       readonly host: string;
       readonly headers: Labels;
+      /** Of the TLS connection that the request came by, where somebody can read it. */
+      readonly sni?: string;
     }
   | { readonly kind: 'kafka'; readonly apiKey: string; readonly topic: string | undefined }
   | { readonly kind: 'dns'; readonly name: string }

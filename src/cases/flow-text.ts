@@ -36,14 +36,18 @@ function requestText({ request }: CaseFlow): string {
     case undefined:
       return '';
     case 'http':
-      return ` ${request.method} ${request.host}${request.path}`;
+      return `${nameText(request.sni)} ${request.method} ${request.host}${request.path}`;
     case 'kafka':
       return ` ${request.apiKey}${request.topic === undefined ? '' : ` ${request.topic}`}`;
     case 'dns':
       return ` asks ${request.name}`;
     case 'sni':
-      return ` SNI ${JSON.stringify(request.name)}`;
+      return nameText(request.name);
     default:
       return assertNever(request);
   }
+}
+
+function nameText(name: string | undefined): string {
+  return name === undefined ? '' : ` SNI ${JSON.stringify(name)}`;
 }

@@ -385,9 +385,10 @@ export function proxied({ proxy, staged }: Cell, { request }: CaseFlow): CaseVer
 export function l7Request(request: CaseRequest): L7Request {
   switch (request.kind) {
     case 'http': {
-      const { method, path, host, headers } = request;
+      const { method, path, host, headers, sni } = request;
       const lower = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]);
-      return { http: { method, path, host, headers: Object.fromEntries(lower) } };
+      const http = { method, path, host, headers: Object.fromEntries(lower) };
+      return sni === undefined ? { http } : { http, sni };
     }
     case 'kafka':
       return {

@@ -195,13 +195,21 @@ function readRequest(fields: Fields): CaseRequest | undefined {
   const [kind] = given;
   const place = kind && fields.get(kind);
   if (kind === undefined || place === undefined) return undefined;
-  if (given.length > 1) return fail(fields.place, 'CASE_SCHEMA', `a flow has one of ${given.join(', ')}`);
+  const isInTls = given.length === 2 && kind === 'http' && given[1] === 'sni';
+  if (given.length > 1 && !isInTls)
+    return fail(
+      fields.place,
+      'CASE_SCHEMA',
+      `a flow has one of ${given.join(', ')}`,
+      'only sni may stand by http',
+    );
   if (kind === 'dns' || kind === 'sni') {
     const name = readText(place);
     return name === undefined ? undefined : { kind, name };
   }
   if (kind === 'http') {
     const http = readMap(place, ['method', 'path', 'host', 'headers'], 'a request');
+    const sni = optionalText(fields, 'sni');
     return (
       http && {
         kind,
@@ -209,6 +217,7 @@ function readRequest(fields: Fields): CaseRequest | undefined {
         path: optionalText(http, 'path') ?? '/',
         host: optionalText(http, 'host') ?? '',
         headers: textMapOf(http, 'headers'),
+        ...(sni === undefined ? {} : { sni }),
       }
     );
   }

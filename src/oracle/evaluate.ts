@@ -2,6 +2,7 @@
 import { getLabel } from '#kit/labels';
 import { type PolicySpec, policyTitle, type Rule } from '#model';
 import { authOf } from './auth.ts';
+import { meetingPoints } from './meeting.ts';
 import { peerOf, peersInclude } from './peer.ts';
 import { proxyAnswer } from './proxy.ts';
 import { selects } from './select.ts';
@@ -68,7 +69,7 @@ function decide(world: World, flow: Flow, counts: (spec: PolicySpec) => boolean)
   if (Array.isArray(decided)) {
     const isOpen = (!forced && denying.length === 0) || isLocalhost;
     const rules = decided.map((rule) => withNumbers(rule, flow, world));
-    return allowed(rules, flow, isOpen, isLocalhost);
+    return allowed(rules, flow, isOpen, isLocalhost, (rule) => meetingPoints(rule, peer, flow, world));
   }
   if (decided !== undefined) return decided;
   if (isLocalhost) {
@@ -97,8 +98,14 @@ function selectingSpecs(world: World, flow: Flow): Selecting[] {
 }
 
 /** What comes of rules that allow: a proxy where one of them asks for it, a proof of identity first. */
-function allowed(rules: readonly Rule[], flow: Flow, isOpen: boolean, isWaived: boolean): Evaluation {
-  const answer = proxyAnswer(rules, flow, isOpen);
+function allowed(
+  rules: readonly Rule[],
+  flow: Flow,
+  isOpen: boolean,
+  isWaived: boolean,
+  meets: (rule: Rule) => readonly string[],
+): Evaluation {
+  const answer = proxyAnswer(rules, flow, isOpen, meets);
   const auth = isWaived ? undefined : authOf(rules, flow);
   const verdict = auth !== undefined ? 'auth' : answer === undefined ? 'allow' : 'redirect';
   return {

@@ -1,8 +1,8 @@
 /** What groups, names, Services and cloud groups say of an address, row by row. */
 import { type Cidr, cidrContainsIp, cidrCovers, hostCidr, type Ip, parseCidrOrIp } from '#kit/ip';
 import type { Label } from '#kit/labels';
-import type { CloudGroupSelector, PolicyFacts, ServiceSelector } from '#model';
-import { type Peer, selects } from './select.ts';
+import type { CloudGroupSelector, PeerSelector, PolicyFacts, Requirement, ServiceSelector } from '#model';
+import { selects } from './select.ts';
 import type { World } from './world.ts';
 
 export const GROUP_NAME = 'io.cilium.policy.cidrgroupname/';
@@ -89,36 +89,38 @@ function isLabel(pattern: string, text: string): boolean {
   return pattern.charAt(0) === text.charAt(0) && isLabel(pattern.slice(1), text.slice(1));
 }
 
-/** policy.md §4.5: pods of a Service with selector; without one, addresses that CIDR rules could find. */
-export function serviceIncludes(selector: ServiceSelector, peer: Peer, { facts = NOTHING }: World): boolean {
-  const { namespace, by, cluster } = selector;
-  const has = (key: string, value: string) =>
-    peer.labels.some((l) => l.source === 'k8s' && l.key === key && l.value === value);
-  return facts.services.some((service) => {
+/** What somebody would write who has no Services (policy.md §4.5): pods by labels; without a selector, addresses. */
+export function serviceSelectors(
+  { namespace, by, cluster }: ServiceSelector,
+  { facts = NOTHING }: World,
+): readonly PeerSelector[] {
+  const meant = facts.services.filter((service) => {
     if (namespace !== undefined && namespace !== service.namespace) return false;
     const labels = Object.entries(service.labels).map(([key, value]) => ({ source: 'k8s', key, value }));
-    if ('name' in by ? by.name !== service.name : !selects(by.selector, labels)) return false;
-    if (service.selector !== undefined) {
-      if (!Object.entries(service.selector).every(([key, value]) => has(key, value))) return false;
-      if (cluster !== undefined && !has('io.cilium.k8s.policy.cluster', cluster)) return false;
-      return has('io.kubernetes.pod.namespace', service.namespace);
+    return 'name' in by ? by.name === service.name : selects(by.selector, labels);
+  });
+  return meant.flatMap((service) => {
+    if (service.selector === undefined) {
+      const slices = facts.endpointSlices.filter(
+        (slice) => slice.service === service.name && slice.namespace === service.namespace,
+      );
+      return slices.flatMap((slice) => slice.addresses).flatMap(addressSelector);
     }
-    const slices = facts.endpointSlices.filter(
-      (slice) => slice.service === service.name && slice.namespace === service.namespace,
+    const wanted = Object.entries(service.selector);
+    wanted.push(['io.kubernetes.pod.namespace', service.namespace]);
+    if (cluster !== undefined) wanted.push(['io.cilium.k8s.policy.cluster', cluster]);
+    const requirements = wanted.map(
+      ([key, value]): Requirement => ({ source: 'k8s', key, operator: 'In', values: [value] }),
     );
-    return isAmong(
-      slices.flatMap((slice) => slice.addresses),
-      peer,
-    );
+    return [{ kind: 'labels', selector: { requirements } }];
   });
 }
 
-/** policy.md §4.6. */
-export function cloudGroupIncludes(
+/** The same for cloud groups (policy.md §4.6). */
+export function cloudGroupSelectors(
   want: CloudGroupSelector,
-  peer: Peer,
   { facts = NOTHING }: World,
-): boolean {
+): readonly PeerSelector[] {
   const groups = facts.cloudGroups.filter((group) => {
     if (group.provider !== want.provider) return false;
     if (want.region !== undefined && want.region !== group.region) return false;
@@ -126,15 +128,10 @@ export function cloudGroupIncludes(
     if (want.names.length > 0 && !want.names.includes(group.name)) return false;
     return Object.entries(want.labels).every(([key, value]) => group.labels[key] === value);
   });
-  return isAmong(
-    groups.flatMap((group) => group.addresses),
-    peer,
-  );
+  return groups.flatMap((group) => group.addresses).flatMap(addressSelector);
 }
 
-function isAmong(addresses: readonly string[], peer: Peer): boolean {
-  return addresses.some((text) => {
-    const cidr = parseCidrOrIp(text);
-    return cidr !== undefined && peer.addresses.some((at) => cidrCovers(cidr, at));
-  });
+function addressSelector(text: string): readonly PeerSelector[] {
+  const cidr = parseCidrOrIp(text);
+  return cidr === undefined ? [] : [{ kind: 'cidr', cidr, except: [] }];
 }

@@ -8,11 +8,11 @@ import type { Label, LabelSet } from '#kit/labels';
 import type { Entity, Peers, PeerSelector } from '#model';
 import {
   backsApiserver,
-  cloudGroupIncludes,
+  cloudGroupSelectors,
   GROUP_NAME,
   groupLabels,
   nameLabels,
-  serviceIncludes,
+  serviceSelectors,
 } from './facts.ts';
 import { type Peer, selects } from './select.ts';
 import type { FlowPeer, World } from './world.ts';
@@ -119,6 +119,12 @@ export function peersInclude(peers: Peers, peer: Peer, world: World): boolean {
   return peers.kind === 'any' || peers.selectors.some((selector) => selectorIncludes(selector, peer, world));
 }
 
+/** The selectors that one stands for; most for themselves. */
+export function standingFor(selector: PeerSelector, world: World): readonly PeerSelector[] {
+  if (selector.kind === 'service') return serviceSelectors(selector, world);
+  return selector.kind === 'cloudGroup' ? cloudGroupSelectors(selector, world) : [selector];
+}
+
 function selectorIncludes(selector: PeerSelector, peer: Peer, world: World): boolean {
   if (peer.kind === 'unknown') return isForEveryone(selector);
   switch (selector.kind) {
@@ -139,9 +145,8 @@ function selectorIncludes(selector: PeerSelector, peer: Peer, world: World): boo
     case 'fqdn':
       return peer.labels.some((l) => l.source === 'fqdn' && l.key === selector.pattern);
     case 'service':
-      return serviceIncludes(selector, peer, world);
     case 'cloudGroup':
-      return cloudGroupIncludes(selector, peer, world);
+      return standingFor(selector, world).some((one) => selectorIncludes(one, peer, world));
     default:
       return assertNever(selector);
   }

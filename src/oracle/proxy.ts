@@ -22,11 +22,12 @@ function isEverybody(selector: PeerSelector): boolean {
   return selector.kind === 'entity' && selector.entity === 'all';
 }
 
-/** Undefined: no rule asks for a proxy. */
+/** Undefined: no rule asks for a proxy. `meets`: the selectors and ranges by which a rule matched, one text each. */
 export function proxyAnswer(
   rules: readonly Rule[],
   flow: Flow,
   isOpen: boolean,
+  meets: (rule: Rule) => readonly string[],
 ): Pick<Evaluation, 'parser' | 'permitted'> | undefined {
   const asking = rules.filter((rule) => rule.proxy !== undefined);
   if (asking.length === 0) return undefined;
@@ -37,25 +38,37 @@ export function proxyAnswer(
   }
   const best = Math.min(...asking.map((rule) => rank(rule.proxy)));
   const parser = kindOf(asking.find((rule) => rank(rule.proxy) === best)?.proxy);
-  if (flow.request === undefined) return { parser };
-  return { parser, permitted: isOpen || isPermitted(rules, parser, flow.request) };
+  const { request } = flow;
+  if (request === undefined) return { parser };
+  if (isOpen || parser === 'crd') return { parser, permitted: true };
+  const texts = new Set(rules.flatMap(meets));
+  const meetings = [...texts].map((text) => rules.filter((rule) => meets(rule).includes(text)));
+  return { parser, permitted: meetings.some((met) => isPermitted(met, rules, parser, request)) };
 }
 
 const isDns = ({ proxy }: Rule): boolean => proxy?.l7?.kind === 'dns';
 
-function isPermitted(rules: readonly Rule[], parser: string, request: L7Request): boolean {
-  if (parser === 'crd') return true;
-  return rules.some((rule) => {
+/** What rules that meet in one selector and range let pass: as soon as one names servers, they are one rule. */
+function isPermitted(
+  met: readonly Rule[],
+  all: readonly Rule[],
+  parser: string,
+  request: L7Request,
+): boolean {
+  const isRead = (kind: string) => kind === parser || (kind === 'tls' && parser !== 'dns');
+  const names = met.flatMap(({ proxy }) => proxy?.serverNames ?? []);
+  if (names.length > 0) {
+    const kinds = met.flatMap(({ proxy }) => (proxy === undefined ? [] : [kindOf(proxy)]));
+    const { sni } = request;
+    if (!isRead(kinds.find((kind) => kind !== 'tls') ?? 'tls') || !sni) return false;
+    if (!names.some((name) => isNamed(name, plain(sni)))) return false;
+    return met.some(({ proxy }) => proxy?.l7 === undefined || answers(proxy.l7, request));
+  }
+  return met.some((rule) => {
     const { proxy } = rule;
     // Who may use more than the one port may not ask for every name.
-    if (proxy === undefined) return parser !== 'dns' || rules.some((r) => isDns(r) && haveOnePort(r, rule));
-    const kind = kindOf(proxy);
-    if (kind !== parser && (kind !== 'tls' || parser === 'dns')) return false;
-    const { serverNames, l7 } = proxy;
-    const { sni } = request;
-    const isName =
-      serverNames.length === 0 || (sni ? serverNames.some((s) => isNamed(s, plain(sni))) : false);
-    return isName && (l7 === undefined || answers(l7, request));
+    if (proxy === undefined) return parser !== 'dns' || all.some((r) => isDns(r) && haveOnePort(r, rule));
+    return isRead(kindOf(proxy)) && (proxy.l7 === undefined || answers(proxy.l7, request));
   });
 }
 
@@ -151,7 +164,7 @@ function haveOnePeer(a: Rule, b: Rule): boolean {
   );
 }
 
-function canonical(selector: PeerSelector): string {
+export function canonical(selector: PeerSelector): string {
   const sorted = (value: unknown): unknown => {
     if (value instanceof Uint8Array) return [...value];
     if (Array.isArray(value)) return [...new Set(value.map((v) => JSON.stringify(sorted(v))))].sort();
@@ -169,7 +182,7 @@ function haveOnePort(a: Rule, b: Rule): boolean {
   return texts(a).some((text) => text !== undefined && texts(b).includes(text));
 }
 
-function rangeText(match: PortMatch): string | undefined {
+export function rangeText(match: PortMatch): string | undefined {
   switch (match.kind) {
     case 'ports':
       return `${match.protocol} ${Math.max(match.first, 1)} ${match.last}`;

@@ -27,6 +27,8 @@ export interface ResolvedRule {
   readonly portDetail: 0 | 1 | 2;
   /** Length of the key that names the ports, where proofs of identity are asked for (auth.ts). */
   readonly bits: number;
+  /** The selector and range that the rule has in common with others, where one of them names TLS servers (shared.ts). */
+  readonly shared?: string;
   readonly log: boolean;
   readonly proxy?: ProxyRules;
   readonly auth?: AuthMode;
@@ -40,8 +42,8 @@ export function compareRules(a: ResolvedRule, b: ResolvedRule): number {
 }
 
 /** Tells the parts of one written rule apart. */
-function partText({ ports, proxy }: ResolvedRule): string {
-  return `${ports.name} ${proxy === undefined ? '' : JSON.stringify(proxy)}`;
+function partText({ ports, proxy, peers }: ResolvedRule): string {
+  return `${ports.name} ${proxy === undefined ? '' : JSON.stringify(proxy)} ${peers.name}`;
 }
 
 function compareSegments(a: ResolvedRule, b: ResolvedRule): number {

@@ -20,6 +20,7 @@ import {
 import type { ResolvedRule } from './decide.ts';
 import { type Asking, contradicting } from './conflict.ts';
 import { sha256 } from './digest.ts';
+import { sortedSet } from './order.ts';
 import { type Parser, parserOf, rankOf } from './parser.ts';
 
 /** What one of the rules lets pass: `l7` absent asks nothing of the request, empty `serverNames` nothing of TLS. */
@@ -34,7 +35,7 @@ export interface ProxyRuleSet {
   readonly id: string;
   /** `conflict`: the rules cannot be served together, so nothing passes. */
   readonly parser: Parser | 'conflict';
-  /** Everything passes, through the proxy. */
+  /** Everything passes, through the proxy; the alternatives are then those that edit headers or tell of them. */
   readonly wildcard: boolean;
   readonly alternatives: readonly ProxyAlternative[];
   readonly terminatingTLS?: TlsContext;
@@ -57,24 +58,64 @@ export function mergedProxy(deciding: readonly ResolvedRule[], isOpen: boolean):
   const [first] = [...asking].sort((a, b) => rankOf(a.proxy) - rankOf(b.proxy));
   const parser = first === undefined ? 'tls' : parserOf(first.proxy);
   const contributing = asking.filter(({ proxy }) => contributes(parser, proxy));
-  const plain = deciding.filter((rule) => rule.proxy === undefined);
+  const { lone, meetings } = meetingsOf(deciding);
+  const plain = lone.filter((rule) => rule.proxy === undefined);
   // The DNS proxy asks rules of its port only: who may use more ports than that may not ask for every name.
   const isWildcard = plain.some(
     (rule) => parser !== 'dns' || contributing.some((a) => sharePort(rule, a.rule)),
   );
-  const texts = new Map(
-    contributing.map(({ proxy }) => alternativeOf(proxy)).map((a) => [JSON.stringify(a), a]),
-  );
-  const alternatives = [...texts].sort(([a], [b]) => compareText(a, b)).map(([, a]) => a);
+  const own = contributing.filter(({ rule }) => lone.includes(rule)).map(({ proxy }) => alternativeOf(proxy));
+  const all = [...own, ...meetings.flatMap((rules) => alternativesOf(rules, parser))];
   const wildcard = isOpen || isWildcard;
+  const texts = new Map(
+    (wildcard ? all.flatMap(editing) : all).map((alternative) => [JSON.stringify(alternative), alternative]),
+  );
   return named({
     parser,
     wildcard,
-    alternatives: wildcard ? [] : alternatives,
+    alternatives: [...texts].sort(([a], [b]) => compareText(a, b)).map(([, alternative]) => alternative),
     ...sharedContext('terminatingTLS', contributing),
     ...sharedContext('originatingTLS', contributing),
     ...(parser === 'crd' && first?.proxy.listener !== undefined ? { listener: first.proxy.listener } : {}),
   });
+}
+
+/** Rules that meet where one of them names TLS servers, and those that stand alone. */
+function meetingsOf(deciding: readonly ResolvedRule[]): {
+  readonly lone: readonly ResolvedRule[];
+  readonly meetings: readonly (readonly ResolvedRule[])[];
+} {
+  const shared = deciding.filter((rule) => rule.shared !== undefined);
+  const groups = [...Map.groupBy(shared, (rule) => rule.shared).values()];
+  const meetings = groups.filter((rules) => namesOf(rules).length > 0);
+  const met = new Set(meetings.flat());
+  return { lone: deciding.filter((rule) => !met.has(rule)), meetings };
+}
+
+function namesOf(rules: readonly ResolvedRule[]): readonly string[] {
+  return sortedSet(rules.flatMap(({ proxy }) => proxy?.serverNames ?? []));
+}
+
+/**
+ * What rules that meet let pass together: whoever asks for one of the names may send what one of them allows,
+ * and everything where one of them asks nothing of requests.
+ */
+function alternativesOf(rules: readonly ResolvedRule[], chosen: Parser): readonly ProxyAlternative[] {
+  const proxies = rules.flatMap(({ proxy }) => proxy ?? []);
+  const reading = proxies.find(({ l7, listener }) => l7 !== undefined || listener !== undefined);
+  if (reading !== undefined && !contributes(chosen, reading)) return [];
+  const serverNames = namesOf(rules);
+  const all = proxies.map((proxy) => ({ ...alternativeOf(proxy), serverNames }));
+  return rules.some(({ proxy }) => proxy?.l7 === undefined)
+    ? [...all.flatMap(editing), { serverNames }]
+    : all;
+}
+
+/** Of what another alternative lets pass as well, that which edits headers or tells of them. */
+function editing({ l7, serverNames }: ProxyAlternative): readonly ProxyAlternative[] {
+  if (l7?.kind !== 'http') return [];
+  const rules = l7.rules.filter(({ headerMatches }) => headerMatches.some((m) => m.mismatch !== undefined));
+  return rules.length === 0 ? [] : [{ l7: { ...l7, rules }, serverNames }];
 }
 
 /** Whether one range of ports, as written, is in both. */

@@ -19,6 +19,7 @@ import { nameOf } from './digest.ts';
 import { peerListOf } from './match.ts';
 import { type NamedPorts, NO_NAMED_PORTS, portNamesOf, resolvePorts } from './named-ports.ts';
 import { sortedSet } from './order.ts';
+import { namesServers, sharing } from './shared.ts';
 import { rangesOf } from './port-index.ts';
 
 /** Origins of verdicts that no rule gave. */
@@ -101,18 +102,8 @@ export function ruleSetOf(
     const isNamed = portNamesOf(rule).length > 0;
     return isNamed ? resolved(rule, ours, ports[rule.direction]) : resolved(rule, known, NO_NAMED_PORTS);
   };
-  const parts = new Map<Rule, readonly ResolvedRule[]>();
-  const split = (rule: Rule): readonly ResolvedRule[] => {
-    const found =
-      parts.get(rule) ?? partsByLength(whole(rule), resolvePorts(rule.ports, ports[rule.direction]));
-    parts.set(rule, found);
-    return found;
-  };
   const build = (direction: Direction): DirectionRules => {
-    const asksProofs = own.some(({ spec }) =>
-      spec.rules.some((rule) => rule.direction === direction && rule.auth !== undefined),
-    );
-    const resolve = (rule: Rule) => (asksProofs ? split(rule) : [whole(rule)]);
+    const resolve = inParts(own, direction, ports[direction], whole);
     const of = (some: readonly SpecRef[]) => directionOf(some, direction, mode, config, resolve, isHost);
     const staged = own.filter(({ spec }) => spec.staged && hasSay(spec, direction));
     if (staged.length === 0) return of(own);
@@ -120,6 +111,40 @@ export function ruleSetOf(
   };
   const directions = { ingress: build('ingress'), egress: build('egress') };
   return { key: isHost ? 'host' : content, content, directions };
+}
+
+/**
+ * How rules of one direction are resolved: whole, but in parts where names of TLS servers meet other rules
+ * (shared.ts) or proofs of identity are asked for (auth.ts). A rule's parts are the same however often it is asked.
+ */
+function inParts(
+  specs: readonly SpecRef[],
+  direction: Direction,
+  named: NamedPorts,
+  whole: (rule: Rule) => ResolvedRule,
+): (rule: Rule) => readonly ResolvedRule[] {
+  const rules = specs.flatMap(({ spec }) => spec.rules.filter((rule) => rule.direction === direction));
+  const asksProofs = rules.some((rule) => rule.auth !== undefined);
+  if (!asksProofs && !rules.some(namesServers)) return (rule) => [whole(rule)];
+  const numbered = new Map(
+    rules.map((rule) => [rule, { ...rule, ports: resolvePorts(rule.ports, named) }] as const),
+  );
+  const apart = sharing([...numbered.values()]);
+  if (!asksProofs && apart === undefined) return (rule) => [whole(rule)];
+  const known = new Map<Rule, readonly ResolvedRule[]>();
+  return (rule) => {
+    let parts = known.get(rule);
+    if (parts === undefined) {
+      const plain = numbered.get(rule) ?? rule;
+      parts = (apart?.(plain) ?? [{ rule: plain }]).flatMap((piece) => {
+        const one = piece.rule === plain ? whole(rule) : resolveRule(piece.rule, NO_NAMED_PORTS);
+        const told = piece.shared === undefined ? one : { ...one, shared: piece.shared };
+        return asksProofs ? partsByLength(told, piece.rule.ports) : [told];
+      });
+      known.set(rule, parts);
+    }
+    return parts;
+  };
 }
 
 /** Rules, resolved; those without port names mean the same in every rule set. */

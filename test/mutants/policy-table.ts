@@ -63,6 +63,9 @@ const DECIDING: readonly Mutation[] = [
   ['policy/decide.ts', 'isOpen || isWaived)', 'isOpen)'],
   ['policy/decide.ts', "first.verdict === 'allow' && !isWaived ?", "first.verdict === 'allow' ?"],
   ['policy/decide.ts', 'deciding.some((rule) => rule.log)', 'deciding.every((rule) => rule.log)'],
+  ['policy/shared.ts', 'size > 1)', 'size > 2)'],
+  ['policy/shared.ts', "rule.verdict !== 'allow'", 'rule.proxy === undefined'],
+  ['policy/shared.ts', '.difference(meeting)', '.intersection(meeting)'],
   ['policy/auth.ts', 'everyone.rank < named.rank || ', ''],
   ['policy/auth.ts', 'everyone.bits > named.bits', 'everyone.bits >= named.bits'],
   ['policy/auth.ts', 'Math.max(first.mode, other.mode)', 'first.mode'],
@@ -108,6 +111,13 @@ const DECIDING: readonly Mutation[] = [
 
 const PROXIES: readonly Mutation[] = [
   ['policy/proxy.ts', "parser !== 'dns' || contributing.some((a) => sharePort(rule, a.rule))", 'true'],
+  ['policy/proxy.ts', 'namesOf(rules).length > 0)', 'false)'],
+  [
+    'policy/proxy.ts',
+    'some(({ proxy }) => proxy?.l7 === undefined)',
+    'every(({ proxy }) => proxy?.l7 === undefined)',
+  ],
+  ['policy/proxy.ts', '!contributes(chosen, reading)', 'false'],
   ['policy/proxy.ts', 'const wildcard = isOpen || isWildcard;', 'const wildcard = isWildcard;'],
   ['policy/proxy.ts', "if (rules.parser === 'conflict') return false;", ''],
   ['policy/proxy.ts', "rules.wildcard || rules.parser === 'crd'", 'rules.wildcard'],
