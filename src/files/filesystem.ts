@@ -45,11 +45,14 @@ export const nodeFileSystem: FileSystem = {
     return entries.map((e) => ({ name: e.name, isLink: e.isSymbolicLink(), isDirectory: e.isDirectory() }));
   },
   read: async (path, maxBytes) => {
-    // O_NONBLOCK: a FIFO with the name of a manifest must not stop the agent.
+    // Opening a device may do something: a watchdog begins to count.
+    const before = fileStat(await stat(path, { bigint: true }));
+    if (before.kind !== 'file') return { stat: before, bytes: undefined };
+    // O_NONBLOCK: a FIFO that takes its place meanwhile must not stop the agent.
     await using handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const info = fileStat(await handle.stat({ bigint: true }));
     if (info.kind !== 'file' || info.size > maxBytes) return { stat: info, bytes: undefined };
-    const bytes = await readUpTo(handle, maxBytes + 1);
+    const bytes = await readUpTo(handle, Math.min(info.size, maxBytes) + 1, maxBytes + 1);
     const after = { ...info, size: Math.max(info.size, bytes.length) };
     return { stat: after, bytes: bytes.length > maxBytes ? undefined : bytes };
   },
@@ -61,16 +64,18 @@ export const nodeFileSystem: FileSystem = {
   },
 };
 
-async function readUpTo(handle: FileHandle, limit: number): Promise<Uint8Array> {
+/** At most `limit` bytes; `expected` of them are asked for at once, so that one reading finds the end of most files. */
+async function readUpTo(handle: FileHandle, expected: number, limit: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   while (length < limit) {
-    const { bytesRead, buffer } = await handle.read(Buffer.alloc(Math.min(65_536, limit - length)));
+    const wanted = Math.max(expected - length, Math.min(65_536, limit - length));
+    const { bytesRead, buffer } = await handle.read(Buffer.alloc(wanted));
     if (bytesRead === 0) break;
     chunks.push(buffer.subarray(0, bytesRead));
     length += bytesRead;
   }
-  return Buffer.concat(chunks);
+  return chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks);
 }
 
 function fileStat(s: BigIntStats): FileStat {

@@ -137,6 +137,9 @@ function sorted<T extends { readonly name: string }>(names: readonly T[]): reado
   return [...names].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
+/** What a link tells that leads nowhere, or back to itself. */
+const LINK_CODES: readonly string[] = ['ENOENT', 'ELOOP'];
+
 async function readManifest(
   file: string,
   name: string,
@@ -174,7 +177,9 @@ async function readManifest(
       code: 'MANIFEST_UNREADABLE',
       message: `the file cannot be read: ${reasonOf(e)}`,
       at: { file, line: 1, column: 1 },
-      hint: systemCode(e) === 'ENOENT' ? 'a link leads nowhere, remove it' : 'make it readable for root',
+      hint: LINK_CODES.includes(systemCode(e))
+        ? 'a link leads nowhere, remove it'
+        : 'make it readable for root',
     };
     return {
       manifest: { file, name, hash: '', text: undefined, problems: [problem] },
