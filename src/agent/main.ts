@@ -212,6 +212,7 @@ async function openDatapath(
     onProblem: (topic, sentence, err) => degraded.problem('DATAPATH', sentence, err, topic),
     onOver: (topic) => degraded.over(topic),
     onWarning: (sentence) => logger.warn({ reason: sentence }, 'the datapath warns'),
+    onNotice: (sentence) => logger.info({ reason: sentence }, 'the datapath takes over'),
   });
 }
 

@@ -1,6 +1,7 @@
 /** The reconcilers: which table the kernel is made equal to, and by what. */
 import type { Logger } from 'pino';
 import { systemClock } from '#kit/clock';
+import { MerlonError } from '#kit/errors';
 import type { Datapath } from '#datapath';
 import type { DeviceRow, FailsafeRow, LocalAddressRow } from '#model';
 import { type Problem, type Reconciler, reconcile } from '#table';
@@ -24,12 +25,12 @@ export function startReconcilers(
 ): Reconcilers {
   const onProblem = (problem: Problem<unknown> | { readonly prune: unknown }): void => {
     if ('prune' in problem)
-      logger.warn({ err: problem.prune }, 'a check for drift failed; it is tried again');
-    else
-      logger.warn(
-        { row: problem.row, err: problem.status.error },
-        'a row could not be carried out; it is tried again',
-      );
+      return logger.warn({ err: problem.prune }, 'a check for drift failed; it is tried again');
+    const { error: err } = problem.status;
+    const what = 'a row could not be carried out; it is tried again';
+    // Devices wait for the first policy of this release, as the datapath has told.
+    const isUpgrade = err instanceof MerlonError && err.code === 'INSTANCE_UPGRADE';
+    logger[isUpgrade ? 'debug' : 'warn']({ row: problem.row, err }, what);
   };
   const pruneIntervalMs = PRUNE_INTERVAL_MS;
   const common = { clock: systemClock, signal, backoff: BACKOFF, pruneIntervalMs, onProblem };

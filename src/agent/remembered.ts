@@ -6,6 +6,7 @@
 import { join } from 'node:path';
 import { type StateFile, stateFile } from '#endpoint';
 import type { MerlonError } from '#kit/errors';
+import type { IdentityRow } from '#model';
 import { EMPTY_NUMBERING, type HeldPolicies, type Numbering } from '#policy';
 import type { Enforced, Inherited } from './control.ts';
 
@@ -59,10 +60,7 @@ function isSame(a: Numbering, b: Numbering | undefined): boolean {
 }
 
 function filesIn(stateDir: string) {
-  const numbers: StateFile<Numbering> = stateFile(join(stateDir, 'identities.json'), 2, (content) => {
-    const numbering = content as Numbering | undefined;
-    return Array.isArray(numbering?.cluster?.given) ? numbering : undefined;
-  });
+  const numbers: StateFile<Numbering> = stateFile(join(stateDir, 'identities.json'), 2, numberingFrom);
   const held: StateFile<HeldPolicies> = stateFile(join(stateDir, 'policies.held'), 1, (content) =>
     content instanceof Map ? (content as HeldPolicies) : undefined,
   );
@@ -70,4 +68,30 @@ function filesIn(stateDir: string) {
     typeof content === 'number' ? content : undefined,
   );
   return { numbers, held, count };
+}
+
+type ScopeNumbers = Numbering[keyof Numbering];
+
+/** The numbering that a file holds, of this version or of the first; undefined when it is none. */
+function numberingFrom(content: unknown): Numbering | undefined {
+  const written = (content ?? {}) as Readonly<Record<string, unknown>>;
+  const scopes = Object.keys(EMPTY_NUMBERING).map((scope) => [scope, numbersFrom(written[scope])] as const);
+  return scopes.every(([, numbers]) => numbers !== undefined)
+    ? (Object.fromEntries(scopes) as unknown as Numbering)
+    : undefined;
+}
+
+/** Version 1 kept the rows by the text of their labels, in any order. */
+function numbersFrom(content: unknown): ScopeNumbers | undefined {
+  const { given, resting, next } = (content ?? {}) as { readonly [K in keyof ScopeNumbers]?: unknown };
+  const rows: unknown = given instanceof Map ? [...given.values()] : given;
+  if (!Array.isArray(rows) || !rows.every(isIdentityRow)) return undefined;
+  const areNumbers = Array.isArray(resting) && [...resting, next].every((n) => Number.isInteger(n));
+  if (!areNumbers) return undefined;
+  return { given: rows.sort((a, b) => a.id - b.id), resting, next: next as number };
+}
+
+function isIdentityRow(row: unknown): row is IdentityRow {
+  const { id, labels } = (row ?? {}) as Partial<IdentityRow>;
+  return Number.isInteger(id) && typeof labels?.key === 'string' && Array.isArray(labels.labels);
 }

@@ -98,7 +98,7 @@ export async function openParts(opts: DatapathOptions, stack: AsyncDisposableSta
     background,
     timeouts,
     flowTables,
-    upgrade: new Upgrade(maps.foreign()),
+    upgrade: new Upgrade(maps.foreign(), opts.onNotice ?? (() => undefined)),
     live: new Uint32Array(live),
   };
 }

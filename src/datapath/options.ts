@@ -45,6 +45,8 @@ export interface DatapathOptions {
   readonly onOver?: (topic: Topic) => void;
   /** What an operator should know, and status says for as long as it lasts. */
   readonly onWarning?: (sentence: string) => void;
+  /** What has begun or is over and no fault: from the maps of another release to this one's. */
+  readonly onNotice?: (sentence: string) => void;
   /** Folder of the built objects, where it is not the build's own. */
   readonly objects?: string;
 }

@@ -12,11 +12,17 @@ export class Upgrade {
   #pins: readonly MapPin[];
   /** Ids of the maps behind the pins. */
   readonly #old: ReadonlySet<number>;
+  readonly #onNotice: (sentence: string) => void;
   #isPolicyInPlace = false;
 
   /** `pins`: maps that are none of this release's set. */
-  constructor(pins: readonly MapPin[]) {
+  constructor(pins: readonly MapPin[], onNotice: (sentence: string) => void) {
     this.#pins = pins;
+    this.#onNotice = onNotice;
+    if (pins.length > 0)
+      onNotice(
+        `${pins.length} maps are of another release: its programs go on enforcing until a policy stands in the new ones`,
+      );
     this.#old = new Set(pins.flatMap(({ path }) => withPin(path, (fd) => mapInfo(fd).id) ?? []));
   }
 
@@ -39,6 +45,9 @@ export class Upgrade {
   finish(attached: Iterable<number>): void {
     if (!this.isUnderWay || !this.#isPolicyInPlace || this.#usesOld(attached)) return;
     for (const { path } of this.#pins) unlinkSync(path);
+    this.#onNotice(
+      `no device runs the programs of the other release any more, and its ${this.#pins.length} maps are gone`,
+    );
     this.#pins = [];
   }
 

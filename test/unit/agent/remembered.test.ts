@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { labelSet } from '#kit/labels';
 import type { Policy } from '#model';
-import { renumber, type WantedIdentity } from '#policy';
+import { EMPTY_NUMBERING, renumber, type WantedIdentity } from '#policy';
 import type { Enforced } from '../../../src/agent/control.ts';
 import { Remembered } from '../../../src/agent/remembered.ts';
 
@@ -59,3 +59,45 @@ test('Remembered – what could not be written is written the next time, changed
   const next = await Remembered.open(join(blocked, 'not-a-folder'), (problem) => t.fail(problem.message));
   t.deepEqual(next.inherited.numbering, numbering);
 });
+
+const row = (id: number, name: string) => ({ id, labels: wanted(name).labels });
+const scope = (given: unknown, next: number) => ({ given, resting: [7, 5], next });
+
+test('Remembered – numbers that the first version of the file kept by labels are the same numbers', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'merlon-remembered-'));
+  t.teardown(() => rmSync(dir, { recursive: true }));
+  const byLabels = { $map: [row(400, 'b'), row(300, 'a')].map((one) => [one.labels.key, one]) };
+  const none = scope({ $map: [] }, 500);
+  const content = { cluster: none, local: scope(byLabels, 401), 'remote-node': none };
+  writeFileSync(join(dir, 'identities.json'), JSON.stringify({ version: 1, content }));
+  const { inherited } = await Remembered.open(dir, (problem) => t.fail(problem.message));
+  t.deepEqual(inherited.numbering.local, {
+    given: [row(300, 'a'), row(400, 'b')],
+    resting: [7, 5],
+    next: 401,
+  } as never);
+  const next = renumber(inherited.numbering, come(wanted('c')));
+  t.deepEqual(
+    next.local.given.map(({ id }) => Number(id)),
+    [300, 400, 401],
+  );
+});
+
+const good = scope([], 300);
+for (const [what, content] of [
+  ['lacks a scope', { cluster: good, local: good }],
+  ['has rows that are none', { cluster: scope([null], 300), local: good, 'remote-node': good }],
+  ['has no next number', { cluster: { given: [], resting: [] }, local: good, 'remote-node': good }],
+  ['is a list', []],
+] as const) {
+  test(`Remembered – a file of numbers that ${what} is put aside, and costs the numbers`, async (t) => {
+    const dir = mkdtempSync(join(tmpdir(), 'merlon-remembered-'));
+    t.teardown(() => rmSync(dir, { recursive: true }));
+    writeFileSync(join(dir, 'identities.json'), JSON.stringify({ version: 2, content }));
+    const told: string[] = [];
+    const { inherited } = await Remembered.open(dir, ({ code }) => told.push(code));
+    t.deepEqual(told, ['STATE_CORRUPT']);
+    t.deepEqual(inherited.numbering, EMPTY_NUMBERING);
+    t.true(statSync(join(dir, 'identities.json.bad')).size > 0);
+  });
+}
