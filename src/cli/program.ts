@@ -3,7 +3,7 @@
  * sentence with exit code 2 for a verb that this build does not have yet.
  */
 import { Command, CommanderError, Option } from 'commander';
-import { MerlonError } from '#kit/errors';
+import { ERRORS, exitCode, MerlonError } from '#kit/errors';
 import { nearest } from '#kit/nearest';
 import { FORMATS, Output, parseFormat, wrap } from './output.ts';
 import type { Context, Options, Verb, VerbOption } from './verb.ts';
@@ -151,7 +151,18 @@ async function run(
     env: environment.env,
   };
   const { run: runVerb } = await verb.load();
-  exit.code = (await runVerb(context, args, options)) ?? 0;
+  try {
+    exit.code = (await runVerb(context, args, options)) ?? 0;
+  } catch (error) {
+    throw verb.answers === true ? unanswered(error) : error;
+  }
+}
+
+/** The same error, but never mistaken for the answer no. */
+function unanswered(error: unknown): unknown {
+  if (!(error instanceof MerlonError) || exitCode(error) !== 1) return error;
+  const { message, at, hint = ERRORS[error.code].hint } = error;
+  return new MerlonError('UNANSWERED', message, { cause: error, at, hint });
 }
 
 function unknownVerb(given: string, prefix: string, verbs: readonly Verb[]): MerlonError {

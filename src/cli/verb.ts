@@ -40,6 +40,8 @@ export interface Verb {
   readonly aliases?: readonly string[];
   /** The exit codes beyond 0 and 2, in words for the help. */
   readonly exits?: string;
+  /** Exit code 1 is its answer no; what fails by that code ends with 2 instead. */
+  readonly answers?: true;
   /** Absent: a verb of the list that this build does not have yet. */
   readonly load?: () => Promise<{ readonly run: Run }>;
 }

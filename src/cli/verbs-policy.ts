@@ -49,6 +49,7 @@ export const policyTools: readonly Verb[] = [
     formats: ['junit'],
     example: 'merlon policy test deploy/examples/policies',
     exits: '0 as expected, 1 not, 2 a file is unusable',
+    answers: true,
     load: () => import('./verbs/policy-test.ts'),
   },
   {
@@ -77,7 +78,8 @@ export const policyTools: readonly Verb[] = [
       ...explained,
     ],
     example: 'merlon policy trace --src-k8s-pod shop/frontend --dst-k8s-pod shop/backend --dport 8080/TCP',
-    exits: '0 allowed, 1 denied, 7 no agent',
+    exits: '0 allowed, 1 denied, 2 there is nothing to explain, 7 no agent',
+    answers: true,
     load: () => import('./verbs/policy-trace.ts'),
   },
   {
@@ -87,7 +89,8 @@ export const policyTools: readonly Verb[] = [
     what: 'Why a flow, or an event by its number, gets its verdict: each stage, each rule, the first field that failed',
     options: explainOptions,
     example: 'merlon explain --last-drop --from 10.1.2.3',
-    exits: '0 allowed, 1 denied, 7 no agent',
+    exits: '0 allowed, 1 denied, 2 there is nothing to explain, 7 no agent',
+    answers: true,
     load: () => import('./verbs/explain.ts'),
   },
   {
@@ -97,7 +100,8 @@ export const policyTools: readonly Verb[] = [
     what: 'The same as `merlon explain`',
     options: explainOptions,
     example: 'merlon policy explain --from 10.1.2.3 --to node:worker-1:22/TCP',
-    exits: '0 allowed, 1 denied, 7 no agent',
+    exits: '0 allowed, 1 denied, 2 there is nothing to explain, 7 no agent',
+    answers: true,
     load: () => import('./verbs/explain.ts'),
   },
   {
@@ -125,6 +129,7 @@ export const policyTools: readonly Verb[] = [
     ],
     example: 'merlon policy diff --from old/ new/',
     exits: '0 no verdict changes, 1 some do, 2 something is unusable, 7 no agent',
+    answers: true,
     load: () => import('./verbs/policy-diff.ts'),
   },
   {
@@ -162,6 +167,7 @@ export const policyTools: readonly Verb[] = [
     formats: ['sarif'],
     example: 'merlon policy lint deploy/examples/policies/api-methods.yaml',
     exits: '0 advice at most, 1 warnings with --deny-warnings, 2 a file is not valid, 7 no agent',
+    answers: true,
     load: () => import('./verbs/policy-lint.ts'),
   },
 ];

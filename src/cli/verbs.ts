@@ -155,6 +155,7 @@ const present: readonly Verb[] = [
     formats: ['sarif'],
     example: 'merlon policy validate deploy/examples/policies/star-wars-l3-l4.yaml',
     exits: '0 valid, 1 warnings with --deny-warnings, 2 not valid',
+    answers: true,
     load: () => import('./verbs/policy-validate.ts'),
   },
   ...policyTools,

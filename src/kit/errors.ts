@@ -52,6 +52,8 @@ const catalogue = {
   // Command line
   USAGE: invalid('see `merlon help`'),
   NOT_SUPPORTED_YET: kind(EXIT.input, GRPC.unimplemented),
+  /** Of verbs whose exit code 1 is an answer: the question could not be put. */
+  UNANSWERED: invalid(),
   NOT_FOUND: kind(EXIT.failed, GRPC.notFound),
   FAILED: kind(EXIT.failed, GRPC.precondition),
   PERMISSION: kind(EXIT.failed, GRPC.denied, 'run as root, or as a member of the group merlon'),

@@ -121,12 +121,12 @@ const refused: readonly [what: string, args: readonly string[], code: number, sa
   ['an endpoint of the kernel', ['bpf', 'policy', 'get', 'wep'], 1, /did you mean "web"/],
   ['a flow without a port', ['explain', '--from', '192.0.2.2', '--to', '192.0.2.1'], 2, /say which port/],
   ['nobody at all', ['explain'], 2, /--from and --to .*--last-drop/],
-  ['an event that is gone', ['explain', '99999999'], 1, /event 99999999 is not kept: .*merlon events/],
+  ['an event that is gone', ['explain', '99999999'], 2, /event 99999999 is not kept: .*merlon events/],
   ['an event that is none', ['explain', 'yesterday'], 2, /"yesterday"/],
   [
     'a time before everything',
     ['explain', '--from', '192.0.2.2', '--to', '192.0.2.1:22', '--at', '2001-01-01T00:00:00Z'],
-    1,
+    2,
     /is not kept: the oldest kept is of .*merlon policy history/,
   ],
   [
@@ -393,7 +393,7 @@ test.serial(
       ['STATE_CORRUPT'],
     );
     const gone = await merlon('policy', 'diff', 'gen:1');
-    t.is(gone.code, 1);
+    t.is(gone.code, 2);
     t.regex(
       gone.stderr,
       /^merlon: generation 1 is not kept: the oldest is \d+, the active one \d+ \(.*history.*\)\n$/,
