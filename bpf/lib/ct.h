@@ -175,6 +175,18 @@ static __always_inline bool flow_is_unjudged(const struct flow *flow)
 	return !(flow->verdict[DIR_EGRESS] | flow->verdict[DIR_INGRESS]);
 }
 
+/* Does a cell let the flow's packets pass, be it by audit? */
+static __always_inline bool cell_admits(__u8 verdict)
+{
+	return (verdict & 0xf) <= VERDICT_ALLOW || verdict >> 4;
+}
+
+/* Does nobody refuse the flow's packets, as far as was judged? */
+static __always_inline bool flow_is_admitted(const struct flow *flow)
+{
+	return cell_admits(flow->verdict[DIR_EGRESS]) && cell_admits(flow->verdict[DIR_INGRESS]);
+}
+
 static __always_inline __u32 epoch_bucket(const union address *addr, __u8 family)
 {
 	__u32 hash = addr->w[3] * EPOCH_MULTIPLIER3;

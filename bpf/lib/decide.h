@@ -212,13 +212,20 @@ static __always_inline bool is_first_word(const struct packet *pkt, const struct
 	return subject_is_present(pkt, i) && flow->verdict[subject_dir(pkt, i)] == VERDICT_NONE;
 }
 
-/* The packet's marks on its record, apart: the verifier need not follow them for each table. */
+/*
+ * The packet's marks on its record, apart: the verifier need not follow them for each table. What one hook lets
+ * pass may still be revoked at another.
+ */
 __noinline int flow_touch(struct flow *flow, const struct packet *pkt, __u32 is_reply)
 {
+	__u16 flags;
+
 	if (!flow || !pkt)
 		return 0;
-	if (!(pkt->flags & PKT_SYN))
-		flow->flags = flow_flags_next(flow->flags & ~FLOW_REVOKED, pkt, is_reply & 1);
+	if (!(pkt->flags & PKT_SYN)) {
+		flags = flow_is_admitted(flow) ? flow->flags & ~FLOW_REVOKED : flow->flags;
+		flow->flags = flow_flags_next(flags, pkt, is_reply & 1);
+	}
 	flow_count(flow, pkt, is_reply & 1, now_seconds());
 	return 0;
 }

@@ -104,19 +104,11 @@ static __always_inline int inner_ports(struct __sk_buff *skb, __u32 at, __u8 pro
 	return 0;
 }
 
-/* Does a cell let the flow's packets pass, be it by audit? */
-static __always_inline bool cell_admits(__u8 verdict)
-{
-	return (verdict & 0xf) <= VERDICT_ALLOW || verdict >> 4;
-}
-
 static __always_inline bool flow_admits(const struct flow *flow, __u8 proto, bool is_unproven)
 {
 	if (!flow || !flow_lives(flow, proto, is_unproven))
 		return false;
-	if (flow->flags & FLOW_REVOKED)
-		return false;
-	return cell_admits(flow->verdict[0]) && cell_admits(flow->verdict[1]);
+	return !(flow->flags & FLOW_REVOKED) && flow_is_admitted(flow);
 }
 
 /* Puts the tuple of the IPv4 packet at `at` in the packet's place. */

@@ -104,7 +104,7 @@ const DECISIONS: readonly Mutation[] = [
   ['lib/policy.h', 'judged->verdict = (judged->verdict & 0xf) * 0x11;', ''],
   ['lib/policy.h', 'if (!reason && judged->verdict >> 4)', 'if (0)'],
   ['lib/policy.h', 'if (!reason_is_policy(reason) ||', 'if ('],
-  ['lib/icmp.h', '<= VERDICT_ALLOW || verdict >> 4', '<= VERDICT_ALLOW'],
+  ['lib/ct.h', '<= VERDICT_ALLOW || verdict >> 4', '<= VERDICT_ALLOW'],
   ['lib/event.h', 'type == EVENT_VERDICT && reason', 'reason'],
   ['lib/report.h', 'refusal_count(pkt, judged->audited & 0x7f);', ';'],
   [

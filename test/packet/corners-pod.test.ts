@@ -143,6 +143,58 @@ for (const v of FAMILIES) {
     expect(t, 'its error again', error(), 'pass PASS_RELATED');
   });
 
+  test.serial(
+    `corners – ${v}: what the second pod revokes stays revoked, though the first lets it pass`,
+    (t) => {
+      const bytes = fromPod(v, udp({ src: 2000, dst: 53 }));
+      // The same hook stands for the receiver, as above.
+      const sent = () => node.run('pod_egress', bytes);
+      const received = () => node.run('pod_ingress', bytes, wireIn());
+      const receive = (verdict: 'ALLOW' | 'DEFAULT_DENY') =>
+        node.setSlot(1, 0, {
+          generation: ++generation,
+          ingress: { lines: [{ verdict, origin: 12 }] },
+          egress: { lines: [{ verdict: 'ALLOW', origin: 14 }] },
+        });
+      const flags = () => (node.flows()[0]?.flow.flags ?? 0) & wire.FLOW_REVOKED;
+      receive('ALLOW');
+      sent();
+      expect(t, 'allowed', received(), 'pass PASS_ESTABLISHED');
+      receive('DEFAULT_DENY');
+      for (const what of ['first', 'second', 'third']) {
+        expect(t, `${what}, sent`, sent(), 'pass PASS_ESTABLISHED');
+        expect(t, `${what}, received`, received(), 'drop FLOW_REVOKED');
+        t.not(flags(), 0);
+      }
+      receive('ALLOW');
+      expect(t, 'sent again', sent(), 'pass PASS_ESTABLISHED');
+      expect(t, 'received again', received(), 'pass PASS_ESTABLISHED');
+      t.is(flags(), 0);
+    },
+  );
+
+  test.serial(`corners – ${v}: of two that have something to say the refusal is told last`, (t) => {
+    const speak = (pod: 'ALLOW' | 'DEFAULT_DENY', host: 'ALLOW' | 'DEFAULT_DENY') => {
+      node.setSlot(1, 0, { generation: ++generation, egress: { lines: [{ verdict: pod, origin: 14 }] } });
+      node.setSlot(0, 0, { generation: ++generation, ingress: { lines: [{ verdict: host, origin: 2 }] } });
+      return node.run('pod_egress', fromPod(v, udp({ src: 2000, dst: 53 }), NODE[v]));
+    };
+    expect(t, 'both allow', speak('ALLOW', 'ALLOW'), 'pass PASS_NEW');
+    const endpoints = node.view('endpoints', 4096 * wire.ENDPOINT_SIZE);
+    const flags = wire.ENDPOINT_SIZE + wire.ENDPOINT.flags;
+    endpoints.setUint32(flags, wire.ENDPOINT_AUDIT, true);
+    const { verdict, events } = speak('DEFAULT_DENY', 'DEFAULT_DENY');
+    endpoints.setUint32(flags, 0, true);
+    t.is(verdict, 'drop');
+    t.deepEqual(
+      events.map(({ origin, version }) => [origin, version >> 4]),
+      [
+        [14, wire.EVENT_TYPE.VERDICT],
+        [2, wire.EVENT_TYPE.DROP],
+      ],
+    );
+  });
+
   test.serial(`corners – ${v}: XDP counts no rule that allows, and leaves source verification to tc`, (t) => {
     const before = node.ruleCount(1).packets;
     const allowed = inbound(v, tcp({ src: 1, dst: 80, flags: 'S' }));
