@@ -21,10 +21,13 @@ const TABLES = [
   'state',
   'corners',
   'pod',
+  'records',
   'edges',
   'audit',
   'unproven',
   'corners-pod',
+  'errors',
+  'fragments',
   'settings',
   'drops',
 ].map((name) => `test/packet/${name}.test.ts`);
@@ -188,10 +191,10 @@ export function readFailure(output: string, files: readonly string[] = []): Excl
   return { kind: 'noticed', by: `“${title}”`, file };
 }
 
-async function runTests(files: readonly string[], objects: string): Promise<Run> {
+async function runTests(files: readonly string[], objects: string, { folder, tree }: Workshop): Promise<Run> {
   const env = {
-    NODE_COMPILE_CACHE: join(ROOT, 'build/cache'),
     ...process.env,
+    NODE_COMPILE_CACHE: join(folder, 'cache'),
     FORCE_COLOR: '0',
     MERLON_OBJECTS: objects,
     MERLON_SEED: '1',
@@ -199,7 +202,7 @@ async function runTests(files: readonly string[], objects: string): Promise<Run>
   };
   const flags = ['--fail-fast', `--timeout=${SILENCE_SECONDS}s`];
   try {
-    await run('ava', [...flags, ...files], { cwd: ROOT, env, maxBuffer: 1 << 26 });
+    await run('ava', [...flags, ...files], { cwd: tree, env, maxBuffer: 1 << 26 });
     return { kind: 'passed' };
   } catch (error) {
     const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
@@ -213,14 +216,14 @@ async function failureOf(
   objects: string,
   { shop }: Bench,
 ): Promise<Found | undefined> {
-  let last = await runTests(files, objects);
+  let last = await runTests(files, objects, shop);
   const wasHung = last.kind === 'hung';
-  if (last.kind === 'hung' || last.kind === 'unclear') last = await runTests(files, objects);
+  if (last.kind === 'hung' || last.kind === 'unclear') last = await runTests(files, objects, shop);
   if (last.kind === 'unclear') throw new UnclearError(last.why);
   if (last.kind !== 'hung') return last.kind === 'noticed' ? last : undefined;
   // What hangs now and then, or without the fault as well, hangs for another reason.
   const isTheFaults =
-    wasHung && objects !== shop.whole && (await runTests(files, shop.whole)).kind === 'passed';
+    wasHung && objects !== shop.whole && (await runTests(files, shop.whole, shop)).kind === 'passed';
   if (!isTheFaults) throw new UnclearError(`out of time in “${last.at}”`);
   return { by: `“${last.at}”, which hangs`, file: files.length === 1 ? files[0] : undefined };
 }

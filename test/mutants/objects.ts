@@ -4,10 +4,11 @@
  */
 import { execFile } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { compileBpf } from '../../deploy/compile.ts';
+import { compileAddon, compileBpf } from '../../deploy/compile.ts';
 import type { Mutation } from './c-table.ts';
+import { copyTree } from './tree.ts';
 
 const run = promisify(execFile);
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -17,6 +18,8 @@ const FUZZ_RUNS = 500_000;
 
 export interface Workshop {
   readonly folder: string;
+  /** Sources and tests, from where the latter run. */
+  readonly tree: string;
   /** The objects of the sources as they are. */
   readonly whole: string;
   /** Files below bpf/ that go into an object, by its name; into the fuzzer. */
@@ -25,37 +28,33 @@ export interface Workshop {
   readonly headers: string;
 }
 
-/** Copies sources and objects as they are now: whoever edits them meanwhile changes no mutant. */
+/** Copies sources, tests and objects as they are now. */
 export async function openWorkshop(folder: string): Promise<Workshop> {
-  await compileBpf();
-  const whole = join(folder, 'whole');
-  cpSync(join(ROOT, 'bpf'), join(folder, 'bpf'), { recursive: true });
+  await Promise.all([compileBpf(), compileAddon()]);
+  const [tree, whole] = [join(folder, 'tree'), join(folder, 'whole')];
+  copyTree(tree);
   cpSync(join(ROOT, 'build/bpf'), whole, { recursive: true });
   const { stdout } = await run('cc', ['-print-multiarch']);
   const headers = `-I/usr/include/${stdout.trim()}`;
-  const names = readdirSync(join(folder, 'bpf')).filter((name) => name.endsWith('.bpf.c'));
+  const names = readdirSync(join(tree, 'bpf')).filter((name) => name.endsWith('.bpf.c'));
   const parts = await Promise.all(
-    names.map(
-      async (name) => [name.slice(0, -6), await partsOf(join(folder, 'bpf', name), folder, headers)] as const,
-    ),
+    names.map(async (name) => [name.slice(0, -6), await partsOf(join('bpf', name), tree, headers)] as const),
   );
   return {
     folder,
+    tree,
     whole,
     parts: new Map(parts),
-    fuzzed: await partsOf(join(ROOT, FUZZER), folder, headers),
+    fuzzed: await partsOf(FUZZER, tree, headers),
     headers,
   };
 }
 
 /** Files below bpf/ that the compiler reads for a source. */
-async function partsOf(source: string, folder: string, headers: string): Promise<ReadonlySet<string>> {
-  const sources = join(folder, 'bpf');
-  const { stdout } = await run('clang-19', ['-MM', `-I${sources}`, headers, source]);
-  const files = stdout.split(/[\s\\]+/).map((file) => resolve(ROOT, file));
-  return new Set(
-    files.filter((file) => file.startsWith(`${sources}/`)).map((file) => file.slice(sources.length + 1)),
-  );
+async function partsOf(source: string, tree: string, headers: string): Promise<ReadonlySet<string>> {
+  const { stdout } = await run('clang-19', ['-MM', '-Ibpf', headers, source], { cwd: tree });
+  const files = stdout.split(/[\s\\]+/).map((file) => relative('bpf', file));
+  return new Set(files.filter((file) => !file.startsWith('..')));
 }
 
 /** The folder with all objects of the sources with one fault; undefined when it does not compile. */
@@ -76,9 +75,9 @@ export async function buildMutant(shop: Workshop, mutation: Mutation): Promise<s
   );
 }
 
-async function compile({ folder, headers }: Workshop, name: string, objects: string): Promise<void> {
+async function compile({ tree, headers }: Workshop, name: string, objects: string): Promise<void> {
   const flags = ['--target=bpf', '-mcpu=v3', '-g', '-O2', '-w', headers];
-  const source = join(folder, 'bpf', `${name}.bpf.c`);
+  const source = join(tree, 'bpf', `${name}.bpf.c`);
   await run('clang-19', [...flags, '-c', source, '-o', join(objects, `${name}.bpf.o`)]);
 }
 
@@ -88,13 +87,11 @@ export async function isFuzzed(shop: Workshop, mutation: Mutation): Promise<bool
   const program = join(shop.folder, 'paths');
   const checks = ['-fsanitize=fuzzer,address,undefined', '-fno-sanitize=alignment'];
   const flags = ['-O1', ...checks, '-fno-sanitize-recover=undefined', '-w'];
-  const includes = [`-I${join(shop.folder, 'bpf')}`, shop.headers];
-  await withFault(shop, mutation, () =>
-    run('clang-19', [...flags, ...includes, join(ROOT, FUZZER), '-o', program]),
-  );
+  const command = [...flags, '-Ibpf', shop.headers, FUZZER, '-o', program];
+  await withFault(shop, mutation, () => run('clang-19', command, { cwd: shop.tree }));
   const corpus = join(shop.folder, 'corpus');
   rmSync(corpus, { recursive: true, force: true });
-  cpSync(join(ROOT, 'test/fuzz/corpus/paths'), corpus, { recursive: true });
+  cpSync(join(shop.tree, 'test/fuzz/corpus/paths'), corpus, { recursive: true });
   const limits = [`-runs=${FUZZ_RUNS}`, '-seed=1', '-max_len=512', `-artifact_prefix=${shop.folder}/`];
   return run(program, [...limits, corpus], { maxBuffer: 1 << 26 }).then(
     () => false,
@@ -104,7 +101,7 @@ export async function isFuzzed(shop: Workshop, mutation: Mutation): Promise<bool
 
 /** Runs with the fault in the copied sources. */
 async function withFault<T>(shop: Workshop, [file, from, to]: Mutation, act: () => Promise<T>): Promise<T> {
-  const path = join(shop.folder, 'bpf', file);
+  const path = join(shop.tree, 'bpf', file);
   const text = readFileSync(path, 'utf8');
   if (text.split(from).length !== 2) throw new Error(`bpf/${file} does not have once: ${from}`);
   writeFileSync(

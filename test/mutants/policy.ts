@@ -4,7 +4,7 @@
  * and with a compilation from nothing, the tables of cases, the case files.
  */
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { Random } from '../unit/policy/random.ts';
@@ -12,13 +12,12 @@ import { readFailure } from './c.ts';
 import type { Mutation } from './c-table.ts';
 import { MEANING_MUTATIONS } from './meaning-table.ts';
 import { POLICY_MUTATIONS } from './policy-table.ts';
+import { copyTree } from './tree.ts';
 
 const run = promisify(execFile);
 const ROOT = resolve(import.meta.dirname, '../..');
 const SOURCES = 'src';
 const MUTATIONS = [...POLICY_MUTATIONS, ...MEANING_MUTATIONS];
-/** What the tests read. */
-const COPIED = ['src', 'hostfw', 'test', 'deploy', 'docs', 'package.json', 'tsconfig.json'];
 
 /** Files of tests as a file in `test` imports them, in the order in which they are asked. */
 type Tests = readonly string[];
@@ -97,7 +96,7 @@ export async function policyMutants(options: PolicyMutantOptions): Promise<Polic
   const job = async (number: number): Promise<void> => {
     const folder = join(ROOT, 'build', 'mutants', `policy-${process.pid}-${number}`);
     try {
-      copyInto(folder);
+      copyTree(folder);
       for (const tests of kinds) await assertQuiet(tests, folder);
       for (const mutation of left) {
         const name = nameOf(mutation);
@@ -119,12 +118,6 @@ const TEXT: Readonly<Record<Finding['kind'], string>> = {
   unclear: 'UNCLEAR',
   noticed: 'found',
 };
-
-function copyInto(folder: string): void {
-  mkdirSync(folder, { recursive: true });
-  for (const part of COPIED) cpSync(join(ROOT, part), join(folder, part), { recursive: true });
-  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
-}
 
 /** Whether tests notice a mutant, and which. */
 type Finding =
