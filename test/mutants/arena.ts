@@ -1,8 +1,8 @@
 /**
  * Seeded corruptions of what the attached programs read: one cell, row or column of a live slot in the kernel's
  * arena. Two things must notice. Packets: probes of the subject that is judged by it, through the attached
- * program, held against the oracle; they reach every identity that has an address. The read-back: the next
- * apply of the same policy compares memory with it, and repairs.
+ * program, held against the oracle; they reach every identity that has an address. The read-back, as the agent
+ * does it from time to time: it compares memory with what was stored there, and repairs.
  */
 import { formatIp, parseCidr } from '#kit/ip';
 import type { Direction } from '#model';
@@ -47,30 +47,25 @@ export async function arenaMutants(count: number, seed: number): Promise<ArenaRe
     const world = randomWorld(worldSeed);
     if (!world.config.ipv4 || !world.config.ipv6) continue;
     await bed.enforce(world);
-    if (await isNoticedByReadBack(bed))
-      throw new Error(`world ${worldSeed}: an equal policy was switched to`);
+    const [damage] = await bed.datapath.policy.verify();
+    if (damage !== undefined) throw new Error(`world ${worldSeed}: damaged before any corruption: ${damage}`);
     const random = new Random(worldSeed);
     for (let i = 0; i < A_WORLD && made < count; i++) {
       const corruption = corrupt(bed, world, random);
       if (corruption === undefined) continue;
       made++;
-      const isSeen = await isNoticedByPackets(bed, world, corruption, random);
-      const isRead = await isNoticedByReadBack(bed);
+      const isSeen = (await disagreeingPackets(bed, world, corruption, random)).length > 0;
+      const isRead = (await bed.datapath.policy.verify()).length > 0;
       if (isSeen) byPackets++;
       if (isRead) byReadBack++;
       else corruption.restore();
       if (!isSeen && !isRead) survivors.push(`world ${worldSeed}: ${corruption.what}`);
-      if (await isNoticedByPackets(bed, world, corruption, random))
-        throw new Error(`world ${worldSeed}: ${corruption.what}: still wrong after its repair`);
+      const [wrong] = await disagreeingPackets(bed, world, corruption, random);
+      if (wrong !== undefined)
+        throw new Error(`world ${worldSeed}: ${corruption.what}: wrong after its repair: ${wrong}`);
     }
   }
   return { made, byPackets, byReadBack, survivors };
-}
-
-/** Applies what is applied; a rule set that switches was found to differ. */
-async function isNoticedByReadBack(bed: Bed): Promise<boolean> {
-  if (bed.compiled === undefined) throw new Error('nothing is enforced');
-  return (await bed.datapath.applyPolicy(bed.compiled)).switched.length > 0;
 }
 
 /** Changes one number of a live slot to another meaning; undefined where the drawn one has none. */
@@ -135,12 +130,12 @@ function peersOf(world: World) {
   });
 }
 
-async function isNoticedByPackets(
+async function disagreeingPackets(
   bed: Bed,
   world: World,
   { subject, direction }: Corruption,
   random: Random,
-): Promise<boolean> {
+): Promise<readonly string[]> {
   clearFlows(bed.datapath);
   const edges = (bed.compiled?.portClasses ?? []).flatMap(({ ranges }) => ranges.flat());
   const ports = [...new Set(edges)].map(portOfIndex);
@@ -162,5 +157,5 @@ async function isNoticedByPackets(
     const pair = { seed: number, routed, shape, want, frame };
     done.push({ pair, what: 'a probe', want, isOrphan: shape.fragment === 'later', ran });
   }
-  return (await disagreements(bed, done)).length > 0;
+  return disagreements(bed, done);
 }

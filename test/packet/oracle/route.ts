@@ -36,6 +36,8 @@ export interface Routed {
 }
 
 export const ICMP = { 4: 1, 6: 58 } as const;
+/** Numbers that in IPv6 are no protocol but another header before it. */
+const EXTENSION_HEADERS = [0, 43, 44, 51, 60];
 
 const cidr = (text: string): Cidr => {
   const parsed = parseCidrOrIp(text);
@@ -97,6 +99,7 @@ function addressOf(endpoint: World['endpoints'][number], family: 4 | 6, random: 
 export function routeFlow(world: World, asked: AddressFlow, random: Random): Routed | undefined {
   const flow = packetFlow(asked);
   const { peer, direction } = flow;
+  if (peer.family === 6 && EXTENSION_HEADERS.includes(flow.protocol)) return undefined;
   const local = world.localAddresses.map((text) => cidr(text).ip).filter((ip) => ip.family === peer.family);
   if (flow.subject === 'host') {
     const own = random.pick(local);
