@@ -173,6 +173,27 @@ for (const v of FAMILIES) {
     },
   );
 
+  test.serial(
+    `corners – ${v}: what the first pod revoked the audit of the second sees for the first time`,
+    (t) => {
+      const bytes = fromPod(v, udp({ src: 2000, dst: 53 }));
+      const speak = (verdict: 'ALLOW' | 'DEFAULT_DENY') => {
+        const lines = [{ verdict, origin: 14 }] as const;
+        node.setSlot(1, 0, { generation: ++generation, egress: { lines }, ingress: { lines } });
+        return node.run('pod_egress', bytes);
+      };
+      expect(t, 'sent', speak('ALLOW'), 'pass PASS_NEW');
+      expect(t, 'revoked', speak('DEFAULT_DENY'), 'drop FLOW_REVOKED');
+      const endpoints = node.view('endpoints', 4096 * wire.ENDPOINT_SIZE);
+      const flags = wire.ENDPOINT_SIZE + wire.ENDPOINT.flags;
+      endpoints.setUint32(flags, wire.ENDPOINT_AUDIT, true);
+      const late = node.run('pod_ingress', bytes, wireIn());
+      endpoints.setUint32(flags, 0, true);
+      expect(t, 'received late', late, 'pass PASS_ESTABLISHED');
+      t.deepEqual(late.audited, { POLICY_DENIED: 1 });
+    },
+  );
+
   test.serial(`corners – ${v}: of two that have something to say the refusal is told last`, (t) => {
     const speak = (pod: 'ALLOW' | 'DEFAULT_DENY', host: 'ALLOW' | 'DEFAULT_DENY') => {
       node.setSlot(1, 0, { generation: ++generation, egress: { lines: [{ verdict: pod, origin: 14 }] } });
