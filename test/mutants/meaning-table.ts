@@ -88,8 +88,8 @@ const WORDS: readonly Mutation[] = [
   ],
   [
     'model/parse/peers.ts',
-    "return isWritten ? { kind: 'list', selectors }",
-    "return selectors.length > 0 ? { kind: 'list', selectors }",
+    "return isWritten ? { kind: 'list'",
+    "return selectors.length > 0 ? { kind: 'list'",
   ],
   [
     'model/parse/peers.ts',
@@ -142,8 +142,8 @@ const WORDS: readonly Mutation[] = [
   ],
   [
     'model/parse/network-policy.ts',
-    "return readCidrWithExcept(cidr, fields.get('except'));",
-    'return readCidrWithExcept(cidr, undefined);',
+    'const selector = readCidrWithExcept(cidr, exceptPlace);',
+    'const selector = readCidrWithExcept(cidr, undefined);',
   ],
   [
     'model/parse/l7.ts',
@@ -240,9 +240,9 @@ const ADVICE: readonly Mutation[] = [
   ['policy/findings/names.ts', 'meant.has(address) && !isMeant(name)', 'meant.has(address)'],
   ['policy/findings/names.ts', "name.split('.').length > NDOTS ||", ''],
   ['policy/findings/names.ts', '.filter((subject) => !hasDnsRule(node, subject))', ''],
-  ['policy/findings/http.ts', 'if (isGrpc) return [];', ''],
+  ['policy/findings/http.ts', "if (method === 'POST' && isGrpc) return [];", ''],
   ['policy/findings/http.ts', "!path.includes('|')", 'true'],
-  ['policy/findings/proxies.ts', 'one.proxy === undefined)', 'true)'],
+  ['policy/findings/proxies.ts', 'ground.unproxied.has(id)', 'true'],
   ['policy/findings/proxies.ts', '|| asksNothing(rule)', ''],
   ['policy/findings/deciding.ts', "rule.auth !== 'disabled' && ", ''],
   ['policy/findings/deciding.ts', 'selected.some(({ node }) => node.deciding.has(id))', 'false'],
