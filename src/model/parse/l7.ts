@@ -77,9 +77,14 @@ export function checkL7Ports(
     const name = other.kind === 'icmp' ? 'ICMP' : protocolName(other.protocol);
     const hint = isEmpty ? 'remove the empty list, or write protocol: TCP' : 'write protocol: TCP';
     fail(place, 'POLICY_L7', `L7 rules can only apply to TCP (not ${name})`, hint);
-  } else if (matches.some((match) => match.kind === 'protocol')) {
+  } else if (matches.some(isFromZero)) {
     fail(place, 'POLICY_L7', 'L7 rules can not be used when a port is 0', 'name the ports');
   }
+}
+
+/** Every port, or a range that port 0 begins. */
+function isFromZero(match: PortMatch): boolean {
+  return match.kind === 'protocol' || (match.kind === 'ports' && match.first === 0);
 }
 
 function checkDnsPorts(place: Place, matches: readonly PortMatch[], { direction }: PortScope): void {

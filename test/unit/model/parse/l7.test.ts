@@ -26,6 +26,11 @@ const errors: readonly [what: string, text: string, error: RegExp][] = [
     /L7 rules can not be used when a port is 0/,
   ],
   [
+    'HTTP on a range from port 0',
+    ingress('ports: [{port: "0", endPort: 443, protocol: TCP}], rules: {http: [{}]}'),
+    /L7 rules can not be used when a port is 0/,
+  ],
+  [
     'DNS at ingress',
     ingress('ports: [{port: "53"}], rules: {dns: [{matchPattern: "*"}]}'),
     /DNS rules are not allowed on ingress/,
