@@ -11,7 +11,7 @@ import {
   readText,
   readWord,
 } from '#model/document';
-import { PORT_PROTOCOLS, type ServicePort } from '#model';
+import { groupLabels, PORT_PROTOCOLS, type ServicePort } from '#model';
 import { CONFIG_KEYS, type ConfigKey, labelFilterEntry, textList } from '#model/config';
 import {
   type CaseAnswer,
@@ -294,7 +294,8 @@ function readCidrGroup(place: Place): CaseCidrGroup | undefined {
   const fields = readMap(place, ['name', 'labels', 'cidrs'], 'a CIDR group');
   const name = fields && requiredText(fields, 'name');
   if (fields === undefined || name === undefined) return undefined;
-  return { name, labels: textMapOf(fields, 'labels'), cidrs: itemsOf(fields, 'cidrs', readPrefix) };
+  const labels = groupLabels(textMapOf(fields, 'labels'));
+  return { name, labels, cidrs: itemsOf(fields, 'cidrs', readPrefix) };
 }
 
 function readAnswer(place: Place): CaseAnswer | undefined {

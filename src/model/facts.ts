@@ -102,6 +102,14 @@ export const NO_FACTS: PolicyFacts = {
 /** Key, source cidrgroup, of the label that each prefix of a group carries; the group's name follows. */
 export const LABEL_CIDR_GROUP_NAME = 'io.cilium.policy.cidrgroupname/';
 
+/** Keys of a group's labels that are Cilium's own: no selector sees them. */
+const OWN_KEY = /(^|\.)cilium\.io\/|^io\.cilium\./;
+
+/** Of the labels of a group's metadata those that its prefixes carry (policy.md §4.1). */
+export function groupLabels(labels: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(labels).filter(([key]) => !OWN_KEY.test(key)));
+}
+
 /** Where the API server answers: what was told, and the addresses of the Service `default/kubernetes`. */
 export function apiserverAddresses(facts: PolicyFacts): readonly string[] {
   const slices = facts.endpointSlices.filter((s) => s.namespace === 'default' && s.service === 'kubernetes');

@@ -163,7 +163,7 @@ const WORDS: readonly Mutation[] = [
   ['model/parse/outside-peers.ts', 'out.length === 2 && !mayHaveBoth', 'false'],
   ['model/parse/outside-peers.ts', 'out.push(canonicalName(text))', 'out.push(text)'],
   ['model/parse/outside-peers.ts', "namespace === '' ? undefined : namespace", 'namespace'],
-  ['model/parse/facts.ts', '.filter(([key]) => !OWN_KEY.test(key))', ''],
+  ['model/facts.ts', '.filter(([key]) => !OWN_KEY.test(key))', ''],
   ['model/parse/facts.ts', 'Object.keys(selector).length === 0 ? undefined : selector', 'selector'],
 ];
 

@@ -13,15 +13,19 @@ import {
   readText,
   warn,
 } from '../document/index.ts';
-import type { CidrGroupRow, EndpointSliceRow, ServicePort, ServiceRow } from '../facts.ts';
+import {
+  type CidrGroupRow,
+  type EndpointSliceRow,
+  groupLabels,
+  type ServicePort,
+  type ServiceRow,
+} from '../facts.ts';
 import { PORT_PROTOCOLS } from '../protocol.ts';
 import { checkAnnotations, readLabelMap, readMetadata } from './metadata.ts';
 import type { ParseOptions } from './options.ts';
 
 /** Label of an EndpointSlice that names its Service. */
 const LABEL_SERVICE_NAME = 'kubernetes.io/service-name';
-/** Keys of a group's labels that are Cilium's own: no selector sees them. */
-const OWN_KEY = /(^|\.)cilium\.io\/|^io\.cilium\./;
 
 /** The group in a document; undefined when a problem was noted. A prefix that is none is left out. */
 export function readCidrGroup(object: Fields, options: ParseOptions): CidrGroupRow | undefined {
@@ -42,7 +46,7 @@ export function readCidrGroup(object: Fields, options: ParseOptions): CidrGroupR
       warn(item, 'group-entry-ignored', `${quote(text)} is no CIDR and left out`, 'write it as 10.0.0.0/8');
   }
   if (metadata === undefined || report.problems.length > before) return undefined;
-  const labels = Object.fromEntries(Object.entries(metadata.labels).filter(([key]) => !OWN_KEY.test(key)));
+  const labels = groupLabels(metadata.labels);
   const row = { name: metadata.name, labels, cidrs: [...cidrs], source: options.source };
   return { ...row, at: placeAt(object.place), contentHash: contentHashOf(row) };
 }

@@ -131,6 +131,12 @@ endpoints: [{addresses: [10.0.0.7], conditions: {ready: true}}, {addresses: [10.
     '10.0.0.7',
     '10.0.0.8',
   ]);
+  for (const spec of ['{ports: [{port: 80}]}', '{selector: {}, ports: [{port: 80}]}']) {
+    const [plain] = read(
+      `{apiVersion: v1, kind: Service, metadata: {name: api, namespace: shop}, spec: ${spec}}`,
+    );
+    t.is(plain?.value?.kind === 'service' && plain.value.service.selector, undefined, spec);
+  }
   const noLabel =
     '{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: a}, addressType: IPv4}';
   t.regex(problemsOf(noLabel)[0] ?? '', /kubernetes.io\/service-name is missing/);
