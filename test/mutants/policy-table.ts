@@ -55,11 +55,6 @@ const DECIDING: readonly Mutation[] = [
     'a.priority - b.priority || a.tier - b.tier',
   ],
   ['policy/decide.ts', 'rule.tier === other.tier', 'rule.priority === other.priority'],
-  [
-    'policy/decide.ts',
-    "if (first === undefined || first.verdict === 'pass') return otherwise;",
-    'if (first === undefined) return otherwise;',
-  ],
   ['policy/decide.ts', 'isOpen || isWaived)', 'isOpen)'],
   ['policy/decide.ts', "first.verdict === 'allow' && !isWaived ?", "first.verdict === 'allow' ?"],
   ['policy/decide.ts', 'deciding.some((rule) => rule.log)', 'deciding.every((rule) => rule.log)'],

@@ -17,6 +17,7 @@ endpoints:
   - {name: shop/far, labels: {app: far}, ips: [10.9.0.1], node: node-a, cluster: other}
 services:
   - {name: shop/web, selector: {app: web}, ports: [{port: 8000, targetPort: 8080}]}
+  - {name: shop/db, selector: {app: database}, ports: [{port: 7000, targetPort: 7001}, {port: 7001, targetPort: 7000}]}
 cidrGroups: [{name: partners, cidrs: [198.51.100.0/24]}]
 externalApiserver: [203.0.113.6]
 dns: [{name: a.io, ips: [192.0.2.7]}, {name: b.io, ips: [192.0.2.7]}]

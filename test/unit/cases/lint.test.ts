@@ -18,6 +18,8 @@ const cases: readonly [text: string, want: readonly string[]][] = [
 
   // who is selected
   [`${head}spec: {endpointSelector: {matchLabels: {app: wbe}}, ingress: [{${open}}]}`, ['selects-nothing']],
+  // A pod of another cluster is nobody's subject here.
+  [`${head}spec: {endpointSelector: {matchLabels: {app: far}}, ingress: [{${open}}]}`, ['selects-nothing']],
   [
     `${cluster}spec: {nodeSelector: {matchLabels: {role: master}}, ingress: [{${open}}]}`,
     ['selects-nothing'],
@@ -97,7 +99,12 @@ const cases: readonly [text: string, want: readonly string[]][] = [
     `${head}spec: {${web}, egress: [{toEndpoints: [{matchLabels: {app: far, io.cilium.k8s.policy.cluster: other}}]}]}`,
     [],
   ],
+  [
+    `${head}spec: {${web}, egress: [{toEndpoints: [{matchLabels: {app: database, io.cilium.k8s.policy.cluster: none}}]}]}`,
+    ['peers-select-nothing'],
+  ],
   [`${head}spec: {${web}, ingress: [{fromEntities: [all]}]}`, ['everything-from-world']],
+  [`${head}spec: {${web}, ingress: [{${open}}, {fromEntities: [all], ${port('"80"')}}]}`, []],
   [`${head}spec: {${web}, egress: [{toCIDR: [192.168.0.0/24]}]}`, ['cidr-covers-nodes']],
   [`${head}spec: {${web}, egress: [{toCIDR: [10.0.0.0/16]}]}`, ['cidr-covers-pods']],
   [`${head}spec: {${web}, egress: [{toCIDRSet: [{cidr: 10.0.0.0/16, except: [10.0.0.0/24]}]}]}`, []],
@@ -140,6 +147,10 @@ const cases: readonly [text: string, want: readonly string[]][] = [
   [`${head}spec: {${web}, ingress: [{${open}}, {fromEntities: [host], ${port('http')}}]}`, []],
   [`${head}spec: {${web}, ingress: [{${open}}, {fromEndpoints: [{}], ${port('"8000"')}}]}`, ['service-port']],
   [`${head}spec: {${web}, ingress: [{${open}}, {fromEndpoints: [{}], ${port('"8080"')}}]}`, []],
+  [
+    `${head}spec: {endpointSelector: {matchLabels: {app: database}}, ingress: [{${open}}, {fromEndpoints: [{}], ${port('"7000"')}}]}`,
+    [],
+  ],
   [
     `${head}spec: {endpointSelector: {matchLabels: {app: database}}, egress: [{toEndpoints: [{matchLabels: {app: web}}], ${port('"8000"')}}]}`,
     ['service-port'],
@@ -188,6 +199,11 @@ const cases: readonly [text: string, want: readonly string[]][] = [
     `${head}spec: {${web}, egress: [{toFQDNs: [{matchName: c.io}]}]}`,
     ['fqdn-without-dns-egress', 'fqdn-without-dns-rule'],
   ],
+  // Whoever is proxied at port 53 may ask.
+  [
+    `${head}spec: {${web}, egress: [{toFQDNs: [{matchName: c.io}]}, {toPorts: [{ports: [{port: "53", protocol: TCP}], listener: {name: a, envoyConfig: {name: b}}}]}]}`,
+    ['fqdn-without-dns-rule', 'proxy-unavailable'],
+  ],
   [
     `${head}spec: {${web}, egress: [{toFQDNs: [{matchName: c.io}]}, {toEntities: [cluster], toPorts: [{ports: [{port: "53"}]}]}]}`,
     ['fqdn-without-dns-rule'],
@@ -203,6 +219,8 @@ const cases: readonly [text: string, want: readonly string[]][] = [
   [`${head}spec: {${web}, egress: [{${dns('{matchPattern: "*.svc.cluster.local"}')}}]}`, ['wildcard-depth']],
   [`${head}spec: {${web}, egress: [{${dns('{matchPattern: "**.cluster.local"}')}}]}`, []],
   [`${head}spec: {${web}, egress: [{${dns('{matchName: c.io}')}}]}`, ['dns-search-refused']],
+  [`${head}spec: {${web}, egress: [{${dns('{matchName: a.b.c.d.io}')}}]}`, ['dns-search-refused']],
+  [`${head}spec: {${web}, egress: [{${dns('{matchName: a.b.c.d.e.io}')}}]}`, []],
   [`${head}spec: {${web}, egress: [{${dns('{matchName: c.io}, {matchPattern: "**.cluster.local"}')}}]}`, []],
 
   // layer 7
@@ -238,6 +256,7 @@ const cases: readonly [text: string, want: readonly string[]][] = [
     `${head}spec: {${web}, ingress: [{${open}}, {fromEndpoints: [{}], ${http('{method: get}, {path: "a/.*"}')}}]}`,
     ['http-never-matches'],
   ],
+  [`${head}spec: {${web}, ingress: [{${open}}, {fromEndpoints: [{}], ${http('{path: "a|/b/.*"}')}}]}`, []],
   [
     `${head}spec: {${web}, ingress: [{fromEntities: [world, ingress]}, {fromEntities: [world], ${http('{method: GET}')}}]}`,
     ['l7-ineffective'],
@@ -254,6 +273,8 @@ const cases: readonly [text: string, want: readonly string[]][] = [
     `${head}spec: {${web}, ingress: [{fromEntities: [world, ingress]}, {fromEntities: [world], ${http('{headers: [X-Team]}')}}]}`,
     ['l7-ineffective'],
   ],
+  // That the local host may always come is no news.
+  [`${head}spec: {${web}, ingress: [{${open}}, {fromEntities: [host], ${http('{method: GET}')}}]}`, []],
   // Rules that let everything pass by themselves lose nothing; the DNS proxy asks rules of its port alone.
   [
     `${head}spec: {${web}, ingress: [{fromEntities: [world, ingress]}, {fromEntities: [world], ${http('{}')}}]}`,
@@ -422,4 +443,30 @@ test('lint – what shadows a rule is named', (t) => {
 test('lint – without a world nobody is missed, and what needs nobody is told', (t) => {
   const text = `${head}spec: {endpointSelector: {matchLabels: {app: nobody}}, egress: [{toEndpoints: [{matchLabels: {app: none}}]}], egressDeny: [{toEndpoints: [{}]}]}`;
   t.deepEqual(codesOf(findings(text, { isAlone: true })), ['shadowed-by-deny']);
+});
+
+test('lint – a namespace that is not the policy’s is told once', (t) => {
+  for (const written of [
+    'matchLabels: {"k8s:io.kubernetes.pod.namespace": wiki}',
+    'matchExpressions: [{key: "k8s:io.kubernetes.pod.namespace", operator: In, values: [wiki]}]',
+    'matchLabels: {io.kubernetes.pod.namespace: wiki}',
+  ]) {
+    const found = findings(`${head}spec: {endpointSelector: {${written}}, ingress: [{${open}}]}`);
+    t.is(found.filter(({ code }) => code === 'foreign-namespace').length, 1, written);
+  }
+});
+
+test('lint – without a world nobody is missing', (t) => {
+  const nobody = 'matchLabels: {app: web}, matchExpressions: [{key: app, operator: NotIn, values: [web]}]';
+  const text = `${head}spec: {endpointSelector: {${nobody}}, ingress: [{${open}}]}`;
+  t.false(codesOf(findings(text, { isAlone: true })).includes('selects-nothing'));
+  t.true(codesOf(findings(text)).includes('selects-nothing'));
+});
+
+test('lint – a policy in audit is advised as if it were enforced', (t) => {
+  const audit = cluster.replace('metadata: {', 'metadata: {annotations: {merlon.io/enforcement: audit}, ');
+  const ssh = `ingress: [{fromCIDR: [198.18.0.0/16], ${port('"23"')}}]`;
+  const deny = `ingressDeny: [{fromEntities: [world]}]`;
+  t.deepEqual(codesOf(findings(`${audit}spec: {${node}, ${ssh}}`)), ['host-port-forgotten', 'staged']);
+  t.true(codesOf(findings(`${audit}spec: {${node}, ${ssh}, ${deny}}`)).includes('shadowed-by-deny'));
 });

@@ -1,10 +1,13 @@
-/** Keys of source `cidr`, which name prefixes: the compiler judges them by points, the oracle by labels. */
+/** Single selectors against single label sets, without the indexes that find candidates for them. */
 import test from 'ava';
 import { labelSet } from '#kit/labels';
-import { matches, type Requirement, STANDALONE_POLICY_CONFIG } from '#model';
-import { cidrPoints, selectorMatches } from '../../../src/policy/match.ts';
+import { LABEL_CLUSTER, matches, type Requirement, STANDALONE_POLICY_CONFIG } from '#model';
+import { cidrPoints, peerMatches, selectorMatches } from '../../../src/policy/match.ts';
 
-/** The labels of an address inside the prefix that is asked for, and of one outside. */
+/**
+ * Keys of source `cidr` name prefixes: the compiler judges them by points, the oracle by labels. The labels of an
+ * address inside the prefix that is asked for, and of one outside.
+ */
 const IN = labelSet([{ source: 'cidr', key: '10.0.0.1/32', value: '' }]);
 const OUT = labelSet([{ source: 'cidr', key: '10.9.0.1/32', value: '' }]);
 
@@ -35,3 +38,29 @@ for (const [what, operator, values, inside, outside] of cases) {
     }
   });
 }
+
+test('entity – the cluster is the pods of this cluster alone', (t) => {
+  const isMember = (value: string): boolean => {
+    const labels = labelSet([{ source: 'k8s', key: LABEL_CLUSTER, value }]);
+    const set = { labels, points: [] };
+    return peerMatches({ kind: 'entity', entity: 'cluster' }, set, STANDALONE_POLICY_CONFIG);
+  };
+  t.true(isMember(STANDALONE_POLICY_CONFIG.clusterName));
+  t.false(isMember('other'));
+});
+
+test('CIDR group – a label of another source makes no member', (t) => {
+  const key = 'io.cilium.policy.cidrgroupname/office';
+  const isMember = (source: string): boolean => {
+    const labels = labelSet([
+      { source, key, value: '' },
+      { source: 'cidr', key: '10.0.0.1/32', value: '' },
+    ]);
+    const points = cidrPoints(labels, STANDALONE_POLICY_CONFIG);
+    const absent = { source: 'cidrgroup', key: 'env', operator: 'DoesNotExist', values: [] } as const;
+    const selector = { kind: 'cidrGroup', selector: { requirements: [absent] }, except: [] } as const;
+    return peerMatches(selector, { labels, points }, STANDALONE_POLICY_CONFIG);
+  };
+  t.true(isMember('cidrgroup'));
+  t.false(isMember('k8s'));
+});

@@ -1,5 +1,8 @@
 /** Both indexes say what holding every selector against every label set says. */
 import test from 'ava';
+import { parseCidr } from '#kit/ip';
+import { labelSet } from '#kit/labels';
+import { STANDALONE_POLICY_CONFIG } from '#model';
 import { EMPTY_NUMBERING, expandPolicies, prefixIdentities } from '#policy';
 import { cidrPoints, peerMatches } from '../../../src/policy/match.ts';
 import { SelectorIndex } from '../../../src/policy/selector-index.ts';
@@ -42,6 +45,21 @@ test(`selectors – both indexes agree with every pair, while some come and go (
     }
   }
   t.true(found > 1000, `${found}`);
+});
+
+test('selectors – of two label sets at one prefix one stays when the other goes', (t) => {
+  const sets = new LabelIndex(STANDALONE_POLICY_CONFIG);
+  const labels = (app: string) =>
+    labelSet([
+      { source: 'cidr', key: '10.1.0.0/16', value: '' },
+      { source: 'k8s', key: 'app', value: app },
+    ]);
+  sets.add(1, labels('web'));
+  sets.add(2, labels('db'));
+  sets.remove(1);
+  const cidr = parseCidr('10.0.0.0/8') ?? t.fail();
+  const selectors = [{ kind: 'cidr', cidr, except: [] }] as const;
+  t.deepEqual([...sets.membersOf({ name: '', wildcard: false, selectors })], [2]);
 });
 
 function isNoWildcard({ kind, ...rest }: { readonly kind: string; readonly entity?: string }): boolean {
