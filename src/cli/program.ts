@@ -34,7 +34,8 @@ export async function buildProgram(environment: Environment, argv: readonly stri
 
 /** What was wrong with a command line, and where its verb is explained. */
 function usageOf(message: string, argv: readonly string[]): MerlonError {
-  const [, what = message, meant] = /^(?:error: )?(.*?)(?:\n\(Did you mean (.*)\?\))?$/s.exec(message) ?? [];
+  const [, what = message, meant] =
+    /^(?:error: )?(.*?)\.?(?:\n\(Did you mean (.*)\?\))?$/s.exec(message) ?? [];
   const words = argv.join(' ');
   const isGiven = ({ name }: Verb): boolean => words === name || words.startsWith(`${name} `);
   const verb = VERBS.filter(isGiven).sort((a, b) => b.name.length - a.name.length)[0];

@@ -31,7 +31,10 @@ import { type Context, type Options, type Run, text } from '../verb.ts';
 import { worldOf } from '../world.ts';
 
 export const run: Run = async (context, files, options) => {
-  if (options['codes'] === true) return codes(context);
+  if (options['codes'] === true) {
+    if (context.extraFormat === undefined) return codes(context);
+    throw new MerlonError('USAGE', `-o ${context.extraFormat} is for findings, not for --codes`);
+  }
   if (files.length === 0) {
     throw new MerlonError('USAGE', 'name the files or directories to judge', {
       hint: '- reads standard input',

@@ -236,7 +236,7 @@ function readKind(
   kindPlace: PlaceLike | undefined,
   versionPlace: PlaceLike | undefined,
 ): SupportedKind | undefined {
-  if (kindPlace === undefined) return fail(root, 'MANIFEST_KIND', 'kind is missing');
+  if (kindPlace === undefined) return fail(root, 'MANIFEST_KIND', 'kind is missing', hintWithoutKind(root));
   const kind = readText(kindPlace);
   if (kind === undefined) return undefined;
   const all = [...SUPPORTED_KINDS, ...REFUSED_KINDS];
@@ -266,7 +266,15 @@ function readKind(
   }
   const supported = SUPPORTED_KINDS.find((k) => k.kind === kind);
   if (supported !== undefined) return supported.kind;
-  return fail(kindPlace, 'NOT_SUPPORTED_YET', `the kind ${kind} is not supported yet`, 'remove the object');
+  const isConfig = kind === 'NodeConfig';
+  const hint = isConfig ? '`merlon config check` judges configuration files' : 'remove the object';
+  return fail(kindPlace, 'NOT_SUPPORTED_YET', `the kind ${kind} is not supported yet`, hint);
+}
+
+/** A case file is easily taken for the policy that it stands beside. */
+function hintWithoutKind({ tree }: PlaceLike): string | undefined {
+  const has = (key: string) => tree.kind === 'map' && tree.entries.some((entry) => entry.key === key);
+  return has('expect') || has('policyFiles') ? 'a case file is run by `merlon policy test`' : undefined;
 }
 
 function readQuietly(map: PlaceLike, key: string): PlaceLike | undefined {

@@ -151,3 +151,18 @@ test('policy validate, lint – a file that is no text is told like any other th
     t.regex(out, /b\.yaml:1:13: error: .*\[MANIFEST_KIND\]/);
   }
 });
+
+test('policy validate – a case file and a configuration are told what judges them', async (t) => {
+  const asPolicy = await merlon('policy', 'validate', `${examples}/monitoring.case.yaml`);
+  t.is(asPolicy.code, 2);
+  t.regex(asPolicy.out, /kind is missing .*\n +a case file is run by `merlon policy test`/);
+  const config = await merlon('policy', 'validate', `${examples}/../merlon.yaml`);
+  t.is(config.code, 2);
+  t.regex(config.out, /NodeConfig .*\n +`merlon config check` judges configuration files/);
+});
+
+test('policy lint – the list of codes is no list of findings', async (t) => {
+  const { code, err } = await merlon('policy', 'lint', '--codes', '-o', 'sarif');
+  t.is(code, 2);
+  t.regex(err, /-o sarif is for findings/);
+});
