@@ -144,12 +144,16 @@ function isLabelName(text: string): boolean {
   return /^[a-z0-9]([-a-z0-9_.]*[a-z0-9])?$/i.test(text);
 }
 
-/** Lower-case DNS name of labels ≤ 63, ≤ 253 in all (RFC 1123). */
+/** Lower-case DNS name, ≤ 253 in all. As Kubernetes has it, its labels may be longer than those of DNS. */
 export function isDnsSubdomain(text: string): boolean {
-  return text.length <= 253 && text.split('.').every(isDnsLabel);
+  return text.length <= 253 && text.split('.').every(isLowerCaseLabel);
 }
 
 /** One lower-case label of a DNS name: letters, digits, `-` inside, ≤ 63. */
 export function isDnsLabel(text: string): boolean {
-  return text.length <= 63 && /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(text);
+  return text.length <= 63 && isLowerCaseLabel(text);
+}
+
+function isLowerCaseLabel(text: string): boolean {
+  return /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(text);
 }

@@ -101,6 +101,7 @@ const keys: readonly [key: string, isGood: boolean][] = [
   ['/name', false],
   ['example.com/', false],
   ['x'.repeat(63), true],
+  [`${'y'.repeat(64)}.io/x`, true],
   ['x'.repeat(64), false],
 ];
 for (const [key, isGood] of keys) {

@@ -476,3 +476,11 @@ test('manifest – a List is its items, as kubectl prints several objects', (t) 
     object?.value?.kind === 'policy' ? object.value.policy.contentHash : undefined;
   t.is(hashOf(objects[0]), hashOf(alone), 'it is the same policy as in a file of its own');
 });
+
+test('metadata – a name is as long as Kubernetes lets it be, whatever it consists of', (t) => {
+  const named = (name: string) => cnp(`{${E}, ingress: [{}]}`).replace('name: p,', `name: ${name},`);
+  t.deepEqual(problemsOf(named(`allow-${'x'.repeat(247)}`)), []);
+  t.regex(problemsOf(named(`allow-${'x'.repeat(248)}`))[0] ?? '', /is no valid name/);
+  const group = cnp(`{${E}, ingress: [{fromCIDRSet: [{cidrGroupRef: ${'g'.repeat(100)}}]}]}`);
+  t.deepEqual(problemsOf(group), []);
+});
