@@ -129,6 +129,15 @@ struct {
 	__type(value, struct local_addr);
 } local_addrs6 SEC(".maps");
 
+/* Most often enough to know of an address whether it is local, without a call. Agent, before local_addrs gives one up. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, EPOCH_BUCKETS);
+	__type(key, __u32);
+	__type(value, struct local_bucket);
+} local_buckets SEC(".maps");
+
 /* Devices with a program, by ifindex below 65,536; those above stand in devices_high. Agent. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -289,6 +289,17 @@ struct local_addr {
 	__u32 ifindex;
 };
 
+/* What the table of local addresses holds of one bucket (EPOCH_*). Address first, then state. */
+struct local_bucket {
+	__u8 addr[16]; /* IPv4 is mapped */
+	__u32 state;   /* 4, 6: this address of this family alone; else LOCAL_* */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct local_bucket) == 24, "local_bucket");
+
+#define LOCAL_NONE 0
+#define LOCAL_SEVERAL 1 /* ask the table */
+
 /* A device we have a program on, by ifindex. */
 struct device {
 	__u16 kind;     /* enum device_kind */

@@ -187,16 +187,6 @@ static __always_inline bool flow_is_admitted(const struct flow *flow)
 	return cell_admits(flow->verdict[DIR_EGRESS]) && cell_admits(flow->verdict[DIR_INGRESS]);
 }
 
-static __always_inline __u32 epoch_bucket(const union address *addr, __u8 family)
-{
-	__u32 hash = addr->w[3] * EPOCH_MULTIPLIER3;
-
-	if (family == 6)
-		hash += addr->w[0] * EPOCH_MULTIPLIER0 + addr->w[1] * EPOCH_MULTIPLIER1 +
-			addr->w[2] * EPOCH_MULTIPLIER2;
-	return hash >> EPOCH_SHIFT;
-}
-
 static __always_inline bool time_is_before(__u32 a, __u32 b)
 {
 	return (__s32)(a - b) < 0;

@@ -60,18 +60,31 @@ __noinline int identity_resolve(struct packet *pkt, __u32 dir)
 	return 0;
 }
 
+/* Does the table of local addresses have it? */
+__noinline int local_addrs_have(const union address *addr, __u32 family)
+{
+	union address key;
+
+	if (!addr)
+		return false;
+	key = *addr;
+	if (family == 4)
+		return bpf_map_lookup_elem(&local_addrs4, &key.w[3]) != NULL;
+	return bpf_map_lookup_elem(&local_addrs6, &key) != NULL;
+}
+
 /* Is the address one of the node's? */
 static __always_inline bool address_is_local(const union address *addr, __u8 family)
 {
-	if (family == 4) {
-		__be32 key = addr->w[3];
+	__u32 at = epoch_bucket(addr, family), state;
+	struct local_bucket *bucket = bpf_map_lookup_elem(&local_buckets, &at);
 
-		return bpf_map_lookup_elem(&local_addrs4, &key);
-	} else {
-		union address key = *addr;
-
-		return bpf_map_lookup_elem(&local_addrs6, &key);
-	}
+	if (!bucket)
+		return false;
+	state = *(volatile __u32 *)&bucket->state;
+	if (state == LOCAL_SEVERAL)
+		return local_addrs_have(addr, family);
+	return state == family && address_equal(addr, (const union address *)bucket->addr);
 }
 
 #endif

@@ -172,6 +172,16 @@ static __always_inline bool address_equal(const union address *a, const union ad
 	return a->d[0] == b->d[0] && a->d[1] == b->d[1];
 }
 
+static __always_inline __u32 epoch_bucket(const union address *addr, __u8 family)
+{
+	__u32 hash = addr->w[3] * EPOCH_MULTIPLIER3;
+
+	if (family == 6)
+		hash += addr->w[0] * EPOCH_MULTIPLIER0 + addr->w[1] * EPOCH_MULTIPLIER1 +
+			addr->w[2] * EPOCH_MULTIPLIER2;
+	return hash >> EPOCH_SHIFT;
+}
+
 static __always_inline bool address_is_multicast(const union address *addr, __u8 family)
 {
 	if (family == 4)

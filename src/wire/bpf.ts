@@ -62,6 +62,8 @@ export const CONTROL_TXN_SHIFT = 32;
 export const FLOW_TABLES = 8;
 export const IPCACHE_ENDPOINT = 1;
 export const IPCACHE_NODE = 2;
+export const LOCAL_NONE = 0;
+export const LOCAL_SEVERAL = 1;
 export const DEVICE_ALLOW_SELF_SOURCE = 1;
 export const DEVICE_XDP = 2;
 export const DEVICE_SLOTS = 256;
@@ -849,6 +851,35 @@ export function readLocalAddr(view: DataView, at = 0): LocalAddr {
 export function writeLocalAddr(view: DataView, at: number, value: LocalAddr): void {
   view.setUint32(at, value.flags, LE);
   view.setUint32(at + 4, value.ifindex, LE);
+}
+
+/** Bytes of `struct local_bucket`. */
+export const LOCAL_BUCKET_SIZE = 24;
+/** Offsets in `struct local_bucket`. */
+export const LOCAL_BUCKET = {
+  addr: 0,
+  state: 16,
+} as const;
+
+/** `struct local_bucket`. */
+export interface LocalBucket {
+  readonly addr: Uint8Array;
+  readonly state: number;
+}
+
+/** Reads `struct local_bucket` at byte `at` of the view. */
+export function readLocalBucket(view: DataView, at = 0): LocalBucket {
+  return {
+    addr: bytes(view, at, 16),
+    state: view.getUint32(at + 16, LE),
+  };
+}
+
+/** Writes `struct local_bucket` at byte `at` of the view; padding becomes zero. */
+export function writeLocalBucket(view: DataView, at: number, value: LocalBucket): void {
+  zero(view, at + 20, 4);
+  putBytes(view, at, 16, value.addr);
+  view.setUint32(at + 16, value.state, LE);
 }
 
 /** Bytes of `struct device`. */
@@ -2074,6 +2105,7 @@ export const MAPS = {
   live: { type: 2, keySize: 4, valueSize: 16416, maxEntries: 1, flags: 1024, key: '', value: 'live_state', inner: undefined, layout: '3f74ce44' },
   local_addrs4: { type: 1, keySize: 4, valueSize: 8, maxEntries: 4096, flags: 0, key: 'addr4_key', value: 'local_addr', inner: undefined, layout: '5270fcd7' },
   local_addrs6: { type: 1, keySize: 16, valueSize: 8, maxEntries: 4096, flags: 0, key: 'addr6_key', value: 'local_addr', inner: undefined, layout: '4c8f4768' },
+  local_buckets: { type: 2, keySize: 4, valueSize: 24, maxEntries: 4096, flags: 1024, key: '', value: 'local_bucket', inner: undefined, layout: 'e37410c7' },
   overflow4: { type: 9, keySize: 16, valueSize: 128, maxEntries: 4096, flags: 0, key: 'flow4_key', value: 'flow4_value', inner: undefined, layout: '5df4197d' },
   overflow6: { type: 9, keySize: 40, valueSize: 104, maxEntries: 4096, flags: 0, key: 'flow6_key', value: 'flow', inner: undefined, layout: '7f4f8a06' },
   packet_scratch: { type: 6, keySize: 4, valueSize: 160, maxEntries: 1, flags: 0, key: '', value: 'packet_scratch', inner: undefined, layout: '8595d691' },

@@ -43,7 +43,7 @@ import * as wire from '#wire/bpf';
 import { PROGRAMS } from '#wire/programs';
 import { compileAddon, compileBpf } from '../../deploy/compile.ts';
 import { address } from './builder.ts';
-import { forgetDrops } from './memories.ts';
+import { askLocalTable, forgetDrops } from './memories.ts';
 import { buildNetwork } from './network.ts';
 import { RingReader } from './ring.ts';
 import { patchUnproven, unprovenEntries } from './unproven.ts';
@@ -58,6 +58,7 @@ import {
   OBJECTS,
   FRAG_TABLES,
   IDENTITY,
+  LOCAL_BYTES,
   mapped,
   NODE,
   PEER,
@@ -150,6 +151,7 @@ export class Fixture {
 
   /** Addresses, identities, devices and the endpoint of the picture above. */
   #world(): void {
+    askLocalTable(this.view('local_buckets', LOCAL_BYTES));
     for (const text of [NODE.v4, NODE.v6]) {
       this.setLocal(text);
       this.setIdentity(text, IDENTITY.host);

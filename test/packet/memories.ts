@@ -1,4 +1,4 @@
-/** What the programs remember besides flows: refusals told of, ports that serve. */
+/** What the programs remember besides flows: refusals told of, ports that serve, who is local. */
 import { type Fd, mapLookup, mapUpdate, possibleCpus } from '#native';
 import * as wire from '#wire/bpf';
 
@@ -27,4 +27,15 @@ export function ageDrops(table: Fd, seconds: number): void {
 export function setUdpServers(bits: DataView, ports: readonly number[]): void {
   new Uint8Array(bits.buffer).fill(0);
   for (const port of ports) bits.setUint8(port >> 3, bits.getUint8(port >> 3) | (1 << (port & 7)));
+}
+
+/** What a bucket says of local addresses. */
+export function setLocalBucket(buckets: DataView, bucket: number, state: number, addr: Uint8Array): void {
+  wire.writeLocalBucket(buckets, bucket * wire.LOCAL_BUCKET_SIZE, { addr, state });
+}
+
+/** No bucket says anything: the tables of local addresses are asked. */
+export function askLocalTable(buckets: DataView): void {
+  for (let i = 0; i < wire.EPOCH_BUCKETS; i++)
+    setLocalBucket(buckets, i, wire.LOCAL_SEVERAL, new Uint8Array(16));
 }

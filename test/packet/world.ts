@@ -56,6 +56,9 @@ export function lineAt(
   );
 }
 
+/** Of all buckets of local addresses. */
+export const LOCAL_BYTES = wire.EPOCH_BUCKETS * wire.LOCAL_BUCKET_SIZE;
+
 /** Of each unproven table, as the sources size it. */
 export const UNPROVEN_BYTES = wire.MAPS.unproven4.maxEntries * wire.UNPROVEN_SET_SIZE;
 
