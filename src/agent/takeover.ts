@@ -21,7 +21,10 @@ import { type Numbering, numberingPast } from '#policy';
 export interface Adopted {
   /** Canonical prefix → who its addresses are. */
   readonly ipcache: ReadonlyMap<string, { readonly identity: number }>;
-  /** Identity → class that the rule sets in force know it by; equal classes are judged alike. */
+  /**
+   * Identity → class that the rule sets in force know it by; equal classes are judged alike. Those of the class of
+   * whom nobody names may be missing.
+   */
   readonly classes: ReadonlyMap<number, number>;
 }
 
@@ -70,6 +73,8 @@ class Plan {
   readonly #adopted: Adopted;
   readonly #wanted: Wanted;
   readonly #old: Lpm<number>;
+  /** Identities that packets have already, so that another class would change what becomes of these. */
+  readonly #inUse: ReadonlySet<number>;
   #next: number;
   /** `identity class` → stand-in. */
   readonly #standIns = new Map<string, Identity>();
@@ -81,7 +86,11 @@ class Plan {
     this.#wanted = wanted;
     this.#next = wanted.numbering.local.next;
     this.identities = new Map(wanted.identities.map((row) => [row.id, row]));
-    this.#old = lpmOf([...adopted.ipcache].map(([prefix, { identity }]) => [prefix, identity]));
+    const old = [...adopted.ipcache].map(([prefix, { identity }]) => [prefix, identity] as const);
+    this.#old = lpmOf(old);
+    // What no prefix holds is the world, and the node is the host.
+    const reserved = Object.values(RESERVED_IDENTITY);
+    this.#inUse = new Set([...adopted.classes.keys(), ...old.map(([, identity]) => identity), ...reserved]);
   }
 
   /** The row under an identity that is judged as the prefix was. */
@@ -116,7 +125,7 @@ class Plan {
 
   /** One with the labels of `identity` that is judged like `before` until the policies are switched. */
   #like(identity: Identity, before: number): Identity {
-    const isKnown = this.#adopted.classes.has(identity) || this.introduced.has(identity);
+    const isKnown = this.#inUse.has(identity) || this.introduced.has(identity);
     if (!isKnown) this.introduced.set(identity, before);
     const wanted = this.#classOf(before);
     if (wanted === this.#classOf(this.introduced.get(identity) ?? identity)) return identity;

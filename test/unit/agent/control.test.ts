@@ -85,7 +85,8 @@ class Kernel implements PolicySink {
     if (!this.isInherited) return undefined;
     const classes = new Map<number, number>();
     this.compiled?.identityClasses.forEach(({ name, members }, at) => {
-      for (const identity of members) classes.set(identity, name === '' ? 0 : at + 1);
+      // The class of those that nobody names is what all others have: the kernel's tables tell nothing of it.
+      if (name !== '') for (const identity of members) classes.set(identity, at + 1);
     });
     return { ipcache: new Map(this.#ipcache), classes };
   }
