@@ -646,7 +646,7 @@ struct event {
 	__u16 cpu;
 	__u16 seq;     /* of this CPU; wraps */
 	__u16 length;  /* of the packet, saturated */
-	__u64 time_ns; /* CLOCK_MONOTONIC */
+	__u64 time_ns; /* CLOCK_MONOTONIC_COARSE: of the last tick */
 	__u32 src_identity;
 	__u32 dst_identity;
 	__u32 origin;
