@@ -7,9 +7,9 @@ import { MerlonError } from '#kit/errors';
 import { compareText } from '#kit/order';
 import { type Direction, type Identity, isRefusal } from '#model';
 import { BitSets, Meetings } from './bitset.ts';
-import type { Classes } from './classes.ts';
 import type { Cell, DirectionImage, IdentityClass, PortClass, RuleSetImage } from './compiled.ts';
 import { cellOf, type ResolvedRule, segmentsOf } from './decide.ts';
+import type { Classes } from './groups.ts';
 import { type DirectionRules, ORIGIN_LOCALHOST, type RuleSet } from './ruleset.ts';
 
 /** Most places where rows meet columns before equal ones are merged: 64 MiB while compiling. */
