@@ -34,8 +34,10 @@ export class RowComparison {
   readonly #table: DirTable;
   /** Rows and columns have the same numbers in both: every row of the table has one in memory. */
   readonly isOwn: boolean;
-  /** Columns that meet, each pair once, by one number of both. */
-  readonly #columns = new Map<number, readonly [before: number, after: number]>();
+  /** Pairs of columns that meet, each as one number. */
+  readonly #met: Uint32Array;
+  /** The same, each once; made when they are asked for. */
+  #columns: ReadonlySet<number> | undefined;
   /** What is known of each pair of rows, where there are not too many of them. */
   #known: Uint8Array | undefined;
   readonly #rowFor = new Map<number, number | undefined>();
@@ -47,25 +49,31 @@ export class RowComparison {
   constructor(view: DirView, table: DirTable, ports: Pairs, isOwn: boolean) {
     this.#view = view;
     this.#table = table;
-    for (let i = 0; i < ports.from.length; i++) {
-      const [before, after] = this.#columnsAt(ports, i);
-      this.#columns.set(before * table.columnCount + after, [before, after]);
-    }
-    this.isOwn = isOwn && [...this.#columns.values()].every(([before, after]) => before === after);
+    this.#met = this.#columnPairs(ports);
+    this.isOwn = isOwn && this.#met.every((pair) => this.#isDiagonal(pair));
   }
 
-  /** The columns that meet in a port segment. */
-  #columnsAt({ from, to }: Pairs, i: number): readonly [before: number, after: number] {
-    return [this.#view.columns[from[i] as number] ?? 0, this.#table.columns[to[i] as number] ?? 0];
+  #columnPairs({ from, to }: Pairs): Uint32Array {
+    const { columns } = this.#view;
+    const { columns: wanted, columnCount } = this.#table;
+    const pairs = new Uint32Array(from.length);
+    for (let i = 0; i < from.length; i++)
+      pairs[i] = (columns[from[i] as number] ?? 0) * columnCount + (wanted[to[i] as number] ?? 0);
+    return pairs;
+  }
+
+  /** The same column in both. */
+  #isDiagonal(pair: number): boolean {
+    const { columnCount } = this.#table;
+    return Math.floor(pair / columnCount) === pair % columnCount;
   }
 
   /** Whether in these port segments no other columns meet than those compared. */
   hasColumns(ports: Pairs): boolean {
-    for (let i = 0; i < ports.from.length; i++) {
-      const [before, after] = this.#columnsAt(ports, i);
-      if (!this.#columns.has(before * this.#table.columnCount + after)) return false;
-    }
-    return true;
+    const pairs = this.#columnPairs(ports);
+    if (this.isOwn) return pairs.every((pair) => this.#isDiagonal(pair));
+    this.#columns ??= new Set(this.#met);
+    return pairs.every((pair) => this.#columns?.has(pair));
   }
 
   /** The same verdicts in this row of memory and that compiled row. */
@@ -81,12 +89,19 @@ export class RowComparison {
 
   #compare(before: number, after: number): boolean {
     const [view, table] = [this.#view, this.#table];
-    for (const [x, y] of this.#columns.values()) {
-      const i = cellIndex(view, before, x);
-      const j = cellIndex(table, after, y);
+    this.#columns ??= new Set(this.#met);
+    for (const pair of this.#columns) {
+      const i = cellIndex(view, before, Math.floor(pair / table.columnCount));
+      const j = cellIndex(table, after, pair % table.columnCount);
       if (view.cells[i] !== table.cells[j] || view.cells[i + 1] !== table.cells[j + 1]) return false;
     }
     return true;
+  }
+
+  /** Whether the other comparison of this slot, of a table with the same rows, tells of all that have not moved. */
+  isLike(other: RowComparison): boolean {
+    const isSame = other.#table.rows === this.#table.rows && other.#table.cells === this.#table.cells;
+    return isSame && this.isOwn && other.isOwn;
   }
 
   /** All these identity segments meet the same verdicts, and the direction has the same flags. */

@@ -150,7 +150,8 @@ function saidOf(
   const tables = tablesOf(image, present);
   const { identities, ports } = places();
   const comparisons = comparisonsOf(live.active, tables, unchanged.cellsOf(live.active), ports);
-  if (!comparisons.every((c) => c.equal(identities))) return undefined;
+  const isSaid = comparisons.every((c, d) => c.equal(unchanged.identitiesOf(live.active, d, c, identities)));
+  if (!isSaid) return undefined;
   const said = { tables, comparisons };
   unchanged.saysOf(live.active, image, said);
   return said;

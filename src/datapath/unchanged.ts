@@ -3,7 +3,7 @@
  * the same places, so that of a thousand rule sets a change leaves nearly all as they are: of these only the
  * numbers are looked at that have another position than at the policy before.
  */
-import type { Pairs, RowComparison } from './compare.ts';
+import { type Pairs, pairsOf, type RowComparison } from './compare.ts';
 import type { RuleSetImage } from './compiled.ts';
 import type { DirTable, SlotView } from './ruleset.ts';
 
@@ -38,7 +38,7 @@ export class Unchanged {
   #plan = 0;
   /** The last plan that was carried out. */
   #applied = 0;
-  #moved: Places | undefined;
+  #moved: Places = { identities: pairsOf([]), ports: pairsOf([]) };
 
   /** The encoded matrices that a slot was made of, by direction; empty when that is not known. */
   cellsOf(view: SlotView): readonly Uint32Array[] {
@@ -68,12 +68,23 @@ export class Unchanged {
 
   /** How the slot says what the image says; undefined: not known. */
   saidOf(view: SlotView, image: RuleSetImage): Said | undefined {
-    const seen = this.#seen.get(view);
-    const moved = this.#moved;
-    if (seen?.image !== image || seen.plan !== this.#applied || moved === undefined) return undefined;
-    if (!seen.comparisons.every((c) => c.hasColumns(moved.ports) && c.equal(moved.identities)))
-      return undefined;
+    const seen = this.#lastOf(view);
+    const { identities, ports } = this.#moved;
+    if (seen?.image !== image) return undefined;
+    if (!seen.comparisons.every((c) => c.hasColumns(ports) && c.equal(identities))) return undefined;
     seen.plan = this.#plan;
     return seen;
+  }
+
+  /** The numbers that have to be compared of this direction of a slot: not all, where rows are those of its last image. */
+  identitiesOf(view: SlotView, dir: number, comparison: RowComparison, all: Pairs): Pairs {
+    const before = this.#lastOf(view)?.comparisons[dir];
+    return before !== undefined && comparison.isLike(before) ? this.#moved.identities : all;
+  }
+
+  /** What was seen in the last plan that was carried out. */
+  #lastOf(view: SlotView): Seen | undefined {
+    const seen = this.#seen.get(view);
+    return seen?.plan === this.#applied ? seen : undefined;
   }
 }

@@ -21,7 +21,9 @@ export class BitSets {
   }
 
   /** Whether these are the same sets in the same order. */
-  equals({ count, width, words }: BitSets): boolean {
+  equals(other: BitSets): boolean {
+    if (other === this) return true;
+    const { count, width, words } = other;
     return count === this.count && width === this.width && words.every((word, i) => word === this.words[i]);
   }
 

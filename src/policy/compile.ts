@@ -93,10 +93,10 @@ class Stages {
       ports: this.#portClasses.update(ports),
     };
     this.#identities = input.identities;
-    const touched = new Set([
-      ...this.#peers.usersOf(axes.identities.changed),
-      ...this.#ports.usersOf(axes.ports.changed),
-    ]);
+    const touched = {
+      identities: this.#peers.usersOf(axes.identities.changed),
+      ports: this.#ports.usersOf(axes.ports.changed),
+    };
     this.#images.update(subjects.changes, touched, axes);
     this.#compiled = {
       identityClasses: axes.identities.classes,

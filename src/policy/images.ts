@@ -5,19 +5,20 @@
 import { compareText } from '#kit/order';
 import type { RowChanges } from '#kit/rows';
 import type { RuleSetImage } from './compiled.ts';
-import { type Axes, type Bodies, ruleSetImage } from './matrix.ts';
+import { Counted } from './counted.ts';
+import { type Axes, type MadeDirections, madeDirections } from './matrix.ts';
 import type { ProxyRuleSet } from './proxy.ts';
 import type { RuleSet } from './ruleset.ts';
 
 interface Made {
   readonly image: RuleSetImage;
-  readonly bodies: Bodies;
+  readonly directions: MadeDirections;
   readonly proxies: readonly ProxyRuleSet[];
 }
 
 export class Images {
   readonly #made = new Map<RuleSet, Made>();
-  readonly #asked = new Map<string, { readonly rules: ProxyRuleSet; users: number }>();
+  readonly #asked = new Counted<ProxyRuleSet>();
   #proxyRules: ReadonlyMap<string, ProxyRuleSet> = new Map();
 
   /** By id, in order; the same object while the rules are the same. */
@@ -32,36 +33,30 @@ export class Images {
     return made.image;
   }
 
-  /** `touched`: rule sets whose lists have classes in other places. Throws `POLICY_NO_ROOM`. */
-  update({ gone, come }: RowChanges<RuleSet>, touched: ReadonlySet<RuleSet>, axes: Axes): void {
-    let hasProxies = false;
+  /** `touched`: rule sets whose lists have classes in other places, by axis. Throws `POLICY_NO_ROOM`. */
+  update(
+    { gone, come }: RowChanges<RuleSet>,
+    touched: Readonly<Record<keyof Axes, ReadonlySet<RuleSet>>>,
+    axes: Axes,
+  ): void {
+    let areOthers = false;
     const replace = (ruleSet: RuleSet, made: Made | undefined): void => {
       const old = this.#made.get(ruleSet);
       if (made === undefined) this.#made.delete(ruleSet);
       else this.#made.set(ruleSet, made);
-      for (const rules of made?.proxies ?? []) this.#ask(rules);
-      for (const { id } of old?.proxies ?? []) this.#unask(id);
-      hasProxies ||= (made?.proxies.length ?? 0) + (old?.proxies.length ?? 0) > 0;
+      for (const rules of made?.proxies ?? []) if (this.#asked.add(rules.id, rules)) areOthers = true;
+      for (const { id } of old?.proxies ?? []) if (this.#asked.remove(id)) areOthers = true;
     };
     for (const ruleSet of gone) replace(ruleSet, undefined);
-    for (const ruleSet of new Set([...come, ...touched])) {
-      const { image, bodies } = ruleSetImage(ruleSet, axes, this.#made.get(ruleSet)?.bodies);
-      replace(ruleSet, { image, bodies, proxies: proxiesOf(image) });
+    for (const ruleSet of new Set([...come, ...touched.identities, ...touched.ports])) {
+      const moved = { identities: touched.identities.has(ruleSet), ports: touched.ports.has(ruleSet) };
+      const directions = madeDirections(ruleSet, axes, this.#made.get(ruleSet)?.directions, moved);
+      const { ingress, egress } = directions;
+      const image = { key: ruleSet.key, directions: { ingress: ingress.image, egress: egress.image } };
+      replace(ruleSet, { image, directions, proxies: proxiesOf(image) });
     }
-    if (!hasProxies) return;
-    const sorted = [...this.#asked].sort(([a], [b]) => compareText(a, b));
-    this.#proxyRules = new Map(sorted.map(([id, { rules }]) => [id, rules]));
-  }
-
-  #ask(rules: ProxyRuleSet): void {
-    const known = this.#asked.get(rules.id);
-    if (known === undefined) this.#asked.set(rules.id, { rules, users: 1 });
-    else known.users++;
-  }
-
-  #unask(id: string): void {
-    const known = this.#asked.get(id);
-    if (known !== undefined && --known.users === 0) this.#asked.delete(id);
+    if (!areOthers) return;
+    this.#proxyRules = new Map([...this.#asked.entries()].sort(([a], [b]) => compareText(a, b)));
   }
 }
 

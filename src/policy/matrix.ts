@@ -7,7 +7,7 @@ import { MerlonError } from '#kit/errors';
 import { compareText } from '#kit/order';
 import { type Direction, type Identity, isRefusal } from '#model';
 import { BitSets, Meetings } from './bitset.ts';
-import type { Cell, DirectionImage, IdentityClass, PortClass, RuleSetImage } from './compiled.ts';
+import type { Cell, DirectionImage, IdentityClass, PortClass } from './compiled.ts';
 import { cellOf, type ResolvedRule, segmentsOf } from './decide.ts';
 import type { Classes } from './groups.ts';
 import { type DirectionRules, ORIGIN_LOCALHOST, type RuleSet } from './ruleset.ts';
@@ -21,51 +21,62 @@ export interface Axes {
   readonly ports: Classes<PortClass>;
 }
 
-/** A table without the places of classes, and the sets of rules it was computed from. */
+/** A table without the places of classes. */
 interface Body {
-  readonly rowSets: BitSets;
-  readonly columnSets: BitSets;
   /** Row and column before merging → after. */
   readonly rowTo: readonly number[];
   readonly columnTo: readonly number[];
   readonly table: Pick<DirectionImage, 'cells' | 'matrix' | 'rowCount' | 'columnCount'>;
 }
 
-/** The tables of one rule set, to be taken over where the same rules meet again. */
-export type Bodies = Readonly<Record<Direction, Body>>;
+/** One direction of a rule set with what it was made of, to be taken over where that is the same. */
+interface MadeDirection {
+  readonly image: DirectionImage;
+  readonly rows: Grouping;
+  readonly columns: Grouping;
+  readonly body: Body;
+}
+
+export type MadeDirections = Readonly<Record<Direction, MadeDirection>>;
+
+/** On which axes classes of a rule set's lists have other places than before. */
+export type Moved = Readonly<Record<keyof Axes, boolean>>;
 
 /** The matrices of one rule set; `old` is what it had before, where it had. Throws `POLICY_NO_ROOM`. */
-export function ruleSetImage(
-  ruleSet: RuleSet,
+export function madeDirections(
+  { directions }: RuleSet,
   axes: Axes,
-  old: Bodies | undefined,
-): { readonly image: RuleSetImage; readonly bodies: Bodies } {
-  const ingress = directionImage(ruleSet.directions.ingress, axes, old?.ingress);
-  const egress = directionImage(ruleSet.directions.egress, axes, old?.egress);
+  old: MadeDirections | undefined,
+  moved: Moved,
+): MadeDirections {
   return {
-    image: { key: ruleSet.key, directions: { ingress: ingress.image, egress: egress.image } },
-    bodies: { ingress: ingress.body, egress: egress.body },
+    ingress: madeDirection(directions.ingress, axes, old?.ingress, moved),
+    egress: madeDirection(directions.egress, axes, old?.egress, moved),
   };
 }
 
-function directionImage(
+function madeDirection(
   rules: DirectionRules,
   axes: Axes,
-  old: Body | undefined,
-): { readonly image: DirectionImage; readonly body: Body } {
-  const rows = group(rules.rules, axes.identities, (rule) => rule.peers);
-  const columns = group(rules.rules, axes.ports, (rule) => rule.ports);
-  const isSame = old?.rowSets.equals(rows.sets) && old.columnSets.equals(columns.sets);
-  const body = old !== undefined && isSame ? old : bodyOf(rules, rows.sets, columns.sets);
+  old: MadeDirection | undefined,
+  moved: Moved,
+): MadeDirection {
+  const rows =
+    old === undefined || moved.identities ? group(rules.rules, axes.identities, (r) => r.peers) : old.rows;
+  const columns =
+    old === undefined || moved.ports ? group(rules.rules, axes.ports, (r) => r.ports) : old.columns;
+  const isSame = old?.rows.sets.equals(rows.sets) && old.columns.sets.equals(columns.sets);
+  const body = old !== undefined && isSame ? old.body : bodyOf(rules, rows.sets, columns.sets);
   const isStaged = rules.enforced && rules.live?.enforced === false;
   const image = {
     enforced: rules.live?.enforced ?? rules.enforced,
     ...(isStaged ? ({ staged: true } as const) : {}),
-    rows: placed(rows, body.rowTo),
-    columns: placed(columns, body.columnTo),
+    rows: body === old?.body && rows === old.rows ? old.image.rows : placed(rows, body.rowTo),
+    columns:
+      body === old?.body && columns === old.columns ? old.image.columns : placed(columns, body.columnTo),
     ...body.table,
   };
-  return { image, body };
+  return { image, rows, columns, body };
 }
 
 function bodyOf(direction: DirectionRules, rowSets: BitSets, columnSets: BitSets): Body {
@@ -78,11 +89,11 @@ function bodyOf(direction: DirectionRules, rowSets: BitSets, columnSets: BitSets
   }
   const all = decided(direction, rowSets, columnSets);
   const { live, rules } = direction;
-  if (live === undefined) return { rowSets, columnSets, ...packed(all.matrix, all.cells) };
+  if (live === undefined) return packed(all.matrix, all.cells);
   const without = live.rules.map((rule) => rules.indexOf(rule));
   const only = decided(live, rowSets.only(without), columnSets.only(without));
   const both = folded(only, all);
-  return { rowSets, columnSets, ...packed(both.matrix, both.cells) };
+  return packed(both.matrix, both.cells);
 }
 
 /** Cells by number, before equal rows and columns are merged. */
@@ -221,10 +232,7 @@ export function cellText(cell: Cell): string {
 }
 
 /** Merges equal rows, then equal columns, and numbers cells as they first appear. */
-function packed(
-  matrix: readonly Uint32Array[],
-  cells: readonly Cell[],
-): Pick<Body, 'rowTo' | 'columnTo' | 'table'> {
+function packed(matrix: readonly Uint32Array[], cells: readonly Cell[]): Body {
   const rows = distinct(matrix);
   const kept = rows.first.map((row) => matrix[row] ?? new Uint32Array());
   const width = kept[0]?.length ?? 0;

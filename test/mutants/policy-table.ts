@@ -91,8 +91,8 @@ const DECIDING: readonly Mutation[] = [
   ['policy/matrix.ts', 'for (const number of wildcards) sets.add(place, number);', ''],
   [
     'policy/matrix.ts',
-    'old?.rowSets.equals(rows.sets) && old.columnSets.equals(columns.sets)',
-    'old?.rowSets.equals(rows.sets)',
+    'old?.rows.sets.equals(rows.sets) && old.columns.sets.equals(columns.sets)',
+    'old?.rows.sets.equals(rows.sets)',
   ],
   ['policy/matrix.ts', 'rule.proxy !== undefined || rule.auth !== undefined', 'rule.proxy !== undefined'],
   [
@@ -169,8 +169,14 @@ const ADDRESSES: readonly Mutation[] = [
 ];
 
 const CARRYING: readonly Mutation[] = [
-  ['policy/compile.ts', '...this.#peers.usersOf(axes.identities.changed),', ''],
-  ['policy/compile.ts', '...this.#ports.usersOf(axes.ports.changed),', ''],
+  [
+    'policy/compile.ts',
+    'identities: this.#peers.usersOf(axes.identities.changed)',
+    'identities: new Set<RuleSet>()',
+  ],
+  ['policy/compile.ts', 'ports: this.#ports.usersOf(axes.ports.changed)', 'ports: new Set<RuleSet>()'],
+  ['policy/matrix.ts', 'old === undefined || moved.identities ?', 'old === undefined ?'],
+  ['policy/matrix.ts', 'old === undefined || moved.ports ?', 'old === undefined ?'],
   ['policy/compile.ts', '!deepEqual(config, this.#config)', 'false'],
   ['policy/partition.ts', 'if (now.get(id) !== labels.key) this.#forget(id);', ''],
   [
