@@ -447,3 +447,19 @@ test('l7 – a conflict names both rules', (t) => {
   );
   t.deepEqual(rules?.conflict, ['shop/one/0/ingress/0', 'shop/two/0/ingress/0']);
 });
+
+test('l7 – where everything passes, the proxy is still told of the headers to edit', (t) => {
+  const edited = '{headerMatches: [{name: x, value: y, mismatch: ADD}]}';
+  const given = world(
+    policy(
+      `ingress: [{toPorts: [{${PORT}, rules: {http: [{method: GET}, ${edited}]}}]}, {toPorts: [{${PORT}}]}]`,
+    ),
+  );
+  const [rules] = [...compileWorld(given).compiled.proxyRules.values()];
+  t.true(rules?.wildcard);
+  const told = rules?.alternatives.flatMap(({ l7 }) => (l7?.kind === 'http' ? l7.rules : []));
+  t.deepEqual(
+    told?.flatMap(({ headerMatches }) => headerMatches.map(({ mismatch }) => mismatch)),
+    ['ADD'],
+  );
+});
