@@ -1,10 +1,13 @@
 /** Who stands in a set of the unproven tables, and who has to go: all records here meet in one set. */
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
 import test from 'ava';
 import * as wire from '#wire/bpf';
 import { tcp } from './builder.ts';
 import { Fixture, IDENTITY, NODE, PEER, prepare, tcpPort, UNPROVEN_BYTES } from './fixture.ts';
 import { expect, FAMILIES, type Family, inbound, outbound } from './kit.ts';
 import { unprovenEntries } from './unproven.ts';
+import type { Sending } from './unproven-worker.ts';
 
 let node: Fixture;
 
@@ -104,5 +107,27 @@ for (const v of FAMILIES) {
     for (const port of others) syn(v, port);
     t.deepEqual(standing(v), [1001, ...others]);
     t.is(table(v).getBigUint64(entry.word, true), word & 0xffffffffn, 'it stays claimed');
+  });
+
+  test.serial(`unproven – ${v}: two CPUs at one set leave whole records and no place claimed`, async (t) => {
+    const ctx = new Uint8Array(192);
+    for (const at of [36, 40]) new DataView(ctx.buffer).setUint32(at, node.wire, true);
+    const fd = node.program('host_ingress');
+    const senders = [0, 1].map((which) => {
+      // Half of the connections are seen by both.
+      const ports = Array.from({ length: 16 }, (_, i) => 3000 + which * 8 + i);
+      const frames = ports.map((src) => inbound(v, tcp({ src, dst: 80, flags: 'S', seq: 9 })));
+      const workerData: Sending = { fd, ctx, frames, times: 1000 };
+      return once(new Worker(new URL('unproven-worker.ts', import.meta.url), { workerData }), 'exit');
+    });
+    await Promise.all(senders);
+    const there = standing(v);
+    t.is(there.length, wire.UNPROVEN_WAYS);
+    t.true(there.every((port) => port >= 3000 && port < 3024));
+    for (const { value } of entries(v)) {
+      const { flow } = wire.readUnproven(new DataView(value.buffer));
+      t.is(flow.verdict[wire.DIRECTION.INGRESS], wire.VERDICT.ALLOW);
+      t.not(flow.number, 0);
+    }
   });
 }
