@@ -48,6 +48,11 @@ const rows: readonly (readonly [row: number, ...Row[]])[] = [
       code: 'peers-select-nothing',
       text: `${head}spec: {${web}, ingress: [{fromEndpoints: [{matchLabels: {app: bd}}]}]}`,
     },
+    {
+      why: 'a running node waits for them first',
+      file: 'test/unit/agent/grace.test.ts',
+      says: 'becomes a condition and a warning only after its time',
+    },
   ],
   [
     4,
