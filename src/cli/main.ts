@@ -17,9 +17,11 @@ async function main(argv: readonly string[], env: NodeJS.ProcessEnv): Promise<nu
   let broken: NodeJS.ErrnoException | undefined;
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     // A reader such as `head` that has seen enough is no error: streams end, verdicts keep their exit code.
-    if (error.code === 'EPIPE') stop.abort('EPIPE');
-    else broken = error;
+    if (error.code !== 'EPIPE') broken = error;
+    else if (argv[0] !== 'agent') stop.abort('EPIPE');
   });
+  // Nobody is there to be told; what was asked for goes on, an agent more than anything.
+  process.stderr.on('error', () => {});
   try {
     const code = await buildProgram({ env, signal: stop.signal }, argv);
     await new Promise(setImmediate); // what could not be written is told a moment later

@@ -42,6 +42,12 @@ test('pipe – a reader that ends early hides neither the answer nor shows an er
   t.is(code, 2, 'that of validate');
 });
 
+test('pipe – messages that nobody reads change no exit code', async (t) => {
+  // The reader is gone long before the program has started.
+  const { code } = await shell('{ merlon policy validate /nonexistent 2>&1 >&3 | true; } 3> /dev/null');
+  t.is(code, 2);
+});
+
 test('output – what cannot be written is an error, however little it is', async (t) => {
   const { code, err } = await shell('merlon version > /dev/full');
   t.is(code, 1);
