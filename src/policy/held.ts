@@ -26,9 +26,9 @@ export function conflictsOf(input: SubjectInput): ReadonlyMap<SubjectId, readonl
   const found = new Map<SubjectId, readonly string[]>();
   const { enforcement, hostFirewall } = input.config;
   if (enforcement === 'never') return found;
-  const asking = input.policies.map(askingPart).filter((policy) => policy !== undefined);
+  const asking = input.policies.filter(({ specs }) => specs.some(({ rules }) => rules.some(isAsking)));
   if (!mayConflict(asking.flatMap(({ specs }) => specs.flatMap(({ rules }) => rules)))) return found;
-  const policies = expandPolicies(asking, input.facts ?? NO_FACTS);
+  const policies = expandPolicies(asking.map(askingPart), input.facts ?? NO_FACTS);
   const selected = selectedSpecs({ ...input, policies });
   const egress = egressPorts(input.endpoints);
   const named = new Map(input.endpoints.map((row) => [row.id, portsOfSubject(row.namedPorts ?? [])]));
@@ -75,12 +75,12 @@ function conflictOf(specs: readonly SpecRef[], named: PortNames): readonly strin
   return undefined;
 }
 
-/** The policy with the rules alone that can contradict others; undefined when it has none. */
-function askingPart(policy: Policy): Policy | undefined {
+/** The policy with the rules alone that can contradict others. */
+function askingPart(policy: Policy): Policy {
   const specs = policy.specs
     .map((spec) => ({ ...spec, rules: spec.rules.filter(isAsking) }))
     .filter((spec) => spec.rules.length > 0);
-  return specs.length === 0 ? undefined : { ...policy, specs };
+  return { ...policy, specs };
 }
 
 /**
