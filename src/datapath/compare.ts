@@ -70,6 +70,7 @@ export class RowComparison {
 
   /** Whether in these port segments no other columns meet than those compared. */
   hasColumns(ports: Pairs): boolean {
+    if (ports.from.length === 0) return true;
     const pairs = this.#columnPairs(ports);
     if (this.isOwn) return pairs.every((pair) => this.#isDiagonal(pair));
     this.#columns ??= new Set(this.#met);
