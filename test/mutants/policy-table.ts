@@ -89,11 +89,7 @@ const DECIDING: readonly Mutation[] = [
   ['policy/ruleset.ts', 'tier: Number.MAX_SAFE_INTEGER,', 'tier: 0,'],
   ['policy/ruleset.ts', '#${policy.contentHash}', ''],
   ['policy/matrix.ts', 'for (const number of wildcards) sets.add(place, number);', ''],
-  [
-    'policy/matrix.ts',
-    'old?.rows.sets.equals(rows.sets) && old.columns.sets.equals(columns.sets)',
-    'old?.rows.sets.equals(rows.sets)',
-  ],
+  ['policy/matrix.ts', 'old?.rows.sets.equals(rows.sets) && old.columns.sets', 'old?.columns.sets'],
   ['policy/matrix.ts', 'rule.proxy !== undefined || rule.auth !== undefined', 'rule.proxy !== undefined'],
   [
     'policy/matrix.ts',
@@ -239,7 +235,6 @@ const SUBJECTS: readonly Mutation[] = [
   ['policy/ruleset.ts', '.every(isWholeProtocol) ? 1 : 2', '.some(isWholeProtocol) ? 1 : 2'],
   ['policy/held.ts', "if (enforcement === 'never') return found;", ''],
   ['policy/held.ts', "if (hostFirewall) examine('host'", "examine('host'"],
-  ['policy/held.ts', '.sort(compareRules)', ''],
   ['policy/judge.ts', '(starts[middle]?.first ?? 0) <= index', '(starts[middle]?.first ?? 0) < index'],
   ['policy/judge.ts', '!(table.enforced || table.staged)', '!table.enforced'],
   ['policy/named-by-policy.ts', 'return [selector.cidr, ...selector.except];', 'return [selector.cidr];'],

@@ -29,6 +29,13 @@ const kinds: readonly [what: string, spec: string, peer: PeerName, service: Serv
     'proto-only',
   ],
   [
+    'a port beside a protocol',
+    'ingress: [{toPorts: [{ports: [{port: "80", protocol: TCP}, {port: "0", protocol: UDP}]}]}]',
+    'world',
+    'TCP:80',
+    'L4-only',
+  ],
+  [
     'a peer and a port',
     'ingress: [{fromEntities: [world], toPorts: [{ports: [{port: "80"}]}]}]',
     'world',

@@ -4,7 +4,7 @@ import type { Policy } from '#model';
 import { evaluate, type World } from '#oracle';
 import { conflictsOf, type HeldPolicies, heldInOrder, heldPolicies } from '#policy';
 import { compileWorld, flowText } from './compiled-world.ts';
-import { policy, world } from './cases.ts';
+import { clusterPolicy, policy, world } from './cases.ts';
 import { randomFlow } from './flows.ts';
 import { randomWorld } from './generate.ts';
 import { Random } from './random.ts';
@@ -26,6 +26,18 @@ test('held – subjects and the two rules are named', (t) => {
     [...conflictsOf(world(http + kafka))],
     [[1, ['shop/http/0/ingress/0', 'shop/kafka/0/ingress/0']]],
   );
+});
+
+test('held – where nothing is enforced nothing excludes anything', (t) => {
+  t.is(conflictsOf(world(http + kafka, { enforcement: 'never' })).size, 0);
+  const host = (mode: string) =>
+    clusterPolicy(
+      `nodeSelector: {}, ingress: [{fromEntities: [world], authentication: {mode: ${mode}}}]`,
+      mode,
+    );
+  const both = host('required') + host('disabled');
+  t.deepEqual([...conflictsOf(world(both, { hostFirewall: true })).keys()], ['host']);
+  t.is(conflictsOf(world(both, { hostFirewall: false })).size, 0);
 });
 
 test('held – the policies of before stay until nothing contradicts', (t) => {

@@ -31,6 +31,7 @@ const cases: readonly [label: string, isKept: boolean][] = [
   ['k8s:annotation.x=y', false],
   ['k8s:etcd_node=x', false],
   ['k8s:myapp.kubernetes.io=x', true],
+  ['k8s:my.k8s.io/x=y', true],
 ];
 for (const [label, isKept] of cases) {
   test(`identity labels – ${label} is ${isKept ? 'kept' : 'dropped'}`, (t) => t.is(kept(label), isKept));
@@ -45,6 +46,7 @@ test('identity labels – an inclusive entry of the user makes an allow-list', (
   t.true(kept('k8s:app=web', ['app']));
   t.false(kept('k8s:version=1', ['app']));
   t.true(kept('k8s:io.kubernetes.pod.namespace=shop', ['app']), 'defaults stay');
+  t.true(kept('reserved:host', ['app']), 'reserved labels, too');
 });
 
 /** Of an inclusive and an exclusive match the longer decides; the shortest exclusive one, where there are several. */

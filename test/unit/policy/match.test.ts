@@ -39,6 +39,16 @@ for (const [what, operator, values, inside, outside] of cases) {
   });
 }
 
+test('prefix key – the world stands for all of its family, though it has no such label', (t) => {
+  const labels = labelSet([{ source: 'reserved', key: 'world-ipv4', value: '' }]);
+  const points = cidrPoints(labels, STANDALONE_POLICY_CONFIG);
+  const isMeant = (key: string): boolean => {
+    const requirement = { source: 'cidr', key, operator: 'Exists', values: [] } as const;
+    return selectorMatches({ requirements: [requirement] }, labels, points);
+  };
+  t.deepEqual(['0.0.0.0/0', '10.0.0.0/8', '::/0'].map(isMeant), [true, false, false]);
+});
+
 test('entity – the cluster is the pods of this cluster alone', (t) => {
   const isMember = (value: string): boolean => {
     const labels = labelSet([{ source: 'k8s', key: LABEL_CLUSTER, value }]);
