@@ -46,6 +46,7 @@ if (isWanted('policy')) {
   const { made, survivors, unclear } = await policyMutants({
     count: count ?? POLICY_MUTANTS,
     seed,
+    isControlled: true,
     ...(values.named === undefined ? {} : { only: values.named }),
     onResult: (line) => console.log(`  ${line}`),
   });

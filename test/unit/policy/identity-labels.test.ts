@@ -47,6 +47,7 @@ test('identity labels – an inclusive entry of the user makes an allow-list', (
   t.false(kept('k8s:version=1', ['app']));
   t.true(kept('k8s:io.kubernetes.pod.namespace=shop', ['app']), 'defaults stay');
   t.true(kept('reserved:host', ['app']), 'reserved labels, too');
+  t.true(kept('k8s:app.kubernetes.io/name=web', ['team']), 'and those of a family');
 });
 
 /** Of an inclusive and an exclusive match the longer decides; the shortest exclusive one, where there are several. */
