@@ -6,6 +6,7 @@
 import { assertNever, MerlonError } from '#kit/errors';
 import { type Cidr, cidrCovers, formatCidr, parseCidr, parseCidrOrIp } from '#kit/ip';
 import type { Label, LabelSet } from '#kit/labels';
+import { Lpm } from '#kit/lpm';
 import {
   type Entity,
   LABEL_CIDR_GROUP_NAME,
@@ -157,8 +158,20 @@ function isLabel(label: Label, source: string, key: string): boolean {
   return label.source === source && label.key === key;
 }
 
+/** Exceptions from which on they are looked up instead of tried one by one. */
+const MANY_EXCEPTIONS = 16;
+/** Nothing but a memory: a list is what it is. */
+const lookups = new WeakMap<readonly Cidr[], Lpm<true>>();
+
 function isLeft(point: Cidr, except: readonly Cidr[]): boolean {
-  return !except.some((cidr) => cidrCovers(cidr, point));
+  if (except.length < MANY_EXCEPTIONS) return !except.some((cidr) => cidrCovers(cidr, point));
+  let lookup = lookups.get(except);
+  if (lookup === undefined) {
+    lookup = new Lpm();
+    for (const cidr of except) lookup.set(cidr, true);
+    lookups.set(except, lookup);
+  }
+  return lookup.covering(point).length === 0;
 }
 
 /** The prefix that a key of source `cidr` names; Cilium writes `-` for the colons of IPv6. */
