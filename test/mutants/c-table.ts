@@ -62,7 +62,7 @@ const RECORDS: readonly Mutation[] = [
   ['lib/ipcache.h', 'return state == family && address', 'return address'],
   ['lib/ipcache.h', 'return state == family && address_equal', 'return state == family || address_equal'],
   ['lib/ipcache.h', 'if (state == LOCAL_SEVERAL)', 'if (0)'],
-  ['lib/unproven.h', 'is_emptied ? 0 : (__u64)tag', '(__u64)tag'],
+  ['lib/decide.h', 'unproven_find(pkt->family != 4, true)', 'unproven_find(pkt->family != 4, false)'],
   ['lib/unproven.h', 'word && word >> 32 != tag ? now', 'word ? now'],
   ['lib/unproven.h', 'word && word >> 32 != tag ? now', 'word >> 32 != tag ? now'],
   ['lib/unproven.h', 'now - (__u32)word :', '(__u32)word :'],
