@@ -27,7 +27,7 @@ const of = (folder: string, ...names: readonly string[]): Tests =>
 const AGREEMENT = of('policy', 'agreement', 'selector-index');
 const EDITS = of('policy', 'incremental');
 const TABLES = [
-  ...of('policy', 'compile', 'facts', 'held', 'identity-labels', 'l7', 'lists', 'match'),
+  ...of('policy', 'classes', 'compile', 'facts', 'held', 'identity-labels', 'l7', 'lists', 'match'),
   ...of('policy', 'network-policy', 'port-index', 'precedence', 'prefixes', 'tiers', 'numbering'),
 ];
 const CASES = of('cases', 'examples');
