@@ -126,6 +126,7 @@ static void check_packet(const struct packet *pkt, bool has_ethernet)
 	CHECK(!(pkt->flags & PKT_FRAG_LATER) || (!pkt->sport && !pkt->dport && !pkt->tcp_flags));
 	CHECK(pkt->family == 4 || pkt->flags & PKT_FRAG_LATER || !is_exthdr(pkt->proto));
 	CHECK(!pkt->vlan_proto || pkt->vlan_id);
+	CHECK(pkt->vlan_id < 4096);
 	if (pkt->flags & PKT_FRAG_LATER)
 		return;
 	if (pkt->proto == IPPROTO_TCP)
@@ -212,7 +213,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	skb.gso_size = data[0] & INPUT_GSO ? 1400 : 0;
 	skb.vlan_present = !!(data[0] & INPUT_TAG);
 	skb.vlan_proto = bpf_htons(ETH_P_8021Q);
-	skb.vlan_tci = data[1];
+	skb.vlan_tci = data[1] * 0x101; /* priority and number */
 
 	rc = parse(&skb, &pkt, has_ethernet);
 	CHECK(rc == PARSE_OK || rc == PARSE_NON_IP || is_reason(-rc));

@@ -12,6 +12,7 @@ import {
   ip,
   ipv4,
   ipv6,
+  type Layer,
   MAC_PEER,
   raw,
   tcp,
@@ -374,6 +375,30 @@ for (const v of FAMILIES) {
     const theirs = node.run('host_ingress', inbound(v, echo(v, 'request', 77)));
     expect(t, 'theirs', theirs, 'drop POLICY_DENIED');
     expect(t, 'answer', node.run('host_ingress', inbound(v, echo(v, 'reply', 77))), 'pass PASS_REPLY');
+  });
+
+  test.serial(`corners – ${v}: a reply is judged anew by the rule for its request`, (t) => {
+    const stamp = (type: 13 | 14) => icmp({ protocol: 1, type, id: 78, data: 12 });
+    const kinds: [number, Layer, Layer][] = [
+      [
+        v === 'v4' ? wire.PORT_CLASS_ICMP + 8 : wire.PORT_CLASS_ICMP6 + 128,
+        echo(v, 'request'),
+        echo(v, 'reply'),
+      ],
+      ...(v === 'v4' ? [[wire.PORT_CLASS_ICMP + 13, stamp(13), stamp(14)] as [number, Layer, Layer]] : []),
+    ];
+    for (const [port, request, reply] of kinds) {
+      const lines = [
+        { verdict: 'DEFAULT_DENY', origin: 5 },
+        { port, verdict: 'ALLOW', origin: 6 },
+      ] as const;
+      node.setSlot(0, 0, { generation: ++generation, egress: { lines } });
+      expect(t, 'ours', node.run('host_egress', outbound(v, request)), 'pass PASS_NEW');
+      node.setSlot(0, 0, { generation: ++generation, egress: { lines } });
+      const anew = node.run('host_ingress', inbound(v, reply));
+      expect(t, 'theirs', anew, 'pass PASS_REPLY');
+      t.is(anew.stats['JUDGED'], 1);
+    }
   });
 
   test.serial(`corners – ${v}: a class beyond a slot's lists is the unknown one`, (t) => {
