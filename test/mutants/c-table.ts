@@ -37,12 +37,15 @@ const PARSE: readonly Mutation[] = [
   ['lib/parse.h', 'part[0] >= 1 && part[0] <= 4', 'part[0] >= 1 && part[0] <= 3'],
   ['lib/parse.h', 'payload < header || frame_load', 'frame_load'],
   ['lib/parse.h', 'if (rc && (pkt->flags & PKT_FRAG_FIRST))', 'if (0)'],
+  ['lib/parse.h', 'id = bpf_ntohs(tag[0]) & 0xfff;', 'id = bpf_ntohs(tag[0]);'],
+  ['lib/frame_skb.h', 'skb->vlan_tci & 0xfff', 'skb->vlan_tci'],
+  ['lib/intake.h', 'pkt->dport = 0;', ';'],
 ];
 
 const RECORDS: readonly Mutation[] = [
   ['lib/ct.h', 'if (flags & FLOW_RST || (flags', 'if ((flags'],
   ['lib/ct.h', 'cfg_timeout_udp_stream : cfg_timeout_udp', 'cfg_timeout_udp : cfg_timeout_udp_stream'],
-  ['lib/ct.h', 'if (is_unproven || !(flags', 'if (!(flags'],
+  ['lib/ct.h', 'if (is_unproven || !(flags', 'if ((is_unproven & ~flags) || !(flags'],
   ['lib/ct.h', 'stamp->generation == generation &&', '1 &&'],
   ['lib/ct.h', '!time_is_before(stamp->time, state->epoch[bucket % EPOCH_BUCKETS]) &&', ''],
   ['lib/ct.h', '&&\n\t       !time_is_before(stamp->time, state->epoch_wide)', ''],
@@ -75,6 +78,34 @@ const RECORDS: readonly Mutation[] = [
   ['lib/frag.h', 'pkt->dport = value->dport;', 'pkt->dport = value->sport;'],
   ['lib/frag.h', 'key->id = pkt->frag_id;\n\tkey->proto', 'key->proto'],
   ['lib/frag.h', 'frag_set(value, pkt); /*', '/*'],
+  [
+    'lib/ct.h',
+    'if (a == b)\n\t\treturn bpf_ntohs(a_port) > bpf_ntohs(b_port);',
+    'if (a == b)\n\t\treturn false;',
+  ],
+  ['lib/ct.h', ' && pkt->tcp_flags & TCP_PSH)', ')'],
+  ['lib/ct.h', '\t\tTABLE_USE(state->overflow_used[is_v6]);', '\t\t;'],
+  ['lib/ct.h', 'addr->w[2] * EPOCH_MULTIPLIER2', '0'],
+  ['lib/ct.h', ' || rc == -EEXIST', ''],
+  [
+    'lib/decide.h',
+    'if (initiator_is_here(pkt, is_reply) ||',
+    'if (expired || initiator_is_here(pkt, is_reply) ||',
+  ],
+  ['lib/decide.h', 'flow_is_admitted(flow) ? flow->flags & ~FLOW_REVOKED : flow->flags;', 'flow->flags;'],
+  ['lib/decide.h', 'flow_is_admitted(flow) ? flow', '1 ? flow'],
+  [
+    'lib/decide.h',
+    'if (flow->flags & FLOW_RST || (flow->flags & FLOW_FIN_BOTH) == FLOW_FIN_BOTH) {',
+    'if (1) {',
+  ],
+  ['lib/decide.h', 'return pkt->flags & (is_reply ? PKT_DST_ENDPOINT : PKT_SRC_ENDPOINT);', 'return false;'],
+  ['lib/decide.h', 'if (pkt->flags & PKT_ICMP_REPLY)\n\t\tpkt->flags |= PKT_NO_RECORD;', ''],
+  ['lib/frag.h', 'pkt->icmp_type == 128 ? PKT_ICMP_REQUEST : PKT_ICMP_REPLY', 'PKT_ICMP_REPLY'],
+  ['lib/frag.h', 'pkt->proto = value->proto;', ''],
+  ['lib/frag.h', '__builtin_memcpy(key->daddr, &pkt->daddr, 16);', ''],
+  ['lib/sock.h', '!state || state == SOCK_LISTEN || ', '!state || '],
+  ['lib/orient.h', 'if (answer == SOCK_UNKNOWN)\n\t\t\tpkt->flags |= PKT_NO_RECORD;', ''],
 ];
 
 const DECISIONS: readonly Mutation[] = [
@@ -130,6 +161,18 @@ const DECISIONS: readonly Mutation[] = [
   ['lib/failsafe.h', '&&\n\t    !inbound)', ')'],
   ['lib/failsafe.h', ' && port <= cfg_local_port_last', ''],
   ['lib/failsafe.h', 'if (cell != dir)\n\t\treturn false;', ''],
+  ['lib/failsafe.h', ' ||\n\t\t       pkt->dport == pkt->sport;', ';'],
+  [
+    'lib/failsafe.h',
+    '!(pkt->flags & (PKT_ICMP_REQUEST | PKT_ICMP_REPLY)))\n\t\treturn -1;',
+    '0)\n\t\treturn -1;',
+  ],
+  ['lib/failsafe.h', 'return pkt->flags & PKT_ICMP_REPLY;', 'return true;'],
+  ['lib/control.h', 'if (state == CONTROL_EMPTY || mode == MODE_OFF)', 'if (mode == MODE_OFF)'],
+  ['lib/control.h', 'if (CONTROL_FIELD(word, CONTROL_STATE_SHIFT) == CONTROL_EMPTY)', 'if (0)'],
+  ['lib/protocol.h', 'return !(pkt->flags & PKT_NO_PORTS && is_exthdr(pkt->proto));', 'return true;'],
+  ['flow.bpf.c', 'if (is_pod && protocol_is_unknown(pkt) &&', 'if (0 && protocol_is_unknown(pkt) &&'],
+  ['lib/fast.h', '(is_reply && !(flags & FLOW_SEEN_REPLY))', '0'],
 ];
 
 const NODE: readonly Mutation[] = [
@@ -183,6 +226,63 @@ const NODE: readonly Mutation[] = [
   ['lib/control.h', 'subject->generation = ~0U;', ';'],
   ['xdp.bpf.c', ' || pkt->flags & PKT_SRC_ENDPOINT', ''],
   ['xdp.bpf.c', 'if (rc < 0 && frame_length(ctx) > linear)', 'if (0)'],
+  ['lib/time.h', 'if (level + depth < now)\n\t\tlevel = now - depth;', ''],
+  ['lib/event.h', 'limit->full_at -= cfg_hz;', ';'],
+  ['lib/event.h', 'event_withhold(limit, report->what, report->count);', ';'],
+  ['lib/event.h', 'event->suppressed = limit->suppressed[reason];', 'event->suppressed = 0;'],
+  ['lib/report.h', 'if (subjects == 3)', 'if (0)'],
+  [
+    'lib/report.h',
+    '__u32 subject = pkt->way < 0 ? !pkt->refuser : SUBJECT_HOST;',
+    '__u32 subject = SUBJECT_HOST;',
+  ],
+  ['lib/local.h', 'if (pkt->flags & PKT_DST_ENDPOINT)\n\t\treturn false;', ''],
+  ['lib/device.h', 'return device ?: bpf_map_lookup_elem(&devices_high, &ifindex);', 'return device;'],
+  ['lib/pod.h', '!(cfg_builtin_dhcp && (is_dhcp4(pkt) || is_dhcp6(pkt)))', '1'],
+  ['lib/pod.h', '(source->b[1] & 0xc0) == 0x80', '(source->b[1] & 0xc0) == 0xc0'],
+  ['xdp.bpf.c', 'if (vlan_has_program(pkt))\n\t\treturn XDP_PASS;', ''],
 ];
 
-export const MUTATIONS: readonly Mutation[] = [...PARSE, ...RECORDS, ...DECISIONS, ...NODE];
+const ERRORS: readonly Mutation[] = [
+  ['lib/icmp.h', '!type || type == 14 : type == 129', '!type || type == 14 : type == 128'],
+  ['lib/icmp.h', '? !type || type == 14 :', '? type == 14 :'],
+  ['lib/icmp.h', 'at + ip.ihl * 4', 'at + 20'],
+  [
+    'lib/icmp.h',
+    'const union address *own = pkt->dir == DIR_INGRESS ? &pkt->saddr : &pkt->daddr;',
+    'const union address *own = &pkt->saddr;',
+  ],
+  ['lib/icmp.h', 'if (pkt->owner != SUBJECT_HOST || pkt->dir != DIR_INGRESS)\n\t\treturn false;', ''],
+  ['lib/icmp.h', 'return sock_orient_tcp(skb, pkt, DIR_EGRESS) != SOCK_UNKNOWN;', 'return false;'],
+];
+
+/** What is no packet's way: collecting, feeding. */
+const UPKEEP: readonly Mutation[] = [
+  ['gc.bpf.c', 'if (flags & FLOW_RST || (flags & FLOW_FIN_BOTH) == FLOW_FIN_BOTH)', 'if (flags & FLOW_RST)'],
+  ['gc.bpf.c', 'if (pressure < PRESSURE_SEVERE || flags & FLOW_SEEN_REPLY)', 'if (flags & FLOW_SEEN_REPLY)'],
+  [
+    'gc.bpf.c',
+    '!(flags & (FLOW_SEEN_REPLY | FLOW_SEEDED)) && idle > SPARE_UNANSWERED_TCP',
+    'idle > SPARE_UNANSWERED_TCP',
+  ],
+  [
+    'gc.bpf.c',
+    '(__u32)flow_timeout(flow->flags, proto, is_unproven) + COLLECT_GRACE',
+    '(__u32)flow_timeout(flow->flags, proto, is_unproven)',
+  ],
+  [
+    'gc.bpf.c',
+    'FLOW_COLLECTOR(flow_gc_any6, flow_any6, struct flow6_key, FLOW_TABLE_ANY6, false)',
+    'FLOW_COLLECTOR(flow_gc_any6, flow_any6, struct flow6_key, FLOW_TABLE_ANY4, false)',
+  ],
+  ['gc.bpf.c', 'if (*index >= *limit)\n\t\treturn 1;', ''],
+];
+
+export const MUTATIONS: readonly Mutation[] = [
+  ...PARSE,
+  ...RECORDS,
+  ...DECISIONS,
+  ...NODE,
+  ...ERRORS,
+  ...UPKEEP,
+];
