@@ -5,7 +5,7 @@
 import { MerlonError } from '#kit/errors';
 import type { Segment } from './decide.ts';
 
-/** Most rules that all parts of a rule set have together: 64 MB, and as much again in cells. */
+/** Most rules that all parts of a rule set have together. */
 const MAX_PART_RULES = 1 << 22;
 
 /** `count` sets of numbers below `size`, one after another. */

@@ -11,7 +11,7 @@ import { Places, VACANT } from './places.ts';
 
 /** Longest class name that is written out. */
 const CLASS_NAME_LIMIT = 1000;
-/** Most pairs of a list and an item that it means: some 300 MB. */
+/** Most pairs of a list and an item that it means: just below it a compilation took 540 MB. */
 const MAX_MEMBERSHIPS = 1 << 22;
 
 /** Classes in their places, and for each list (by name) the places of its classes. */
