@@ -371,10 +371,14 @@ for (const v of FAMILIES) {
       ingress: { lines: [{ verdict: 'DEFAULT_DENY', origin: 2 }] },
       egress: { lines: [{ verdict: 'ALLOW', origin: 4 }] },
     });
-    expect(t, 'ours', node.run('host_egress', outbound(v, echo(v, 'request', 77))), 'pass PASS_NEW');
-    const theirs = node.run('host_ingress', inbound(v, echo(v, 'request', 77)));
-    expect(t, 'theirs', theirs, 'drop POLICY_DENIED');
-    expect(t, 'answer', node.run('host_ingress', inbound(v, echo(v, 'reply', 77))), 'pass PASS_REPLY');
+    // The number stands at the asking end and tells the two apart, unless it is 0, as at the other end.
+    for (const id of [77, 0]) {
+      const theirs = () => node.run('host_ingress', inbound(v, echo(v, 'request', id)));
+      const answer = () => node.run('host_ingress', inbound(v, echo(v, 'reply', id)));
+      expect(t, `ours, ${id}`, node.run('host_egress', outbound(v, echo(v, 'request', id))), 'pass PASS_NEW');
+      expect(t, `theirs, ${id}`, theirs(), 'drop POLICY_DENIED');
+      expect(t, `answer, ${id}`, answer(), 'pass PASS_REPLY');
+    }
   });
 
   test.serial(`corners – ${v}: a reply is judged anew by the rule for its request`, (t) => {
