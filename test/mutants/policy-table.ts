@@ -181,7 +181,6 @@ const CARRYING: readonly Mutation[] = [
     'this.#listsOf.get(item)?.delete(known);',
   ],
   ['policy/groups.ts', '[...had, ...come]', '[...come]'],
-  ['policy/groups.ts', 'for (const name of this.#fresh) changed.add(name);', ''],
   ['policy/places.ts', 'this.#free.push(place);', 'this.#free.push(place, place);'],
   ['policy/classes.ts', 'if (count !== 1) return;', ''],
   ['policy/classes.ts', 'this.#groups.restate(before);', ''],

@@ -28,7 +28,8 @@ const AGREEMENT = of('policy', 'agreement', 'selector-index');
 const EDITS = of('policy', 'incremental');
 const TABLES = [
   ...of('policy', 'classes', 'compile', 'facts', 'held', 'identity-labels', 'l7', 'lists', 'match'),
-  ...of('policy', 'network-policy', 'port-index', 'precedence', 'prefixes', 'tiers', 'numbering'),
+  ...of('policy', 'network-policy', 'port-index', 'precedence', 'prefixes', 'proxy-rules', 'tiers'),
+  ...of('policy', 'numbering'),
 ];
 const CASES = of('cases', 'examples');
 const FINDINGS = [

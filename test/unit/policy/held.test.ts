@@ -83,6 +83,18 @@ test('held – what could not be computed before is no policy to keep', (t) => {
   t.is(held.size, 0);
 });
 
+test('held – of a policy that a pod keeps only what is for pods is its', (t) => {
+  const pods = `{endpointSelector: {matchLabels: {app: web}}, ${on80('http: [{method: GET}]')}}`;
+  const nodes = '{nodeSelector: {}, ingressDeny: [{fromEntities: [all]}]}';
+  const one = clusterPolicy('', 'one').replace('spec: {}', `specs: [${pods}, ${nodes}]`);
+  const given = world(one + kafka);
+  const held = heldInOrder(given);
+  t.deepEqual(names(held), ['one']);
+  const { cellOf } = compileWorld({ ...given, held });
+  const peer = given.endpoints[1]?.labels ?? 'unknown';
+  t.is(cellOf({ subject: 1, direction: 'ingress', peer, protocol: 6, port: 80 }).proxy?.parser, 'http');
+});
+
 /** Policies one by one, as the words say it: an endpoint takes up the new ones, or keeps what it has. */
 function imported(given: World): ReadonlyMap<number | 'host', readonly Policy[]> {
   const force = new Map<number | 'host', readonly Policy[]>();

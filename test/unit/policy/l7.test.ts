@@ -341,6 +341,34 @@ const cases: readonly [
     'refused',
   ],
   [
+    'of what the proxy itself says, too',
+    `egress: [{toPorts: [{${PORT}, originatingTLS: {secret: {name: a}}}]}, {toPorts: [{${PORT}, originatingTLS: {secret: {name: b}}}]}]`,
+    OUT('TCP:80'),
+    {},
+    'refused',
+  ],
+  [
+    'ports count as they are written, neighbours one by one',
+    `ingress: [{toPorts: [{ports: [{port: "80", protocol: TCP}, {port: "81", protocol: TCP}], rules: {http: [{}]}}]}, {toPorts: [{${PORT}, rules: {kafka: [{}]}}]}]`,
+    IN('client'),
+    http('GET', '/'),
+    'refused',
+  ],
+  [
+    'a named parser comes before names of TLS of others',
+    `ingress: [{toPorts: [{${PORT}, serverNames: [a.io]}]}, ${client(`toPorts: [{${PORT}, rules: {l7proto: echo}}]`)}]`,
+    IN('client'),
+    undefined,
+    'redirect l7proto:echo',
+  ],
+  [
+    'a listener judges names of TLS, too',
+    `egress: [{toPorts: [{${PORT}, serverNames: [a.io], listener: {name: l, envoyConfig: {name: c}}}]}]`,
+    OUT('TCP:80'),
+    {},
+    'passes',
+  ],
+  [
     'server names meet HTTP that TLS hides: a conflict',
     `egress: [{toPorts: [{${PORT}, serverNames: [a.io]}]}, {${get}}]`,
     OUT('TCP:80'),
@@ -423,43 +451,4 @@ test('l7 – a host policy may restrict names at egress', (t) => {
     `nodeSelector: {}, egress: [{toPorts: [{${DNS_PORT}, rules: {dns: [{matchName: a.io}]}}]}]`,
   );
   t.is(ask(text, flow('egress', 'world', 'UDP:53', 'host'), { dns: 'b.io' }), 'refused');
-});
-
-test('l7 – equal rules have equal ids, in whatever order they are written', (t) => {
-  const of = (rules: string) => {
-    const { compiled } = compileWorld(
-      world(policy(`ingress: [{toPorts: [{${PORT}, rules: {http: [${rules}]}}]}]`)),
-    );
-    return [...compiled.proxyRules.keys()];
-  };
-  t.deepEqual(of('{method: GET}, {method: POST}'), of('{method: POST}, {method: GET}, {method: GET}'));
-  t.notDeepEqual(of('{method: GET}'), of('{method: POST}'));
-  t.regex(of('{method: GET}')[0] ?? '', /^#[0-9a-f]{32}$/);
-});
-
-test('l7 – a conflict names both rules', (t) => {
-  const given = world(
-    policy(`ingress: [{${get}}]`, 'one') +
-      policy(`ingress: [{toPorts: [{${PORT}, rules: {kafka: [{}]}}]}]`, 'two'),
-  );
-  const [rules] = [...compileWorld(given).compiled.proxyRules.values()].filter(
-    (r) => r.parser === 'conflict',
-  );
-  t.deepEqual(rules?.conflict, ['shop/one/0/ingress/0', 'shop/two/0/ingress/0']);
-});
-
-test('l7 – where everything passes, the proxy is still told of the headers to edit', (t) => {
-  const edited = '{headerMatches: [{name: x, value: y, mismatch: ADD}]}';
-  const given = world(
-    policy(
-      `ingress: [{toPorts: [{${PORT}, rules: {http: [{method: GET}, ${edited}]}}]}, {toPorts: [{${PORT}}]}]`,
-    ),
-  );
-  const [rules] = [...compileWorld(given).compiled.proxyRules.values()];
-  t.true(rules?.wildcard);
-  const told = rules?.alternatives.flatMap(({ l7 }) => (l7?.kind === 'http' ? l7.rules : []));
-  t.deepEqual(
-    told?.flatMap(({ headerMatches }) => headerMatches.map(({ mismatch }) => mismatch)),
-    ['ADD'],
-  );
 });

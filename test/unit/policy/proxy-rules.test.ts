@@ -1,0 +1,63 @@
+/** What a proxy is told of a cell, as data (policy.md §9.4 to §9.7): what is left when rules have been merged. */
+import test from 'ava';
+import { flow, policy, world } from './cases.ts';
+import { compileWorld } from './compiled-world.ts';
+
+const PORT = 'ports: [{port: "80", protocol: TCP}]';
+const client = (rest: string) => `{fromEndpoints: [{matchLabels: {app: client}}], ${rest}}`;
+const get = `toPorts: [{${PORT}, rules: {http: [{method: GET}]}}]`;
+
+test('proxy rules – equal rules have equal ids, in whatever order they are written', (t) => {
+  const of = (rules: string) => {
+    const { compiled } = compileWorld(
+      world(policy(`ingress: [{toPorts: [{${PORT}, rules: {http: [${rules}]}}]}]`)),
+    );
+    return [...compiled.proxyRules.keys()];
+  };
+  t.deepEqual(of('{method: GET}, {method: POST}'), of('{method: POST}, {method: GET}, {method: GET}'));
+  t.notDeepEqual(of('{method: GET}'), of('{method: POST}'));
+  t.regex(of('{method: GET}')[0] ?? '', /^#[0-9a-f]{32}$/);
+});
+
+test('proxy rules – a conflict names both rules', (t) => {
+  const given = world(
+    policy(`ingress: [{${get}}]`, 'one') +
+      policy(`ingress: [{toPorts: [{${PORT}, rules: {kafka: [{}]}}]}]`, 'two'),
+  );
+  const [rules] = [...compileWorld(given).compiled.proxyRules.values()].filter(
+    (r) => r.parser === 'conflict',
+  );
+  t.deepEqual(rules?.conflict, ['shop/one/0/ingress/0', 'shop/two/0/ingress/0']);
+});
+
+test('proxy rules – where everything passes, the proxy is still told of the headers to edit', (t) => {
+  const edited = '{headerMatches: [{name: x, value: y, mismatch: ADD}]}';
+  const given = world(
+    policy(
+      `ingress: [{toPorts: [{${PORT}, rules: {http: [{method: GET}, ${edited}]}}]}, {toPorts: [{${PORT}}]}]`,
+    ),
+  );
+  const [rules] = [...compileWorld(given).compiled.proxyRules.values()];
+  t.true(rules?.wildcard);
+  const told = rules?.alternatives.flatMap(({ l7 }) => (l7?.kind === 'http' ? l7.rules : []));
+  t.deepEqual(
+    told?.flatMap(({ headerMatches }) => headerMatches.map(({ mismatch }) => mismatch)),
+    ['ADD'],
+  );
+});
+
+test('proxy rules – where one rule asks nothing of requests, nothing is said of those of the others', (t) => {
+  const tls = `toPorts: [{${PORT}, serverNames: [a.io], terminatingTLS: {secret: {name: s}}`;
+  const given = world(policy(`egress: [{${tls}, rules: {http: [{method: GET}]}}]}, {${tls}}]}]`));
+  const [rules] = [...compileWorld(given).compiled.proxyRules.values()];
+  t.deepEqual(rules?.alternatives, [{ serverNames: ['a.io'] }]);
+});
+
+test('proxy rules – a proxy is told of the rules for its parser alone', (t) => {
+  const others = client(`toPorts: [{${PORT}, rules: {kafka: [{topic: a}]}}]`);
+  const { cellOf } = compileWorld(world(policy(`ingress: [{${get}}, ${others}]`)));
+  t.deepEqual(
+    cellOf(flow('ingress', 'client', 'TCP:80')).proxy?.alternatives.map(({ l7 }) => l7?.kind),
+    ['http'],
+  );
+});
