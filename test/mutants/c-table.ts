@@ -85,7 +85,7 @@ const RECORDS: readonly Mutation[] = [
   ],
   ['lib/ct.h', ' && pkt->tcp_flags & TCP_PSH)', ')'],
   ['lib/ct.h', '\t\tTABLE_USE(state->overflow_used[is_v6]);', '\t\t;'],
-  ['lib/ct.h', 'addr->w[2] * EPOCH_MULTIPLIER2', '0'],
+  ['lib/packet.h', 'addr->w[2] * EPOCH_MULTIPLIER2', '0'],
   ['lib/ct.h', ' || rc == -EEXIST', ''],
   [
     'lib/decide.h',
