@@ -115,10 +115,7 @@ export class PrefixOwners {
     this.#claims.update(input.localAddresses, rowChanges(before.nodes, input.nodes), endpoints, touched);
     this.#backApiservers(new Set(apiserverAddresses(facts)), touched);
     const host = this.#hostOwner(input);
-    if (!isSameOwner(host, this.#host)) {
-      this.#host = host;
-      touched.push(...cidrsOf(input.localAddresses));
-    }
+    if (!isSameOwner(host, this.#host)) this.#host = host;
     this.#before = { ...input, policies };
     const owners = this.#ownEndpoints(endpoints, touched);
     return { prefixes: this.#own(touched), endpoints: owners };
@@ -126,24 +123,23 @@ export class PrefixOwners {
 
   /** Counts prefixes and patterns that policies name; the patterns that nobody named before, or names now. */
   #nameByPolicies({ gone, come }: RowChanges<Policy>, touched: Cidr[]): RowChanges<string> {
-    const patterns = { gone: new Set<string>(), come: new Set<string>() };
+    const patterns = { gone: [] as string[], come: [] as string[] };
     for (const policy of come) {
       const named = namedByPolicy(policy);
       this.#named.set(policy, named);
       for (const cidr of named.prefixes) if (this.#prefixes.add(formatCidr(cidr), cidr)) touched.push(cidr);
       for (const pattern of named.patterns)
-        if (this.#patterns.add(pattern, pattern)) patterns.come.add(pattern);
+        if (this.#patterns.add(pattern, pattern)) patterns.come.push(pattern);
     }
     for (const policy of gone) {
       const named = this.#named.get(policy);
       this.#named.delete(policy);
       for (const cidr of named?.prefixes ?? [])
         if (this.#prefixes.remove(formatCidr(cidr))) touched.push(cidr);
-      for (const pattern of named?.patterns ?? []) {
-        if (this.#patterns.remove(pattern) && !patterns.come.delete(pattern)) patterns.gone.add(pattern);
-      }
+      for (const pattern of named?.patterns ?? [])
+        if (this.#patterns.remove(pattern)) patterns.gone.push(pattern);
     }
-    return { gone: [...patterns.gone], come: [...patterns.come] };
+    return patterns;
   }
 
   #backApiservers(now: ReadonlySet<string>, touched: Cidr[]): void {

@@ -47,6 +47,16 @@ test('numbering – a label set keeps its number whatever comes and goes beside 
   t.is(numberOf(second, wanted('b')), undefined);
 });
 
+test('numbering – of what is freed, the one that was freed first has rested longest', (t) => {
+  const [a, b] = [wanted('a'), wanted('b')];
+  const both = renumber(EMPTY_NUMBERING, [a, b]);
+  t.deepEqual(
+    [numberOf(both, a), numberOf(both, b)],
+    [256, 257].map((n) => n as never),
+  );
+  t.deepEqual(renumber(renumber(both, [a]), []).cluster.resting, [257, 256]);
+});
+
 test('numbering – the order of what is wanted does not matter', (t) => {
   const some = [wanted('x'), wanted('y'), wanted('z')];
   t.deepEqual(renumber(EMPTY_NUMBERING, some), renumber(EMPTY_NUMBERING, [...some].reverse()));

@@ -61,3 +61,30 @@ test('proxy rules – a proxy is told of the rules for its parser alone', (t) =>
     ['http'],
   );
 });
+
+const listener = (priority: string) =>
+  `toPorts: [{${PORT}, listener: {envoyConfig: {name: config}, name: one${priority}}}]`;
+const names = `toPorts: [{${PORT}, serverNames: [a.io]}]`;
+const dns = `toPorts: [{${PORT}, rules: {dns: [{matchName: b.io}]}}]`;
+const secret = `toPorts: [{${PORT}, originatingTLS: {secret: {name: one}}}]`;
+
+for (const [kind, others, tls] of [
+  ['a listener', listener(''), names],
+  ['DNS', dns, secret],
+] as const) {
+  test(`proxy rules – for one selector and port ${kind} and TLS exclude each other`, (t) => {
+    const given = world(policy(`egress: [{${others}}]`, 'one') + policy(`egress: [{${tls}}]`, 'two'));
+    const [rules] = [...compileWorld(given).compiled.proxyRules.values()].filter(
+      ({ parser }) => parser === 'conflict',
+    );
+    t.deepEqual(rules?.conflict, ['shop/one/0/egress/0', 'shop/two/0/egress/0']);
+  });
+}
+
+test('proxy rules – a listener is told nothing of the names that rules for others ask for', (t) => {
+  const own = `{toEndpoints: [{matchLabels: {app: client}}], ${listener(', priority: 1')}}`;
+  const { cellOf } = compileWorld(world(policy(`egress: [${own}, {${names}}]`)));
+  const { proxy } = cellOf(flow('egress', 'client', 'TCP:80'));
+  t.is(proxy?.parser, 'crd');
+  t.deepEqual(proxy?.alternatives, [{ serverNames: [] }]);
+});
