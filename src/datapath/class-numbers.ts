@@ -87,13 +87,13 @@ export class ClassNumbers {
   }
 
   /**
-   * Numbers for identities that have none: of their class where readers of `left` slots see no difference to
-   * an unknown identity, else fresh ones.
+   * Numbers for identities that have none: of their class where readers of slots of `others`, whose policies do not
+   * know them, see no difference to an unknown identity, else fresh ones.
    */
-  arrive(plan: Plan, slots: Iterable<NewRows>, left: readonly SlotView[]): void {
+  arrive(plan: Plan, slots: Iterable<NewRows>, others: readonly SlotView[]): void {
     const numbers = new Map<number, number>();
     const fresh: [number: number, position: number][] = [];
-    const alike = (n: number) => alikeIdentities(n, CLASS_UNKNOWN, left);
+    const alike = (n: number) => alikeIdentities(n, CLASS_UNKNOWN, others);
     for (const [, position] of plan.identities.added) {
       if (numbers.has(position)) continue;
       const note = (number: number) => void fresh.push([number, position]);

@@ -23,14 +23,7 @@ import { CLASS_UNKNOWN, RULESET_HOST } from './layout.ts';
 import type { PolicyMemory } from './memory.ts';
 import type { Origins } from './origins.ts';
 import { comparisonsOf, planPolicy, type Plan, type PlannedRuleset } from './plan.ts';
-import {
-  classOfIdentity,
-  identitiesInMemory,
-  type PortRuns,
-  portRuns,
-  readRuleset,
-  type RulesetReading,
-} from './reading.ts';
+import { type PolicyReading, policyReading } from './reading.ts';
 import { encodeSlot, headerOf, slotWords, type SlotView } from './ruleset.ts';
 import { type EndpointRulesets, RuleSets, type SlotPlace } from './rulesets.ts';
 import { Unchanged } from './unchanged.ts';
@@ -61,14 +54,6 @@ export interface PolicyDeps {
   clearCounter(origin: number): void;
   /** Cells from which on a table is kept in blocks, where the usual number does not fit. */
   readonly blocksFrom?: number | undefined;
-}
-
-/** What memory says, for those who want to hold it against what was compiled. */
-export interface PolicyReading {
-  ruleset(index: number): RulesetReading | undefined;
-  classOf(identity: number): number;
-  identities(): readonly number[];
-  ports(): PortRuns;
 }
 
 /** What one call did. */
@@ -134,13 +119,7 @@ export class PolicyTables {
 
   /** The tables as a packet would read them. */
   get reading(): PolicyReading {
-    const mem = this.#mem;
-    return {
-      ruleset: (index) => readRuleset(mem, index),
-      classOf: (identity) => classOfIdentity(mem, identity),
-      identities: () => identitiesInMemory(mem),
-      ports: () => portRuns(mem),
-    };
+    return policyReading(this.#mem);
   }
 
   /** Errors: POLICY_NO_ROOM, POLICY_VERIFY_FAILED; what was enforced before still is. */
@@ -345,10 +324,7 @@ export class PolicyTables {
     this.#leaveReplaced();
     this.#moveEndpoints(plan, indexOf);
     if (this.#strays > 0 && plan.identities.added.length > 0) await this.#afterGrace();
-    this.#classes.arrive(plan, this.#rowsFor(plan, built), [
-      ...this.rulesets.left,
-      ...this.rulesets.outgoing,
-    ]);
+    this.#classes.arrive(plan, this.#rowsFor(plan, built), [...this.#slotsOfOthers()]);
     this.#classes.dropEmpty();
     return {
       switched: [...built.keys()].filter((p) => p.change === 'switch').map((p) => p.key),
@@ -461,13 +437,25 @@ export class PolicyTables {
   }
   #strays = 0;
 
-  /** Where the rows of newcomers go: their own into active slots, the unknown class's into what is left. */
-  *#rowsFor(plan: Plan, built: ReadonlyMap<PlannedRuleset, SlotView>): Iterable<NewRows> {
-    for (const view of this.rulesets.left) yield { view };
+  /** Slots whose policies know no newcomer: what is left, what endpoints keep that nobody computes, fallbacks. */
+  *#slotsOfOthers(): Iterable<SlotView> {
+    yield* this.rulesets.left;
+    yield* this.rulesets.outgoing;
+    yield* this.#keptSlots();
+    for (const { fallback } of this.rulesets.live.values()) if (fallback !== undefined) yield fallback;
+  }
+
+  *#keptSlots(): Iterable<SlotView> {
     for (const index of this.#deps.endpoints.keptRulesets()) {
       const live = this.rulesets.live.get(index);
-      if (live !== undefined) yield { view: live.active };
+      if (live !== undefined) yield live.active;
     }
+  }
+
+  /** Where the rows of newcomers go: their own into active slots, the unknown class's into those of others. */
+  *#rowsFor(plan: Plan, built: ReadonlyMap<PlannedRuleset, SlotView>): Iterable<NewRows> {
+    for (const view of this.rulesets.left) yield { view };
+    for (const view of this.#keptSlots()) yield { view };
     for (const planned of plan.rulesets) {
       const index = built.get(planned)?.ruleset ?? planned.index;
       const live = index === undefined ? undefined : this.rulesets.live.get(index);

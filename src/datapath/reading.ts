@@ -52,11 +52,29 @@ export interface RulesetReading {
 /** Where the class of ports changes: ranges of the whole index, ascending. */
 export type PortRuns = readonly (readonly [first: number, last: number])[];
 
+/** What memory says, for those who want to hold it against what was compiled. */
+export interface PolicyReading {
+  ruleset(index: number): RulesetReading | undefined;
+  classOf(identity: number): number;
+  identities(): readonly number[];
+  ports(): PortRuns;
+}
+
+/** The tables as a packet would read them, now. */
+export function policyReading(mem: PolicyMemory): PolicyReading {
+  return {
+    ruleset: (index) => readRuleset(mem, index),
+    classOf: (identity) => classOfIdentity(mem, identity),
+    identities: () => identitiesInMemory(mem),
+    ports: () => portRuns(mem),
+  };
+}
+
 const VERDICTS = namesOf(VERDICT);
 const MATCHES = namesOf(MATCH);
 
 /** The rule set of this index; undefined when no slot of it is in force or readable. */
-export function readRuleset(mem: PolicyMemory, index: number): RulesetReading | undefined {
+function readRuleset(mem: PolicyMemory, index: number): RulesetReading | undefined {
   const word = index === RULESET_HOST ? mem.hostControl[0] : mem.rulesets.u64[index * RULESET_WORDS];
   if (word === undefined || word === 0n) return undefined;
   const { active } = controlFromWord(word);
@@ -92,14 +110,14 @@ function readDirection(mem: PolicyMemory, view: DirView): DirectionReading {
 }
 
 /** Number of an identity's class; two identities of one number meet the same everywhere. */
-export function classOfIdentity(mem: PolicyMemory, identity: number): number {
+function classOfIdentity(mem: PolicyMemory, identity: number): number {
   const page = mem.identityPage[identity >>> IDENTITY_PAGE_BITS] ?? 0;
   if (page === 0) return CLASS_UNKNOWN;
   return mem.identityClass[page * PAGE_ENTRIES + (identity & (PAGE_ENTRIES - 1))] ?? CLASS_UNKNOWN;
 }
 
 /** Identities that the class table names, ascending. */
-export function identitiesInMemory(mem: PolicyMemory): readonly number[] {
+function identitiesInMemory(mem: PolicyMemory): readonly number[] {
   const found: number[] = [];
   for (const [top, page] of mem.identityPage.entries()) {
     if (page === 0 || (page + 1) * PAGE_ENTRIES > mem.identityClass.length) continue;
@@ -112,7 +130,7 @@ export function identitiesInMemory(mem: PolicyMemory): readonly number[] {
 }
 
 /** Ranges of the port index with one class each. */
-export function portRuns(mem: PolicyMemory): PortRuns {
+function portRuns(mem: PolicyMemory): PortRuns {
   const runs: (readonly [number, number])[] = [];
   let first = 0;
   for (let at = 1; at <= PORT_CLASS_ENTRIES; at += 1) {

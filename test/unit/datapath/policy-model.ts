@@ -37,7 +37,7 @@ export interface World {
 export const LABELS = 5;
 export const labelOf = (identity: number): number => identity % LABELS;
 /** Label of identities that nobody knows. */
-const STRANGER = -1;
+export const STRANGER = -1;
 
 const origin = (rules: readonly TwinRule[], at: number) => [`${JSON.stringify(rules[at] ?? 'default')}`];
 

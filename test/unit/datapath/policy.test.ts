@@ -15,6 +15,7 @@ import {
   lookup,
   plainBuffers,
   Readers,
+  STRANGER,
   TwinEndpoints,
   watchedMemory,
   type TwinRule,
@@ -381,12 +382,17 @@ test('policy – a rule set that is kept goes on saying what it said, whatever c
           await enter(b, { ...first, rules: first.rules.with(1, rules), endpoints: new Map([[2, 1]]) });
           await quiet(b);
         }
+        const newcomers = WORLD.identities.map((identity) => identity + 100 * LABELS);
+        const identities = [...WORLD.identities, ...newcomers];
+        const rules = first.rules.with(1, others.at(-1) ?? old);
+        await enter(b, { ...first, rules, identities, endpoints: new Map([[2, 1]]) });
         const { active } = b.tables.rulesets.control(index);
-        for (const identity of WORLD.identities)
+        for (const identity of identities)
           for (const p of PORTS) {
             const numbers = [classOf(b.mem, identity), b.mem.portClass.u16[p] as number] as const;
             const seen = lookup(b.mem, index, active, 1, ...numbers);
-            const right = b.readers.text(judge(old, labelOf(identity), p));
+            const known = newcomers.includes(identity) ? STRANGER : labelOf(identity);
+            const right = b.readers.text(judge(old, known, p));
             if (seen !== right)
               throw new Error(`identity ${identity} port ${p} reads ${seen} instead of ${right}`);
           }
