@@ -3,7 +3,7 @@ import { getLabel } from '#kit/labels';
 import { type PolicySpec, policyTitle, type Rule } from '#model';
 import { authOf } from './auth.ts';
 import { meetingPoints } from './meeting.ts';
-import { peerOf, peersInclude } from './peer.ts';
+import { peerOf, peersInclude, withSelectors } from './peer.ts';
 import { proxyAnswer } from './proxy.ts';
 import { selects } from './select.ts';
 import { portsInclude, withNumbers } from './port.ts';
@@ -68,7 +68,7 @@ function decide(world: World, flow: Flow, counts: (spec: PolicySpec) => boolean)
   const decided = byTier(matching);
   if (Array.isArray(decided)) {
     const isOpen = (!forced && denying.length === 0) || isLocalhost;
-    const rules = decided.map((rule) => withNumbers(rule, flow, world));
+    const rules = decided.map((rule) => withNumbers(withSelectors(rule, world), flow, world));
     return allowed(rules, flow, isOpen, isLocalhost, (rule) => meetingPoints(rule, peer, flow, world));
   }
   if (decided !== undefined) return decided;

@@ -5,7 +5,7 @@
 import { assertNever } from '#kit/errors';
 import { type Cidr, cidrContainsIp, cidrCovers, hostCidr, type Ip, parseCidrOrIp, parseIp } from '#kit/ip';
 import type { Label, LabelSet } from '#kit/labels';
-import type { Entity, Peers, PeerSelector } from '#model';
+import type { Entity, Peers, PeerSelector, Rule } from '#model';
 import {
   backsApiserver,
   cloudGroupSelectors,
@@ -119,8 +119,15 @@ export function peersInclude(peers: Peers, peer: Peer, world: World): boolean {
   return peers.kind === 'any' || peers.selectors.some((selector) => selectorIncludes(selector, peer, world));
 }
 
+/** The rule with what its selectors stand for: a Service and a prefix may be one selector. */
+export function withSelectors(rule: Rule, world: World): Rule {
+  if (rule.peers.kind === 'any') return rule;
+  const selectors = rule.peers.selectors.flatMap((selector) => standingFor(selector, world));
+  return { ...rule, peers: { kind: 'list', selectors } };
+}
+
 /** The selectors that one stands for; most for themselves. */
-export function standingFor(selector: PeerSelector, world: World): readonly PeerSelector[] {
+function standingFor(selector: PeerSelector, world: World): readonly PeerSelector[] {
   if (selector.kind === 'service') return serviceSelectors(selector, world);
   return selector.kind === 'cloudGroup' ? cloudGroupSelectors(selector, world) : [selector];
 }

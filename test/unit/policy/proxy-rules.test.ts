@@ -1,5 +1,6 @@
 /** What a proxy is told of a cell, as data (policy.md §9.4 to §9.7): what is left when rules have been merged. */
 import test from 'ava';
+import { evaluate } from '#oracle';
 import { flow, policy, world } from './cases.ts';
 import { compileWorld } from './compiled-world.ts';
 
@@ -87,4 +88,22 @@ test('proxy rules – a listener is told nothing of the names that rules for oth
   const { proxy } = cellOf(flow('egress', 'client', 'TCP:80'));
   t.is(proxy?.parser, 'crd');
   t.deepEqual(proxy?.alternatives, [{ serverNames: [] }]);
+});
+
+test('proxy rules – a Service without selector and the prefix that it stands for are one selector', (t) => {
+  const at = { at: {}, source: 'directory', contentHash: '', namespace: 'shop' };
+  const given = world(
+    policy(`egress: [{toCIDR: [203.0.113.9/32], ${dns}}]`, 'one') +
+      policy(`egress: [{toServices: [{k8sService: {serviceName: far, namespace: shop}}], ${get}}]`, 'two'),
+    {},
+    {
+      services: [{ ...at, key: 'shop/far', name: 'far', labels: {}, selector: undefined }],
+      endpointSlices: [
+        { ...at, key: 'shop/far-1', name: 'far-1', service: 'far', addresses: ['203.0.113.9'] },
+      ],
+    },
+  );
+  const asked = flow('egress', 'world', 'TCP:80');
+  t.is(compileWorld(given).cellOf(asked).proxy?.parser, 'conflict');
+  t.is(evaluate(given, asked).parser, 'conflict');
 });
