@@ -50,36 +50,43 @@ function fillers(count: number, salt: number, ports: number): unknown[] {
   });
 }
 
-/** Four rules of use, and fillers up to `rules`. */
-function spec(rules: number, salt: number, ports: number): object {
-  return {
+/** Most rules of one object: what a file may hold of one is bounded. */
+const RULES_AN_OBJECT = 2000;
+
+/** Four rules of use, and fillers up to `rules`, in objects of some thousand. */
+function specs(rules: number, salt: number, ports: number): readonly object[] {
+  const all = fillers(rules - 4, salt, ports);
+  const more = Array.from({ length: Math.ceil(all.length / RULES_AN_OBJECT) }, (_, i) => ({
+    ingress: all.slice(i * RULES_AN_OBJECT, (i + 1) * RULES_AN_OBJECT),
+  }));
+  const used = {
     ingress: [
       { ...PEERS, toPorts: tcp(OPEN) },
       { fromEndpoints: [CHURN], toPorts: tcp(OPEN) },
-      ...fillers(rules - 4, salt, ports),
     ],
     egress: [
       { ...TO_PEERS, toPorts: tcp(OUTBOUND) },
       { toEndpoints: [CHURN], toPorts: tcp(OUTBOUND) },
     ],
   };
+  return [used, ...more];
 }
 
-/** One document a text: ten thousand rules nearly fill a file. */
+/** One document a text. */
 function manifests(rules: number, salt: number, ports: number): readonly string[] {
-  const host = {
+  const host = specs(rules, salt, ports).map((spec, i) => ({
     apiVersion: 'cilium.io/v2',
     kind: 'CiliumClusterwideNetworkPolicy',
-    metadata: { name: 'node' },
-    spec: { nodeSelector: {}, ...spec(rules, salt, ports) },
-  };
-  const pod = {
+    metadata: { name: `node-${i}` },
+    spec: { nodeSelector: {}, ...spec },
+  }));
+  const pod = specs(rules, 0, ports).map((spec, i) => ({
     apiVersion: 'cilium.io/v2',
     kind: 'CiliumNetworkPolicy',
-    metadata: { name: 'pod', namespace: 'bench' },
-    spec: { endpointSelector: { matchLabels: { app: 'web' } }, ...spec(rules, 0, ports) },
-  };
-  return [host, pod].map((object) => JSON.stringify(object));
+    metadata: { name: `pod-${i}`, namespace: 'bench' },
+    spec: { endpointSelector: { matchLabels: { app: 'web' } }, ...spec },
+  }));
+  return [...host, ...pod].map((object) => JSON.stringify(object));
 }
 
 /** What the kernel is to be told. */
