@@ -36,7 +36,10 @@ const FINDINGS = [
   ...of('cases', 'lint', 'pains', 'closings'),
   ...of('policy', 'findings', 'findings.property'),
 ];
-const TOOLS = [...of('cases', 'diff', 'explain', 'path', 'snapshot'), ...of('cli', 'policy-tools')];
+const TOOLS = [
+  ...of('cases', 'closings', 'diff', 'explain', 'path', 'snapshot'),
+  ...of('cli', 'policy-tools'),
+];
 const PARSERS = [
   ...of('model', 'selector'),
   ...of('model/parse', 'rules', 'network-policy', 'l7', 'outside', 'errors', 'refusals', 'golden'),
