@@ -113,9 +113,9 @@ const texts: Readonly<Record<string, () => string>> = {
     ),
   'documents without end': () => fill('---\n'),
   'documents with content': () => fill('--- a\n'),
-  'policies without end': () =>
+  'policies as many as one file may have': () =>
     counted(
-      7000,
+      4990,
       (i) =>
         `---\napiVersion: cilium.io/v2\nkind: CiliumNetworkPolicy\nmetadata: {name: p${i}}\nspec: {endpointSelector: {}, ingress: [{}]}\n`,
     ),

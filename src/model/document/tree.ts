@@ -59,9 +59,9 @@ export const MAX_DEPTH = 64;
 /** Aliases may make a document this many times as large as it is written. */
 export const MAX_ALIAS_FACTOR = 10;
 /** Most documents of one text. */
-export const MAX_DOCUMENTS = 10_000;
-/** Most words and signs of one text: eight thousand policies of a mebibyte have 440,000. */
-export const MAX_LEXEMES = 500_000;
+export const MAX_DOCUMENTS = 5000;
+/** Most words and signs of one text: five thousand small policies have 260,000, a mebibyte of list items 280,000. */
+export const MAX_LEXEMES = 300_000;
 /** Most of one document, all of which is in memory at once: a list in lines has six an item, a rule some fifty. */
 export const MAX_DOCUMENT_LEXEMES = 200_000;
 /** Documents smaller than this many values after expansion are not held to the factor. */

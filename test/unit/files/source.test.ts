@@ -199,7 +199,7 @@ for (const [what, arrange, want] of refused) {
 
 test('source – refuses more than 10,000 documents', async (t) => {
   const b = bench();
-  for (let i = 0; i < 2; i++) b.fs.write(`/m/${i}.yaml`, 'a: 1\n---\n'.repeat(5001));
+  for (let i = 0; i < 3; i++) b.fs.write(`/m/${i}.yaml`, 'a: 1\n---\n'.repeat(3334));
   await b.reload();
   t.true(b.problems().some((p) => /have 10002 documents, the limit is 10000/.test(p)));
 });
