@@ -61,10 +61,8 @@ __noinline int frag_track(struct packet *pkt)
 		pkt->dport = value->dport;
 		pkt->proto = value->proto;
 		pkt->icmp_type = value->icmp_type;
-		if (pkt->proto == IPPROTO_ICMP && pkt->family == 4)
-			pkt->flags |= pkt->icmp_type == 8 ? PKT_ICMP_REQUEST : PKT_ICMP_REPLY;
-		if (pkt->proto == PROTO_ICMP6)
-			pkt->flags |= pkt->icmp_type == 128 ? PKT_ICMP_REQUEST : PKT_ICMP_REPLY;
+		if (pkt->proto == PROTO_ICMP6 || (pkt->proto == IPPROTO_ICMP && pkt->family == 4))
+			icmp_orient(pkt);
 		return 0;
 	}
 	if (value) {

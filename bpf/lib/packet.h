@@ -232,4 +232,20 @@ static __always_inline void count(__u32 stat, __u32 n)
 		*counter += n; /* per-CPU */
 }
 
+/* Which way an ICMP message speaks, by its type (HF-2.4); one that is part of no flow has no record. */
+static __always_inline void icmp_orient(struct packet *pkt)
+{
+	__u8 type = pkt->icmp_type;
+
+	if (pkt->proto == PROTO_ICMP6) {
+		pkt->flags |= type == 128 ? PKT_ICMP_REQUEST : 0;
+		pkt->flags |= type == 129 ? PKT_ICMP_REPLY : 0;
+	} else {
+		pkt->flags |= type == 8 || type == 13 ? PKT_ICMP_REQUEST : 0;
+		pkt->flags |= type == 0 || type == 14 ? PKT_ICMP_REPLY : 0;
+	}
+	if (!(pkt->flags & (PKT_ICMP_REQUEST | PKT_ICMP_REPLY)))
+		pkt->flags |= PKT_NO_RECORD;
+}
+
 #endif

@@ -269,22 +269,16 @@ static __always_inline int parse_icmp(frame_t *ctx, struct packet *pkt, __u32 pa
 		return -DROP_INVALID;
 	pkt->icmp_type = part[0];
 	pkt->icmp_code = part[1];
-	if (pkt->proto == PROTO_ICMP6) {
+	if (pkt->proto == PROTO_ICMP6)
 		is_error = part[0] >= 1 && part[0] <= 4;
-		pkt->flags |= part[0] == 128 ? PKT_ICMP_REQUEST : 0;
-		pkt->flags |= part[0] == 129 ? PKT_ICMP_REPLY : 0;
-	} else {
+	else
 		is_error = part[0] == 3 || part[0] == 4 || part[0] == 5 || part[0] == 11 ||
 			   part[0] == 12;
-		pkt->flags |= part[0] == 8 || part[0] == 13 ? PKT_ICMP_REQUEST : 0;
-		pkt->flags |= part[0] == 0 || part[0] == 14 ? PKT_ICMP_REPLY : 0;
-	}
 	if (is_error)
 		pkt->flags |= PKT_ICMP_ERROR;
-	if (!(pkt->flags & (PKT_ICMP_REQUEST | PKT_ICMP_REPLY))) {
-		pkt->flags |= PKT_NO_RECORD;
+	icmp_orient(pkt);
+	if (pkt->flags & PKT_NO_RECORD)
 		return 0;
-	}
 	if (payload < 8 || frame_load(ctx, pkt->l4 + 4, part, 2))
 		return -DROP_INVALID;
 	__builtin_memcpy(pkt->flags & PKT_ICMP_REQUEST ? &pkt->sport : &pkt->dport, part, 2);
