@@ -6,7 +6,7 @@ import { canonical, isForEveryone, rangeText } from './proxy.ts';
 import type { Peer } from './select.ts';
 import type { Flow, World } from './world.ts';
 
-/** One text for each selector that means the peer with each range that includes the port; selectors stand for themselves. */
+/** One text for each selector that means the peer with each range that includes the port. Selectors are direct. */
 export function meetingPoints(rule: Rule, peer: Peer, flow: Flow, world: World): readonly string[] {
   const ranges =
     rule.ports.kind === 'any'
